@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <json-glib/json-glib.h>
+#include <stdbool.h>
 
 /* What the bus says, as JSON: keys are the property names in snake_case. */
 

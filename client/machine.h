@@ -5,6 +5,7 @@
 
 #include "decision.h"
 #include "device.h"
+#include "host.h"
 
 /* The groups and devices of a machine, read once and without the daemon, to try rules on them. */
 
@@ -15,7 +16,7 @@ typedef struct MachineGroup {
 } MachineGroup;
 
 typedef struct Machine {
-    HostFacts *host;
+    Host *host;
     GPtrArray *groups; /* MachineGroup, by number */
 } Machine;
 
