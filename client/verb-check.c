@@ -58,13 +58,13 @@ static int run_check(Client *client, char **arguments)
     errors = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
     diagnostics_print(diagnostics, client->json);
     if (!client->json)
-        printf("%u rules, %u errors, %u warnings\n", rule_set_rules(rules)->len, errors,
+        printf("rules: %u, errors: %u, warnings: %u\n", rule_set_rules(rules)->len, errors,
                diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
     return errors > 0 ? EXIT_CODE_FAILED : EXIT_CODE_DONE;
 }
 
 static const GOptionEntry root_options[] = {
-    { "root", 0, 0, G_OPTION_ARG_FILENAME, &root_path, "look below this directory instead of /", "DIR" },
+    { "root", 0, 0, G_OPTION_ARG_FILENAME, &root_path, "take this directory for /, also in front of FILE if that starts with a slash", "DIR" },
     { NULL },
 };
 
