@@ -2,8 +2,6 @@
 #pragma once
 
 #include <glib.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -27,6 +25,8 @@
  *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [mask=BITS]
  *          [reserved='START END TYPE'] [override=DRIVER] [attr:NAME=VALUE...]
  *                                   a device is added: nodes, group, `add` event, then its driver is probed
+ *   group N [type=WORD]             a group without devices; or gives a group this type. A WORD that is no type
+ *                                   makes a group without a default domain, which reads `unknown`
  *   remove DEVICE                   unplug; the devices below it go first
  *   rescan                          what `remove` (here or by sysfs) took away comes back: new inodes, type reset
  *   replug DEVICE                   remove, then add again the same description
@@ -50,7 +50,7 @@
  * Faults
  *   rule NAME [op=NAME[,NAME...]] [path=GLOB] [nth=N] [count=M] [when=before|after] ACTION
  *                                   OP: open opendir create read write truncate rename unlink rmdir mkdir
- *                                   readlink symlink link chmod fsync; default all of them but read and fsync.
+ *                                   readlink symlink chmod fsync; default all of them but read and fsync.
  *                                   From the N-th match on (default 1), M times (default: once if nth is given,
  *                                   else for ever). before: instead of the operation or ahead of it (default);
  *                                   after: when it has been done and before the caller learns of it
