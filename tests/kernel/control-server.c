@@ -17,6 +17,7 @@ struct ControlServer {
     Machine *machine;
     char *path;
     sd_event_source *listener;
+    sd_event_source *after;     /* looks, after each event, whether somebody has waited for it */
     GPtrArray *clients;
 };
 
@@ -27,6 +28,8 @@ typedef struct Client {
     GString *input;
     char *waits_for;            /* rule */
     bool for_block;             /* until it has blocked; else until it has acted */
+    char *path;                 /* waits for this node */
+    bool present;               /* to be there; else to be gone */
 } Client;
 
 static void client_free(gpointer data)
@@ -37,6 +40,7 @@ static void client_free(gpointer data)
     (void) close(client->fd);
     g_string_free(client->input, TRUE);
     g_free(client->waits_for);
+    g_free(client->path);
     g_free(client);
 }
 
@@ -75,6 +79,21 @@ static void on_rule(const char *name, bool blocked, void *data)
     }
 }
 
+static int on_event_done(sd_event_source *source, void *data)
+{
+    ControlServer *server = data;
+
+    for (guint i = 0; i < server->clients->len; i++) {
+        Client *client = g_ptr_array_index(server->clients, i);
+
+        if (!client->path || (tree_find(server->machine->tree, client->path) != NULL) != client->present)
+            continue;
+        g_clear_pointer(&client->path, g_free);
+        answer(client, 0, NULL);
+    }
+    return 0;
+}
+
 /* wait-blocked and wait-fired: true if LINE is one and the answer comes later. */
 static bool wait_for_rule(Client *client, const char *line)
 {
@@ -95,11 +114,25 @@ static bool wait_for_rule(Client *client, const char *line)
     return true;
 }
 
+/* wait-path and wait-no-path: likewise. */
+static bool wait_for_path(Client *client, const char *line)
+{
+    g_auto(GStrv) words = NULL;
+
+    if (!g_shell_parse_argv(line, NULL, &words, NULL) || g_strv_length(words) != 2)
+        return false;
+    if (!g_str_equal(words[0], "wait-path") && !g_str_equal(words[0], "wait-no-path"))
+        return false;
+    client->path = g_strdup(words[1]);
+    client->present = g_str_equal(words[0], "wait-path");
+    return true;
+}
+
 static void handle_line(Client *client, const char *line)
 {
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
 
-    if (!wait_for_rule(client, line))
+    if (!wait_for_rule(client, line) && !wait_for_path(client, line))
         answer(client, command_run(client->server->machine, line, lines), lines);
 }
 
@@ -167,6 +200,9 @@ int control_server_new(Machine *machine, const char *path, ControlServer **ret)
     if (r < 0)
         return r;
     (void) sd_event_source_set_io_fd_own(server->listener, true);
+    r = sd_event_add_post(machine->event, &server->after, on_event_done, server);
+    if (r < 0)
+        return r;
     faults_set_callback(machine->faults, on_rule, server);
     *ret = server;
     return 0;
@@ -178,6 +214,7 @@ ControlServer *control_server_free(ControlServer *server)
         return NULL;
     faults_set_callback(server->machine->faults, NULL, NULL);
     (void) sd_event_source_disable_unref(server->listener);
+    (void) sd_event_source_disable_unref(server->after);
     g_ptr_array_unref(server->clients);
     (void) unlink(server->path);
     g_free(server->path);

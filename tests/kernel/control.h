@@ -60,6 +60,7 @@
  *   release NAME                    lets everything that rule NAME blocks go on, and removes the rule
  *   wait-blocked NAME               answers as soon as an operation is blocked by rule NAME
  *   wait-fired NAME                 answers as soon as rule NAME has acted once
+ *   wait-path PATH, wait-no-path PATH     answer as soon as there is, or is no, such node
  *   matched NAME                    how often the rule has matched
  *
  * The log
