@@ -2,9 +2,11 @@
 #include "change-scene.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "findings.h"
 #include "group.h"
@@ -160,8 +162,28 @@ static void reset_driver(const Scene *scene, size_t i, const char *file)
         ck_assert_int_eq(scene_write(scene, path, scene->devices[i]), 0);
 }
 
+/* Lock, folder and what a killed write may have left of a record: the next change has to make all of it again. */
+static void remove_run_folder(const Scene *scene)
+{
+    static const char *const folders[] = { "run/iommu-policy/change", "run/iommu-policy" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_auto(GStrv) names = NULL;
+
+        if (sysfs_list(scene->root_fd, folders[i], &names) < 0)
+            continue;
+        for (char **name = names; *name; name++) {
+            g_autofree char *path = g_strdup_printf("%s/%s", folders[i], *name);
+
+            ck_assert_int_eq(unlinkat(scene->root_fd, path, 0), 0);
+        }
+        ck_assert_int_eq(unlinkat(scene->root_fd, folders[i], AT_REMOVEDIR), 0);
+    }
+}
+
 void scene_reset(const Scene *scene)
 {
+    remove_run_folder(scene);
     if (scene_type(scene) == scene->type)
         return;
     for (size_t i = 0; scene->devices[i]; i++)

@@ -45,7 +45,7 @@ bool scene_is_bound(const Scene *scene);
 /* The number of records. */
 unsigned scene_records(const Scene *scene);
 
-/* Brings type and drivers back to those of the start, by the files themselves. */
+/* Brings type, drivers and the run folder back to those of the start, by the files themselves. */
 void scene_reset(const Scene *scene);
 
 /* Writes TEXT to the file PATH of the served root, as a caller of the kernel does. Returns 0 or -errno. */
