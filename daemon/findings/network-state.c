@@ -187,19 +187,18 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
     return MNL_CB_OK;
 }
 
-/* The header of each request is the one that the kernel checks: struct ifinfomsg is the longest of the three. */
+/* Of a request's header the kernel reads the family only; struct ifinfomsg is the longest of the three that it could be. */
 static int dump(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t take, NetworkState *state)
 {
-    static unsigned sequence;
+    unsigned sequence = type, port = mnl_socket_get_portid(socket);
     char buffer[32768];
     struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-    unsigned port = mnl_socket_get_portid(socket);
     struct rtgenmsg *generic;
     ssize_t n;
 
     request->nlmsg_type = type;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = ++sequence;
+    request->nlmsg_seq = sequence;
     generic = mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
     generic->rtgen_family = family;
     if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)

@@ -90,9 +90,10 @@ static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char
         .is_device = is_device,
         .block = is_device && S_ISBLK(st.stx_mode),
         .number = is_device ? makedev(st.stx_rdev_major, st.stx_rdev_minor) : 0,
-        .syspath = link && strstr(link, "vfio") ? read_vfio_syspath(proc_fd, pid, fd) : NULL,
-        .link = g_steal_pointer(&link),
     };
+    if (link && strstr(link, "vfio"))
+        file->syspath = read_vfio_syspath(proc_fd, pid, fd);
+    file->link = g_steal_pointer(&link);
     g_ptr_array_add(files->files, file);
     return 0;
 }
