@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <libudev.h>
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+/*
+ * Which devices come, go, are bound and unbound. Two sources: the kernel's own events (for the moment before a driver binds; only messages sent by the
+ * kernel are believed) and udev's (when its database has been written). Both are opened before anything is enumerated, so no event
+ * falls between.
+ */
+typedef struct DeviceWatch DeviceWatch;
+
+typedef enum DeviceEvent {
+    DEVICE_EVENT_KERNEL_ADD, /* kernel source: before or while a driver binds */
+    DEVICE_EVENT_REMOVE,     /* kernel source */
+    DEVICE_EVENT_BIND,       /* kernel source */
+    DEVICE_EVENT_UNBIND,     /* kernel source */
+    DEVICE_EVENT_UDEV,       /* udev has processed an add, change, bind or move */
+    DEVICE_EVENT_USE,        /* something below changed (block, net): a use may have begun or ended */
+    DEVICE_EVENT_OVERFLOW,   /* events were lost (ENOBUFS): look at everything again; syspath is NULL */
+} DeviceEvent;
+
+/* SYSPATH is "sys/devices/...". For DEVICE_EVENT_USE it is that of the child. UDEV is borrowed and only given with DEVICE_EVENT_UDEV and USE. */
+typedef void (*DeviceWatchCallback)(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata);
+
+/* Opens both sources and attaches them to EVENT. Returns 0 or -errno. */
+int device_watch_new(sd_event *event, DeviceWatchCallback callback, void *userdata, DeviceWatch **ret);
+
+/* udev's database entry of SYSPATH, or NULL if it is unknown or udev has not processed it yet (*ret_initialized). The caller unrefs. */
+struct udev_device *device_watch_lookup(DeviceWatch *watch, const char *syspath, bool *ret_initialized);
+
+DeviceWatch *device_watch_free(DeviceWatch *watch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceWatch, device_watch_free)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "facts.h"
+
+/*
+ * A device that can be in an IOMMU group, as sysfs shows it. Reading it takes only what does not block: links,
+ * names, ids, class, modalias, removable, dma_mask_bits, numa_node. (driver_override, sriov_* and config take locks
+ * or wake the device: workers read those, see device_read_blocking().)
+ */
+typedef struct Device {
+    DeviceFacts *facts;   /* early keys, driver, bridge, manages_dma; udev's part is filled by device_set_udev() */
+    uint64_t inode;       /* of its sysfs directory: identity */
+    char *driver;         /* bound now, or NULL */
+    bool unbindable;      /* the driver has bind and unbind files */
+    int group;            /* number of its IOMMU group, -1: none */
+    unsigned dma_mask_bits; /* 0: not readable; meaningful only while bound */
+    int numa_node;
+    char *physical_function; /* name of the PF of a virtual function, or NULL */
+    char *iommu;          /* name below /sys/class/iommu ("dmar0"), or NULL */
+    bool is_iommu;        /* it is an IOMMU's own function */
+    bool has_driver_override;
+    char *model_name;     /* from the hardware database, filled by device_set_udev(); or NULL */
+} Device;
+
+/*
+ * Reads the device at SYSPATH ("sys/devices/pci0000:00/0000:00:04.0"). Returns 0 with *ret owned by the caller;
+ * -ENODEV if it vanished between two reads or is not a device of a bus; -errno otherwise.
+ * PREVIOUS (may be NULL) is what was known of it: if the inode is the same, late facts and the last driver are carried over.
+ */
+int device_read(int root_fd, const char *syspath, const Device *previous, Device **ret);
+
+/* Finds a device by bus and name through sys/bus/BUS/devices/NAME and returns its SYSPATH as above. -ENODEV: none. */
+int device_find(int root_fd, const char *bus, const char *name, char **ret_syspath);
+
+/* Takes what udev knows into the late facts (properties, permanent MAC addresses and serials of children are properties of children: pass them in).
+ * PROPERTIES char*->char* is copied; MACS and SERIALS may be NULL. */
+void device_set_udev(Device *device, GHashTable *properties, char **macs, char **serials);
+
+/* "pci:0000:00:04.0": bus and name, the key of the device everywhere. The caller frees it. */
+char *device_key(const Device *device);
+
+/* The same device: bus, name and inode. */
+bool device_same(const Device *a, const Device *b);
+
+/* True for drivers that manage DMA themselves and need no unbind since Linux 6.4 (struct pci_driver.driver_managed_dma:
+ * pcieport, pci-stub, vfio-pci and its variants, vfio-platform, ...). */
+bool driver_manages_dma(const char *driver);
+
+/* True for a driver of the VFIO family. */
+bool driver_is_vfio(const char *driver);
+
+void device_free(Device *device);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Device, device_free)
+
+/* Family of an IOMMU from its name below /sys/class/iommu and its parent: "intel" "amd" "smmu-v3" "smmu" "virtio" "s390" "riscv" "apple" "ppc64", or the raw name
+ * if unknown. Borrowed if static; the caller frees it. */
+char *iommu_family(int root_fd, const char *name);
+
+/* True if the family is known to flush lazily (IOMMU_CAP_DEFERRED_FLUSH): DMA-FQ may be asked for, live too. */
+bool iommu_family_has_dma_fq(const char *family);

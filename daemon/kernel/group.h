@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "domain-type.h"
+
+/* An IOMMU group as sysfs shows it. Listing groups and their members does not block; `type` and `reserved_regions`
+ * take the group's mutex and can block behind a long attach: workers read those. */
+
+typedef struct ReservedRegion {
+    uint64_t start, end;   /* inclusive */
+    char type[24];         /* "direct", "direct-relaxable", "reserved", "msi" */
+} ReservedRegion;
+
+/* Lists group numbers below sys/kernel/iommu_groups, ascending: GArray of unsigned. An absent directory is an empty list. */
+int group_list(int root_fd, GArray **ret);
+
+/* Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted. -ENOENT: no such group. An empty list is possible. */
+int group_list_members(int root_fd, unsigned id, char ***ret_syspaths);
+
+/* Blocking. Reads `type`. -EBADMSG: not a word the kernel uses; -ENOENT: no such group. */
+int group_read_type(int root_fd, unsigned id, DomainType *ret);
+
+/* Blocking. Reads `reserved_regions`: GArray of ReservedRegion; -EBADMSG on a line that is not "start end type". */
+int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
+
+/* Blocking. Writes `type` once. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c, iommu_group_store_type()). */
+int group_write_type(int root_fd, unsigned id, DomainType type);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "domain-type.h"
+
+/*
+ * The files below /run/iommu-policy: intent records of changes (change/KEY), their locks (change/KEY.lock) and
+ * the calls that outrank rules (call/KEY). KEY is the first member, "pci:0000:00:04.0". Private data, but text, so that a person can read
+ * them after a crash. Format in docs/records.md. The readers are strict: anything unexpected is -EBADMSG with a text, and changes nothing.
+ */
+
+typedef struct RecordMember {
+    char *bus, *name;
+    uint64_t inode;
+    uint32_t vendor, device, class_code; /* FACT_NO_ID: none */
+    char *driver;           /* NULL: was not bound */
+    bool unbinds;           /* this change unbinds it */
+    char *driver_override;  /* NULL: unset; meaningful if has_driver_override */
+    bool has_driver_override;
+} RecordMember;
+
+typedef struct Record {
+    char *boot_id;
+    char *origin;           /* "rule:file:line" or "call:uid=1000" */
+    unsigned group;
+    DomainType old_type, wanted_type;
+    GPtrArray *members;     /* RecordMember, in unbind order */
+} Record;
+
+Record *record_new(void);
+void record_free(Record *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Record, record_free)
+RecordMember *record_add_member(Record *record);
+
+/* The text of RECORD; the caller frees it. */
+char *record_to_text(const Record *record);
+
+/* Parses TEXT of SIZE bytes. Returns 0; -EBADMSG with *ret_error (caller frees) saying line and cause. */
+int record_from_text(const char *text, size_t size, Record **ret, char **ret_error);
+
+/* Reads the boot id of the running kernel below ROOT_FD. */
+int record_boot_id(int root_fd, char **ret);
+
+/* The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN. The caller frees it. */
+char *record_key(const char *bus, const char *name);
+
+/* Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order. The directory is created if missing (0700). */
+int record_write(int root_fd, const char *key, const Record *record);
+
+/* Loads change/KEY. -ENOENT: none; -EBADMSG with *ret_error as above. The file must be regular, owned by us, at most 64 KiB. */
+int record_load(int root_fd, const char *key, Record **ret, char **ret_error);
+
+/* Removes change/KEY; -ENOENT is no error. */
+int record_remove(int root_fd, const char *key);
+
+/* Lists the KEYs with a record, sorted; temporary files and locks are left out. Absent directory: empty list. */
+int record_list(int root_fd, char ***ret_keys);
+
+/*
+ * Takes change/KEY.lock with flock(LOCK_EX), created 0600 if missing and never removed. Returns the fd that holds it (close it to release);
+ * -EWOULDBLOCK with WAIT false if somebody else holds it. With WAIT it blocks: worker processes only.
+ */
+int record_lock(int root_fd, const char *key, bool wait);
+
+/* What a call asked for, call/KEY. */
+typedef struct CallRecord {
+    char *boot_id;
+    char *origin;           /* "call:uid=1000" */
+    DomainType type;
+    char *reason;           /* or NULL */
+    GPtrArray *members;     /* RecordMember: bus, name, inode only */
+} CallRecord;
+
+CallRecord *call_record_new(void);
+void call_record_free(CallRecord *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CallRecord, call_record_free)
+char *call_record_to_text(const CallRecord *call);
+int call_record_from_text(const char *text, size_t size, CallRecord **ret, char **ret_error);
+int call_record_write(int root_fd, const char *key, const CallRecord *call);
+int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_error);
+int call_record_remove(int root_fd, const char *key);
+int call_record_list(int root_fd, char ***ret_keys);

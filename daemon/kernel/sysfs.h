@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Reading and writing small files below an opened directory. PATH never starts with a slash; symbolic links inside
+ * sysfs are relative and stay inside the root. None of these log.
+ */
+
+/* Opens "/" (PATH) as root fd: O_PATH|O_DIRECTORY|O_CLOEXEC. Returns the fd or -errno. */
+int sysfs_open_root(const char *path);
+
+/* Opens the directory PATH below DIR_FD (O_RDONLY|O_DIRECTORY|O_CLOEXEC). Returns the fd or -errno. */
+int sysfs_open_dir(int dir_fd, const char *path);
+
+/*
+ * Reads the attribute PATH whole, at most 64 KiB, and drops one trailing newline. Returns 0 with *ret (caller frees,
+ * always NUL-terminated; a NUL inside the data is -EBADMSG); -errno of open or read; -EFBIG if it is larger.
+ */
+int sysfs_read(int dir_fd, const char *path, char **ret);
+
+/* Reads an unsigned number, BASE as strtoull. -EBADMSG if the content is not one number in range. */
+int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret);
+
+/*
+ * Writes TEXT with one write(2) to the attribute PATH (O_WRONLY|O_CLOEXEC|O_NOCTTY, never created). Returns 0 or -errno of open or write;
+ * -EIO on a short write. This can block for as long as the kernel likes: worker processes only.
+ */
+int sysfs_write(int dir_fd, const char *path, const char *text);
+
+/* Returns 0 with the last component of the link PATH ("nvme" of ".../drivers/nvme"); -ENOENT if there is none, -EINVAL if it is no link. */
+int sysfs_link_name(int dir_fd, const char *path, char **ret);
+
+/* Returns 0 with the raw text of the link. */
+int sysfs_read_link(int dir_fd, const char *path, char **ret);
+
+/* Lists the names in directory PATH, without "." and "..", sorted by strcmp. The caller frees with g_strfreev(). */
+int sysfs_list(int dir_fd, const char *path, char ***ret);
+
+/* Returns 0 with the inode number of PATH itself (no link at the end is followed): kernfs gives each object a new one, so it tells a device from its
+ * successor under the same name (fs/kernfs/dir.c). */
+int sysfs_inode(int dir_fd, const char *path, uint64_t *ret);
