@@ -42,7 +42,11 @@ note()
 # show COMMAND…: prints the command as one would type it, its output and, if not 0, its exit status.
 show()
 {
-    printf '   # %s\n' "$*"
+    if [[ $1 == as_user ]]; then
+        printf '   tester$ %s\n' "${*:3}"
+    else
+        printf '   root# %s\n' "$*"
+    fi
     "$@" 2>&1 | sed 's/^/   /'
     shown_status=${PIPESTATUS[0]}
     (( shown_status == 0 )) || printf '   [exit status %d]\n' "$shown_status"
@@ -66,7 +70,8 @@ expect()
 # show_rule FILE: writes standard input to it, and shows it.
 show_rule()
 {
-    cat >"$1"
+    mkdir -p "$(dirname "$1")"
+    cat >"$1" || fail "$1 could not be written"
     note "$1:"
     sed 's/^/   |  /' "$1"
 }
