@@ -3,6 +3,7 @@
 # What the cases share: the clean start, and what they assert.
 
 helpers=()
+unit_changes=/etc/systemd/system/iommu-policyd.service.d
 
 fail()
 {
@@ -77,13 +78,25 @@ make_fresh()
     bind_by_hand "$nic" e1000e
     switch_by_hand "$nic" DMA-FQ
     udevadm settle --timeout 60
-    rm -rf "$rules"/*.conf /etc/polkit-1/rules.d/*.rules /run/iommu-policy/call/* /etc/systemd/system/iommu-policyd.service.d
+    rm -rf "$rules"/*.conf /etc/polkit-1/rules.d/*.rules /run/iommu-policy/call/*
     mkdir -p "$rules" /etc/iommu-policy
     # The quiet time before a rule may unbind, short enough for a test.
     printf '[Daemon]\nSettleSec=1\n' >/etc/iommu-policy/daemon.conf
-    systemctl daemon-reload
+    if [[ -d $unit_changes ]]; then
+        rm -r "$unit_changes"
+        systemctl daemon-reload
+    fi
     systemctl reset-failed iommu-policyd.service 2>/dev/null || true
-    systemctl enable --quiet --now iommu-policyd.service
+    systemctl is-enabled --quiet iommu-policyd.service || systemctl enable --quiet iommu-policyd.service
+    systemctl start iommu-policyd.service
+}
+
+# change_unit LINE…: what a case needs otherwise in the [Service] of the unit.
+change_unit()
+{
+    mkdir -p "$unit_changes"
+    printf '%s\n' '[Service]' "$@" >"$unit_changes/case.conf"
+    systemctl daemon-reload
 }
 
 # Background processes of a case end with it.

@@ -89,8 +89,8 @@ set_type()
 # The finding ids of a group, one a line.
 finding_ids()
 {
-    busctl call "$bus_name" "$(group_path "$1")" "$bus_name.Group" GetFindings |
-        grep -oE '"id" s "([^"\\]|\\.)*"' | sed -e 's/^"id" s "//' -e 's/"$//' -e 's/\\\\/\\/g'
+    busctl --timeout=120 call "$bus_name" "$(group_path "$1")" "$bus_name.Group" GetFindings |
+        { grep -oE '"id" s "([^"\\]|\\.)*"' || true; } | sed -e 's/^"id" s "//' -e 's/"$//' -e 's/\\\\/\\/g'
 }
 
 # as_user UID COMMAND…: as that user, without a session and without privileges.

@@ -21,25 +21,38 @@ begin_change()
     change=$!
 }
 
-# How long one change takes here, from the call to the reply, in milliseconds.
+# The workers of the daemon, into $workers. Without a process of its own, as every millisecond counts here.
+look_for_workers()
+{
+    workers=
+    read -r workers <"/proc/$1/task/$1/children" || true
+} 2>/dev/null
+
+# Returns when the daemon $1 has a worker, or fails when the change ended without one having been seen.
+await_worker()
+{
+    look_for_workers "$1"
+    while [[ -z $workers ]]; do
+        kill -0 "$change" 2>/dev/null || return 1
+        look_for_workers "$1"
+    done
+}
+
+# How long workers are busy with one change here, in milliseconds.
 measure_change()
 {
-    local begin=${EPOCHREALTIME/./}
+    local begin
     begin_change
+    await_worker "$(daemon_pid)"
+    begin=${EPOCHREALTIME/./}
     wait "$change"
-    echo $(( (${EPOCHREALTIME/./} - begin) / 1000 ))
+    echo $(( (${EPOCHREALTIME/./} - begin) / 1000 + 1 ))
 }
 
-# Waits for a moment within the first SPAN milliseconds. This is the random moment of the kill, no time that is
-# given to anybody.
+# Lets a random part of SPAN milliseconds pass: the random moment of the kill, no time that is given to anybody.
 random_moment()
 {
-    read -r -t "$(printf '0.%03d' $((RANDOM % $1 + 1)))" <&6 || true
-}
-
-workers_of()
-{
-    pgrep -P "$1" || true
+    read -r -t "$(printf '%d.%03d' $(( (moment = RANDOM % $1) / 1000 )) $((moment % 1000)))" <&6 || true
 }
 
 check_after_kill()
@@ -56,29 +69,31 @@ check_after_kill()
     esac
 }
 
-# kill_at_moments WHO COUNT: only kills that met a change on its way count.
+# kill_at_moments WHO COUNT: only kills that met a worker at work count.
 kill_at_moments()
 {
-    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims
+    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims moment
     sum=$(fill_drive "$free")
     # Never written to: a read from it ends when its time is over.
     exec 6<> <(:)
     span=$(measure_change)
-    (( span < 900 )) || span=900
     while (( hits < wanted )); do
         (( (tries += 1) <= wanted * 6 )) || fail "only $hits of $wanted kills met a change on its way"
         pid=$(daemon_pid)
         begin_change
-        random_moment "$span"
-        victims=$pid
-        [[ $who == daemon ]] || victims=$(workers_of "$pid")
-        # shellcheck disable=SC2086
-        if [[ -n $victims ]] && kill -0 "$change" 2>/dev/null && kill -9 $victims 2>/dev/null; then
-            hits=$((hits + 1))
+        if await_worker "$pid"; then
+            random_moment "$span"
+            look_for_workers "$pid"
+            victims=$pid
+            [[ $who == daemon ]] || victims=$workers
+            # shellcheck disable=SC2086
+            if [[ -n $workers ]] && kill -9 $victims 2>/dev/null; then
+                hits=$((hits + 1))
+            fi
         fi
         check_after_kill "kill $hits of the $who" "$sum"
     done
-    echo "figure: $hits kills of the $who during a change of $span ms, in $tries tries"
+    echo "figure: $hits kills of the $who at random moments of a change of $span ms, in $tries tries"
 }
 
 case_crash_kill_daemon()
@@ -91,64 +106,57 @@ case_crash_kill_worker()
     if [[ $full == yes ]]; then kill_at_moments worker 20; else kill_at_moments worker 5; fi
 }
 
-# Begins a change, and stops daemon and worker for good while the drive has no driver. The moment is short and
-# the event comes a little late, so it may take more than one try.
-leave_without_driver()
+# Begins a change, kills daemon and worker when the drive has lost its driver, and waits until the unit has
+# failed. Returns 1 if the moment, which is short, was missed: the drive had its driver again.
+kill_without_driver()
 {
-    local pid workers line tries
-    for tries in 1 2 3 4 5 6 7 8 9 10; do
-        pid=$(daemon_pid)
-        exec 5< <(exec stdbuf -oL udevadm monitor --kernel --subsystem-match=pci)
-        helpers=($!)
-        until [[ ${line-} == KERNEL* ]]; do read -r -t 20 line <&5; done
-        begin_change
-        until [[ $line == *" unbind "*"$free"* ]]; do read -r -t 60 line <&5; done
-        workers=$(workers_of "$pid")
-        # shellcheck disable=SC2086
-        [[ -z $workers ]] || kill -STOP $workers 2>/dev/null || true
-        end_helpers
-        exec 5<&-
-        if [[ -n $workers && -z $(driver_of "$free") ]]; then
-            # shellcheck disable=SC2086
-            kill -9 "$pid" $workers
-            wait "$change" || true
-            echo "without a driver after $tries tries"
-            return
-        fi
-        # shellcheck disable=SC2086
-        [[ -z $workers ]] || kill -CONT $workers 2>/dev/null || true
-        wait "$change"
-    done
-    fail 'no moment without a driver was met'
+    local pid workers met=no
+    pid=$(daemon_pid)
+    begin_change
+    # A look costs microseconds; the moment is over after some ten milliseconds.
+    while [[ -e /sys/bus/pci/devices/$free/driver ]] && kill -0 "$change" 2>/dev/null; do :; done
+    look_for_workers "$pid"
+    # shellcheck disable=SC2086
+    [[ -z $workers ]] || ! kill -STOP $workers 2>/dev/null || [[ -e /sys/bus/pci/devices/$free/driver ]] || met=yes
+    # shellcheck disable=SC2086
+    kill -9 "$pid" $workers
+    wait "$change" || true
+    # Waits until ExecStopPost= has ended, if there is one.
+    systemctl stop iommu-policyd.service
+    [[ $met == yes ]]
 }
 
 case_crash_stop_post_recovers_without_the_daemon()
 {
-    local sum
-    mkdir -p /etc/systemd/system/iommu-policyd.service.d
-    printf '[Service]\nRestart=no\n' >/etc/systemd/system/iommu-policyd.service.d/no-restart.conf
-    systemctl daemon-reload
+    local sum tries
+    change_unit Restart=no
     sum=$(fill_drive "$free")
-    leave_without_driver
-    # Stopping waits until ExecStopPost= has ended.
-    systemctl stop iommu-policyd.service
+    for tries in {1..20}; do
+        kill_without_driver && break
+        systemctl reset-failed iommu-policyd.service
+        systemctl start iommu-policyd.service
+    done
+    (( tries < 20 ))
     not systemctl is-active --quiet iommu-policyd.service
     all_is_whole
     is 'the data' "$(drive_checksum "$free")" "$sum"
+    echo "figure: killed without a driver at try $tries"
 }
 
 case_crash_start_recovers()
 {
-    local sum
-    mkdir -p /etc/systemd/system/iommu-policyd.service.d
-    printf '[Service]\nRestart=no\nExecStopPost=\n' >/etc/systemd/system/iommu-policyd.service.d/no-recovery.conf
-    systemctl daemon-reload
+    local sum tries
+    change_unit Restart=no ExecStopPost=
     sum=$(fill_drive "$free")
-    leave_without_driver
-    systemctl stop iommu-policyd.service
+    for tries in {1..20}; do
+        kill_without_driver && [[ -z $(driver_of "$free") ]] && break
+        systemctl reset-failed iommu-policyd.service
+        systemctl start iommu-policyd.service
+    done
     is 'the driver before the start' "$(driver_of "$free")" ''
-    systemctl reset-failed iommu-policyd.service 2>/dev/null || true
+    systemctl reset-failed iommu-policyd.service
     systemctl start iommu-policyd.service
     wait_until 60 all_is_whole
     is 'the data' "$(drive_checksum "$free")" "$sum"
+    echo "figure: killed without a driver at try $tries"
 }
