@@ -129,7 +129,7 @@ static int show_step(sd_bus_message *signal, void *userdata, sd_bus_error *error
     changed = g_variant_get_child_value(content, 1);
     step = property_string(changed, "Step");
     if (*step)
-        progress_show("%s: %s", strrchr(sd_bus_message_get_path(signal), '/') + 1, step);
+        progress_show("group %s: %s", strrchr(sd_bus_message_get_path(signal), '/') + 1, step);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "config.h"
 #include "refusal.h"
+#include "terminal.h"
 #include "verb.h"
 
 static const Verb *const verbs[] = {
@@ -109,6 +110,8 @@ static bool daemon_is_absent(const sd_bus_error *error)
 
 static int report(const Client *client, int r)
 {
+    g_autofree char *text = NULL;
+
     if (daemon_is_absent(&client->error)) {
         fputs("iommuctl: the daemon does not run, nor is its unit enabled; next: systemctl enable --now iommu-policyd\n",
               stderr);
@@ -119,7 +122,8 @@ static int report(const Client *client, int r)
         return EXIT_CODE_FAILED;
     }
 
-    fprintf(stderr, "iommuctl: %s\n", client->error.message ?: client->error.name);
+    text = printable(client->error.message ?: client->error.name);
+    fprintf(stderr, "iommuctl: %s\n", text);
     return refusal_exit_code(client->error.name);
 }
 

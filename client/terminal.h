@@ -20,3 +20,7 @@ void progress_show(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Takes the line away. */
 void progress_clear(void);
+
+/* Returns TEXT with every control character replaced by '?': names of mounts and devices are chosen by others and must
+ * not steer the terminal. The caller frees it. */
+char *printable(const char *text);

@@ -212,8 +212,10 @@ const Verb verb_list = {
 /* Prints "  LABEL  TEXT", nothing if TEXT is empty. */
 static void print_field(const char *label, const char *text)
 {
-    if (*text)
-        printf("  %-12s %s\n", label, text);
+    g_autofree char *safe = printable(text);
+
+    if (*safe)
+        printf("  %-12s %s\n", label, safe);
 }
 
 static void print_list_field(const char *label, GVariant *properties, const char *name)
@@ -260,16 +262,19 @@ static void print_last_result(GVariant *group)
 
 static void print_group(GVariant *group)
 {
-    g_autofree char *state = state_text(group), *wanted = NULL;
+    g_autofree char *state = state_text(group), *wanted = NULL, *conflict = NULL;
+    guint32 id = property_u32(group, "Id");
 
+    if (property_boolean(group, "Conflict"))
+        conflict = g_strdup_printf("yes, see: iommuctl why %u", id);
     if (*property_string(group, "WantedType"))
         wanted = g_strdup_printf("%s, by %s", property_string(group, "WantedType"), property_string(group, "WantedBy"));
 
-    printf("Group %u\n", property_u32(group, "Id"));
+    printf("Group %u\n", id);
     print_field("Type", property_string(group, "Type"));
     print_field("Wanted", wanted ?: "nothing");
     print_field("State", state);
-    print_field("Conflict", property_boolean(group, "Conflict") ? "yes, see: iommuctl why" : "");
+    print_field("Conflict", conflict ?: "");
     print_list_field("Can be set", group, "SettableTypes");
     print_list_field("Live", group, "LiveTypes");
     print_reserved_regions(group);
@@ -309,7 +314,7 @@ static void print_device(GVariant *device)
     print_field("Class", class_text);
     print_field("Driver", property_string(device, "Driver"));
     print_field("IOMMU", property_string(device, "Iommu"));
-    print_field("Addresses", mask ?: "");
+    print_field("DMA mask", mask ?: "");
     print_field("Function of", property_string(device, "PhysicalFunction"));
     print_field("Untrusted", property_boolean(device, "Untrusted") ? "yes" : "");
     print_field("Manages DMA", property_boolean(device, "ManagesDma") ? "yes: rules leave it alone" : "");

@@ -8,7 +8,7 @@
 #include "iommu-policy-names.h"
 #include "json.h"
 #include "message.h"
-#include "refusal.h"
+#include "terminal.h"
 #include "verb.h"
 
 /* Follows what the daemon says, line by line, until it is interrupted. */
@@ -23,13 +23,14 @@ static const char *short_path(const char *path)
 
 static void print_line(const char *object, const char *what)
 {
+    g_autofree char *safe = printable(what);
     time_t now = time(NULL);
     char when[16] = "";
     struct tm parts;
 
     if (localtime_r(&now, &parts))
         (void) strftime(when, sizeof(when), "%H:%M:%S", &parts);
-    printf("%s %s: %s\n", when, object, what);
+    printf("%s %s: %s\n", when, object, safe);
     fflush(stdout);
 }
 

@@ -74,16 +74,19 @@ static void print_findings(GVariant *findings, const char *text_if_empty)
 
 static void print_plan(const PlanReply *plan)
 {
+    g_autofree char *refusal = printable(plan->refusal);
+
     printf("How: %s\n", plan->how);
     for (size_t i = 0; i < g_variant_n_children(plan->steps); i++) {
         g_autoptr(GVariant) step = g_variant_get_child_value(plan->steps, i);
+        g_autofree char *text = printable(property_string(step, "text"));
 
-        printf("  %zu. %s\n", i + 1, property_string(step, "text"));
+        printf("  %zu. %s\n", i + 1, text);
     }
     if (*plan->action)
         printf("Authorisation: %s\n", plan->action);
-    if (*plan->refusal)
-        printf("Refused: %s\n", plan->refusal);
+    if (*refusal)
+        printf("Refused: %s\n", refusal);
     print_findings(plan->findings, NULL);
 }
 
@@ -242,8 +245,10 @@ static void print_explanation(const Explanation *why, const char *type)
     printf("; %s%s%s\n", property_string(why->properties, "State"), *reason ? ": " : "", reason);
 
     print_dictionaries(why->trail, headers, keys, "No rule, call or force of the kernel concerns it.");
-    if (why->findings)
+    if (why->findings) {
+        puts("");
         print_findings(why->findings, NULL);
+    }
     if (why->with_plan) {
         printf("\nTo %s:\n", type);
         print_plan(&why->plan);
