@@ -2,7 +2,6 @@
 #include "target.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "iommu-policy-names.h"

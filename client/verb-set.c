@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +12,6 @@
 #include "refusal.h"
 #include "table.h"
 #include "target.h"
-#include "terminal.h"
 #include "verb.h"
 
 /* What changes something. */
