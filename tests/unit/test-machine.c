@@ -7,11 +7,21 @@
 #include "tree.h"
 
 static const TreeDevice nvme = {
-    .name = "0000:00:04.0", .vendor = 0x144d, .device = 0xa808, .class_code = 0x010802, .driver = "nvme", .group = 7,
+    .name = "0000:00:04.0",
+    .vendor = 0x144d,
+    .device = 0xa808,
+    .class_code = 0x010802,
+    .driver = "nvme",
+    .group = 7,
     .iommu = "dmar0",
 };
 static const TreeDevice nic = {
-    .name = "0000:00:05.0", .vendor = 0x8086, .device = 0x10d3, .class_code = 0x020000, .group = 12, .iommu = "dmar0",
+    .name = "0000:00:05.0",
+    .vendor = 0x8086,
+    .device = 0x10d3,
+    .class_code = 0x020000,
+    .group = 12,
+    .iommu = "dmar0",
 };
 
 static Tree *make_tree(void)
@@ -29,7 +39,7 @@ static Tree *make_tree(void)
 
 static RuleSet *load_rules(const Tree *tree, const char *file)
 {
-    char *files[] = { (char *) file, NULL };
+    char *files[] = {(char *) file, NULL};
     g_autoptr(GPtrArray) diagnostics = NULL;
     RuleSet *rules;
 
