@@ -104,13 +104,13 @@ static JsonObject *plan_json(const PlanReply *plan)
     return object;
 }
 
-/* A plan that is refused is an answer, but a script wants to know it: in use if findings are the reason,
- * which they are when there is a way. */
+/* A plan that is refused is an answer, but a script wants to know it. Where there is a way and still a
+ * refusal, findings stand in it. */
 static int plan_exit_code(const PlanReply *plan)
 {
     if (!*plan->refusal)
         return EXIT_CODE_DONE;
-    return g_variant_n_children(plan->findings) > 0 ? EXIT_CODE_IN_USE : EXIT_CODE_FAILED;
+    return strcmp(plan->how, "refused") == 0 ? EXIT_CODE_FAILED : EXIT_CODE_IN_USE;
 }
 
 static int run_plan(Client *client, char **arguments)
