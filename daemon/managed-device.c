@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "notify.h"
+#include "sysfs.h"
 
 ManagedDevice *managed_device_new(Device *device, const char *syspath)
 {
@@ -68,6 +68,27 @@ bool managed_device_unbinds(const ManagedDevice *managed)
     const Device *device = managed->device;
 
     return device->driver && !device->facts->bridge && !device->facts->manages_dma;
+}
+
+char **managed_device_relatives(const ManagedDevice *managed, int root_fd)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    g_auto(GStrv) entries = NULL;
+
+    if (managed->device->physical_function)
+        g_strv_builder_add(names, managed->device->physical_function);
+    if (sysfs_list(root_fd, managed->syspath, &entries) < 0)
+        return g_strv_builder_end(names);
+    for (char **entry = entries; *entry; entry++) {
+        /* "supplier:pci:0000:00:01.0" */
+        const char *bus = g_str_has_prefix(*entry, "supplier:") || g_str_has_prefix(*entry, "consumer:")
+            ? *entry + strlen("supplier:") : NULL;
+        const char *colon = bus ? strchr(bus, ':') : NULL;
+
+        if (colon)
+            g_strv_builder_add(names, colon + 1);
+    }
+    return g_strv_builder_end(names);
 }
 
 bool syspath_is_below(const char *name, const char *ancestor)

@@ -5,16 +5,17 @@
 
 #include "decision.h"
 #include "device.h"
+#include "notify.h"
 
 /* A device as the daemon knows it: what was read last, and what the rules wish for it. */
-typedef struct ManagedDevice {
+struct ManagedDevice {
     char *key;         /* "pci:0000:00:04.0" */
     char *syspath;     /* "sys/devices/..." */
     Device *device;    /* never NULL */
     DomainType rule_type; /* _DOMAIN_TYPE_INVALID: no wish */
     char *rule_origin; /* "file:line", or NULL */
     unsigned changed;  /* DeviceProperty bits that nobody was told of yet */
-} ManagedDevice;
+};
 
 /* Takes DEVICE over; SYSPATH is copied. */
 ManagedDevice *managed_device_new(Device *device, const char *syspath);
@@ -29,6 +30,10 @@ void managed_device_set_wish(ManagedDevice *managed, const MemberWish *wish);
 
 /* A change would unbind it: it is bound, and to a driver that does not manage DMA itself. */
 bool managed_device_unbinds(const ManagedDevice *managed);
+
+/* Names of its physical function, and of the devices that supply it or consume from it (device links, Documentation/ABI/testing/sysfs-devices-supplier).
+ * The caller frees it with g_strfreev(). */
+char **managed_device_relatives(const ManagedDevice *managed, int root_fd);
 
 /* NAME is the device or below it in sysfs. */
 bool syspath_is_below(const char *name, const char *ancestor);

@@ -5,7 +5,7 @@
 
 #include "cleanup.h"
 #include "group.h"
-#include "notify.h"
+#include "manager.h"
 #include "record.h"
 
 static void inhibitor_free(void *data)
@@ -18,10 +18,11 @@ static void inhibitor_free(void *data)
     g_free(inhibitor);
 }
 
-ManagedGroup *managed_group_new(unsigned id)
+ManagedGroup *managed_group_new(Manager *manager, unsigned id)
 {
     ManagedGroup *group = g_new0(ManagedGroup, 1);
 
+    group->manager = manager;
     group->id = id;
     group->members = g_ptr_array_sized_new(1);
     group->type = group->wanted = group->last_result.type = _DOMAIN_TYPE_INVALID;
@@ -34,8 +35,7 @@ void managed_group_free(ManagedGroup *group)
 {
     if (!group)
         return;
-    (void) job_free(group->survey);
-    CLEAR_SOURCE(group->timer);
+    managed_group_forget_use(group);
     g_ptr_array_unref(group->members);
     g_free(group->key);
     g_clear_pointer(&group->reserved, g_array_unref);
@@ -177,6 +177,8 @@ void managed_group_forget_tries(ManagedGroup *group)
 void managed_group_forget_use(ManagedGroup *group)
 {
     group->use = USE_UNKNOWN;
+    if (group->survey)
+        group->manager->surveys--;
     group->survey = job_free(group->survey);
     CLEAR_SOURCE(group->timer);
 }

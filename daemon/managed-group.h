@@ -12,6 +12,7 @@
 #include "group-state.h"
 #include "job.h"
 #include "managed-device.h"
+#include "notify.h"
 
 /* Whether the last survey found the members of a group in use. */
 typedef enum GroupUse {
@@ -35,7 +36,8 @@ typedef struct LastResult {
 } LastResult;
 
 /* What the daemon knows of one IOMMU group. It lives as long as the group has a member. */
-typedef struct ManagedGroup {
+struct ManagedGroup {
+    Manager *manager;      /* borrowed: who keeps it */
     unsigned id;
     GPtrArray *members;    /* ManagedDevice, sorted by key; borrowed */
     char *key;             /* of the first member, as records are named; NULL without members */
@@ -88,9 +90,10 @@ typedef struct ManagedGroup {
 
     unsigned changed;      /* GroupProperty bits that nobody was told of yet */
     bool announced;        /* the faces know of it */
-} ManagedGroup;
+    unsigned counted;      /* ManagerProperty bits: in which of the manager's numbers it counts */
+};
 
-ManagedGroup *managed_group_new(unsigned id);
+ManagedGroup *managed_group_new(Manager *manager, unsigned id);
 void managed_group_free(ManagedGroup *group);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ManagedGroup, managed_group_free)
 

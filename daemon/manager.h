@@ -69,6 +69,7 @@ struct Manager {
     unsigned pending, identity, forbidden, untranslated;
     bool seen_live_fq, seen_multi_device;
 
+    int scanning;            /* how many groups are being read */
     bool starting;           /* the first scan has not ended */
     bool stopping;
     sd_event_source *stop_timer;
@@ -137,6 +138,8 @@ void manager_evaluate_all(Manager *manager);
 /* Has the type of one group, or of all, read again. */
 void manager_read_group(Manager *manager, ManagedGroup *group);
 void manager_read_all(Manager *manager);
+/* Notes that the type of GROUP is, or is no longer, being read. */
+void manager_set_scanning(Manager *manager, ManagedGroup *group, bool scanning);
 void manager_group_scanned(const ScannedGroup *scanned, void *userdata);
 void manager_type_written(unsigned group, void *userdata);
 
