@@ -91,12 +91,11 @@ int call_store_put(CallStore *store, const ManagedGroup *group, DomainType type,
     call->reason = g_strdup(reason);
     for (guint i = 0; i < group->members->len; i++) {
         const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
-        RecordMember *member = g_new0(RecordMember, 1);
+        RecordMember *member = call_record_add_member(call);
 
         member->bus = g_strdup(device->facts->bus);
         member->name = g_strdup(device->facts->name);
         member->inode = device->inode;
-        g_ptr_array_add(call->members, member);
     }
     r = call_record_write(store->root_fd, group->key, call);
     g_hash_table_replace(store->calls, g_strdup(group->key), g_steal_pointer(&call));

@@ -80,16 +80,6 @@ static ManagedGroup *group_for(Manager *manager, int id)
     return group;
 }
 
-static void forget_group(Manager *manager, ManagedGroup *group)
-{
-    drop_group_counts(manager, group);
-    if (group->announced)
-        notify_group(manager, group, false);
-    manager_set_scanning(manager, group, false);
-    g_hash_table_remove(manager->dirty, GUINT_TO_POINTER(group->id));
-    g_hash_table_remove(manager->groups, GUINT_TO_POINTER(group->id));
-}
-
 static void leave_group(Manager *manager, ManagedDevice *device)
 {
     ManagedGroup *group = device->device->group < 0 ? NULL : manager_group(manager, (unsigned) device->device->group);
@@ -97,7 +87,7 @@ static void leave_group(Manager *manager, ManagedDevice *device)
     if (!group || !managed_group_remove_member(group, device))
         return;
     if (group->members->len == 0) {
-        forget_group(manager, group);
+        manager_forget_group(manager, group);
         return;
     }
     manager_touch(manager, group);
@@ -338,7 +328,7 @@ static void on_udev(Manager *manager, const char *syspath, struct udev_device *u
 
     if (!managed)
         return;
-    udev_facts_take(manager->watch, udev, manager->rules_are_late, managed->device);
+    udev_facts_take(udev, manager->rules_are_late, managed->device);
     managed->changed |= DEVICE_MODEL_NAME;
     if (managed->device->group < 0)
         return;

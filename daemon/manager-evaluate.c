@@ -81,6 +81,16 @@ Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, 
     return decision_make(manager->rules, manager->host->facts, &input);
 }
 
+Decision *manager_explain(Manager *manager, ManagedGroup *group)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    DecisionInput input = decision_input(manager, group, members, true, false);
+    Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
+
+    decision_explain(decision, manager->rules, manager->host->facts, &input);
+    return decision;
+}
+
 /* What stands in the way of any change of GROUP at all, whatever type is asked for. */
 static RefusalCode judge_group(Manager *manager, const ManagedGroup *group, char **ret_detail)
 {
@@ -345,6 +355,16 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
 void manager_evaluate(Manager *manager, ManagedGroup *group)
 {
     evaluate(manager, group, false);
+}
+
+void manager_drop_call(Manager *manager, ManagedGroup *group)
+{
+    int r = call_store_drop(manager->calls, group->key);
+
+    if (r < 0)
+        log_group(LOG_WARNING, group->id, NULL, "what a call asked for is remembered by the next start of the daemon");
+    managed_group_forget_tries(group);
+    manager_evaluate(manager, group);
 }
 
 /* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads it under the

@@ -53,6 +53,7 @@ struct Manager {
     GPtrArray *changes;      /* Change, all there are */
     GPtrArray *orphans;      /* waits for a lock that somebody else holds */
     GPtrArray *waiters;
+    GPtrArray *bus_calls;    /* BusCall, that will be answered later; they belong to the bus files */
     unsigned surveys;        /* how many run for rules */
 
     CallLimits change_limits;
@@ -64,7 +65,7 @@ struct Manager {
     sd_event_source *udev_source;
 
     GHashTable *touched;     /* numbers of groups of which something may have to be told */
-    sd_event_source *post_source;
+    sd_event_source *tell_source;
     unsigned changed;        /* ManagerProperty bits */
     unsigned pending, identity, forbidden, untranslated;
     bool seen_live_fq, seen_multi_device;
@@ -98,8 +99,9 @@ ManagedGroup *manager_group(const Manager *manager, unsigned id);
 ManagedDevice *manager_device(const Manager *manager, const char *key);
 /* The device that SYSPATH is or is below of: the nearest. */
 ManagedDevice *manager_device_of_path(const Manager *manager, const char *syspath);
-/* The device that a person means by NAME: PCI address, bus:name, interface, /dev node, sysfs path, mount point. */
-ManagedDevice *manager_device_by_name(const Manager *manager, const char *name);
+
+/* The nearest device above MANAGED, or NULL. */
+ManagedDevice *manager_device_above(const Manager *manager, const ManagedDevice *managed);
 
 /* Numbers of all groups, ascending: GArray of unsigned; the caller frees it. */
 GArray *manager_group_ids(const Manager *manager);
@@ -109,6 +111,9 @@ const char *manager_state(const Manager *manager);
 
 /* Something of GROUP may have changed: what differs is told when this step of the loop is over. */
 void manager_touch(Manager *manager, const ManagedGroup *group);
+
+/* GROUP has lost its last member. */
+void manager_forget_group(Manager *manager, ManagedGroup *group);
 
 /* --- manager-devices.c */
 typedef enum DirtyWork {
@@ -126,10 +131,14 @@ void manager_reread_members(Manager *manager, ManagedGroup *group);
 void manager_count_untranslated(Manager *manager);
 
 /* --- manager-evaluate.c */
+/* The same with a whole trail, for people. */
+Decision *manager_explain(Manager *manager, ManagedGroup *group);
 /* What the rules decide for GROUP; with WITH_CALL false as if no call had been made. The caller frees it. */
 Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early);
 /* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
+/* Forgets what a call asked for GROUP: back to the rules. */
+void manager_drop_call(Manager *manager, ManagedGroup *group);
 /* Decides, and does or starts what follows. */
 void manager_evaluate(Manager *manager, ManagedGroup *group);
 /* A device has just been added to GROUP: tries to be faster than its driver. */

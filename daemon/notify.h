@@ -11,6 +11,8 @@ typedef struct Manager Manager;
 typedef struct ManagedGroup ManagedGroup;
 typedef struct ManagedDevice ManagedDevice;
 
+typedef struct BusCall BusCall;
+
 typedef enum GroupProperty {
     GROUP_TYPE = 1 << 0,
     GROUP_WANTED_TYPE = 1 << 1,
@@ -55,6 +57,9 @@ void notify_device_changed(Manager *manager, const ManagedDevice *device, unsign
 /* Something came (ADDED) or is about to be forgotten. */
 void notify_group(Manager *manager, const ManagedGroup *group, bool added);
 void notify_device(Manager *manager, const ManagedDevice *device, bool added);
+
+/* The service stops: calls that still wait for an answer are forgotten. */
+void notify_forget_call(BusCall *call);
 
 /* The rule files have been read again. */
 void notify_reloaded(Manager *manager, unsigned errors, unsigned warnings);
