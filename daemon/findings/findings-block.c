@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "evidence.h"
+#include "sysfs.h"
 #include "udev-data.h"
 
 /* What the disks below a member are used for, followed up through everything that is stacked on them. */
@@ -158,6 +159,26 @@ static void judge_signature(const Evidence *evidence, const Member *member, cons
         add_signature(findings, member, disk, type);
 }
 
+/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding others. */
+static void judge_targets(const Evidence *evidence, const Member *member, GPtrArray *findings)
+{
+    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems", "sys/kernel/config/target/core" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+        g_autofree char *source = g_strdup_printf("/%s", targets[i]);
+        g_auto(GStrv) names = NULL;
+        int r = sysfs_list(evidence->root_fd, targets[i], &names);
+
+        if (r < 0 && r != -ENOENT)
+            findings_add_unread(findings, member->name, source);
+        for (char **name = names; r >= 0 && *name; name++)
+            if (strcmp(*name, "alua") != 0) /* always there */
+                findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, source, member->name,
+                             "this system exports disks (%s) and whether those of %s are among them cannot be judged; "
+                             "take the exports down first", source, member->name);
+    }
+}
+
 /* A disk is used if one of its partitions is. */
 static bool is_used(const GPtrArray *used, const Descendant *disk)
 {
@@ -186,6 +207,7 @@ void findings_judge_block(const Evidence *evidence, const Member *member, GPtrAr
         findings_add_unread(findings, member->name, evidence->mounts_unread);
     if (evidence->blocks->unread)
         findings_add_unread(findings, member->name, evidence->blocks->unread);
+    judge_targets(evidence, member, findings);
     for (unsigned i = 0; i < disks->len; i++)
         if (judge_disk(evidence, member, g_ptr_array_index(disks, i), findings))
             g_ptr_array_add(used, g_ptr_array_index(disks, i));

@@ -7,10 +7,31 @@
 
 /* What a device is rather than who uses it: virtual functions, infrastructure. */
 
-static void judge_virtual_functions(const Evidence *evidence, const Member *member, GPtrArray *findings)
+static void judge_virtual_functions(const Member *member, char **names, GPtrArray *findings)
+{
+    unsigned n = 0;
+
+    for (char **name = names; *name; name++)
+        n += g_str_has_prefix(*name, "virtfn") && g_ascii_isdigit((*name)[strlen("virtfn")]);
+    if (n > 0)
+        findings_add(findings, FINDING_VF, FINDING_ABSOLUTE, member->name, member->name, member->name,
+                     "%s has %u virtual functions that would go away with it; write 0 to /%s/sriov_numvfs first",
+                     member->name, n, member->syspath);
+}
+
+/* Device links (Documentation/driver-api/device_link.rst): unbinding a supplier makes the kernel unbind its consumers. */
+static void judge_consumers(const Member *member, char **names, GPtrArray *findings)
+{
+    for (char **name = names; *name; name++)
+        if (g_str_has_prefix(*name, "consumer:"))
+            findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, *name, member->name,
+                         "another device needs %s (%s) and its use cannot be judged; unbind that first",
+                         member->name, *name);
+}
+
+static void judge_links(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     g_auto(GStrv) names = NULL;
-    unsigned n = 0;
     int r;
 
     r = sysfs_list(evidence->root_fd, member->syspath, &names);
@@ -20,12 +41,8 @@ static void judge_virtual_functions(const Evidence *evidence, const Member *memb
         findings_add_unread(findings, member->name, source);
         return;
     }
-    for (char **name = names; *name; name++)
-        n += g_str_has_prefix(*name, "virtfn") && g_ascii_isdigit((*name)[strlen("virtfn")]);
-    if (n > 0)
-        findings_add(findings, FINDING_VF, FINDING_ABSOLUTE, member->name, member->name, member->name,
-                     "%s has %u virtual functions that would go away with it; write 0 to /%s/sriov_numvfs first",
-                     member->name, n, member->syspath);
+    judge_virtual_functions(member, names, findings);
+    judge_consumers(member, names, findings);
 }
 
 /* PCI classes (base class and subclass, include/linux/pci_ids.h) without which the machine does not go on: returns their name, or NULL. */
@@ -106,6 +123,6 @@ static void judge_infrastructure(const Member *member, GPtrArray *findings)
 
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
-    judge_virtual_functions(evidence, member, findings);
+    judge_links(evidence, member, findings);
     judge_infrastructure(member, findings);
 }

@@ -33,7 +33,7 @@ static bool read_class_number(int root_fd, const char *node, dev_t *ret)
     return true;
 }
 
-/* NODE is that of the class device SYSFS_NAME, or, where a container has its nodes elsewhere numbered alike, has the name LINK. */
+/* Processes that have the node of the class device SYSFS_NAME open, known by its number, or something whose link reads LINK. */
 static GArray *node_users(const Evidence *evidence, const char *sysfs_name, const char *link)
 {
     GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
@@ -185,10 +185,27 @@ static void judge_nameless_users(const Evidence *evidence, const Member *member,
     }
 }
 
+/* Only what has a node for user space can be owned: descriptors that could not be read do not concern the rest. */
+static bool can_have_owner(const Evidence *evidence, const Member *member)
+{
+    static const char *const prefixes[] = { "", "noiommu-" };
+
+    if (member_is_for_user_space(member) || descendants_have(member->descendants, "vfio-dev"))
+        return true;
+    for (size_t i = 0; member->device->group >= 0 && i < G_N_ELEMENTS(prefixes); i++) {
+        g_autofree char *node = g_strdup_printf("vfio/%s%d", prefixes[i], member->device->group);
+        dev_t number;
+
+        if (read_class_number(evidence->root_fd, node, &number))
+            return true;
+    }
+    return false;
+}
+
 void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     judge_derived_devices(member, findings);
-    if (evidence->files_unread)
+    if (evidence->files_unread && can_have_owner(evidence, member))
         findings_add_unread(findings, member->name, evidence->files_unread);
     if (!evidence->files)
         return;
@@ -200,6 +217,8 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
 
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
+    if (evidence->files_unread)
+        findings_add_unread(findings, member->name, evidence->files_unread);
     for (unsigned i = 0; evidence->files && i < member->descendants->len; i++) {
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
         g_autoptr(GArray) pids = NULL;

@@ -57,7 +57,8 @@ void finding_name_processes(Finding *finding, int root_fd, const GArray *pids)
 
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source)
 {
-    g_autofree char *path = g_strndup(source, strcspn(source, ": "));
+    const char *reason = strstr(source, ": ");
+    g_autofree char *path = reason ? g_strndup(source, (size_t) (reason - source)) : g_strdup(source);
 
     findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member, path, member,
                  "nothing proves that %s is free, because a source could not be read (%s); let the daemon read it first",
@@ -128,7 +129,7 @@ static bool any_member_has(const GPtrArray *members, const char *subsystem)
 
 static char *unread_processes(const char *file, unsigned n, int error)
 {
-    return g_strdup_printf("/proc/PID/%s of %u processes: %s", file, n, g_strerror(-error));
+    return g_strdup_printf("/proc/PID/%s: %s, processes concerned: %u", file, g_strerror(-error), n);
 }
 
 static void read_files(Evidence *evidence)

@@ -54,6 +54,20 @@ START_TEST(virtual_functions)
 }
 END_TEST
 
+START_TEST(consumers)
+{
+    g_autofree char *device = scene_add_nvme(tree);
+    g_autofree char *link = g_strconcat(device, "/consumer:pci:0000:00:05.0", NULL);
+    g_autofree char *supplier = g_strconcat(device, "/supplier:pci:0000:00:03.0", NULL);
+    g_autoptr(GPtrArray) before = NULL, after = NULL;
+
+    tree_link(tree, supplier, "sys/devices/virtual/devlink/pci:0000:00:03.0--pci:0000:00:04.0");
+    before = expect(device, "");
+    tree_link(tree, link, "sys/devices/virtual/devlink/pci:0000:00:04.0--pci:0000:00:05.0");
+    after = expect(device, "unknown:consumer:pci:0000:00:05.0@0000:00:04.0");
+}
+END_TEST
+
 static const struct {
     uint32_t class_code;
     const char *driver, *ids;
@@ -184,6 +198,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, virtual_functions);
+    tcase_add_test(tests, consumers);
     tcase_add_loop_test(tests, by_class, 0, G_N_ELEMENTS(classes));
     tcase_add_loop_test(tests, by_child, 0, G_N_ELEMENTS(children));
     tcase_add_test(tests, driver_that_cannot_be_unbound);

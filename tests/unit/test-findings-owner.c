@@ -166,6 +166,22 @@ START_TEST(unreadable_process)
 }
 END_TEST
 
+/* A process that cannot be read does not stop the live change of a device that has no node for user space. */
+START_TEST(unreadable_process_and_a_kernel_driver)
+{
+    g_autofree char *device = scene_add_nvme(tree);
+    g_autoptr(GPtrArray) owner = NULL, all = NULL, shared = NULL;
+
+    tree_remove(tree, "proc/812/fd");
+    tree_write(tree, "proc/812/fd", "not a directory");
+    owner = scene_expect(tree, device, OWNER, "");
+    all = scene_expect(tree, device, ALL, "unknown:/proc/PID/fd@0000:00:04.0");
+    /* Another member of its group is under a VFIO driver. */
+    tree_write(tree, "sys/class/vfio/7/dev", "243:0\n");
+    shared = scene_expect(tree, device, OWNER, "unknown:/proc/PID/fd@0000:00:04.0");
+}
+END_TEST
+
 /* Any open node of a device is a use that the next kind would name; until then it must not pass for free. */
 START_TEST(open_node)
 {
@@ -246,6 +262,7 @@ int main(void)
     tcase_add_test(tests, derived_devices);
     tcase_add_test(tests, no_processes);
     tcase_add_test(tests, unreadable_process);
+    tcase_add_test(tests, unreadable_process_and_a_kernel_driver);
     tcase_add_test(tests, open_node);
     tcase_add_test(tests, node_holders);
     tcase_add_test(tests, vanished_member);
