@@ -11,7 +11,7 @@
 typedef struct Chain {
     const Evidence *evidence;
     const char *member;
-    GHashTable *visited;   /* names of devices on the way: each once */
+    GHashTable *visited; /* names of devices on the way: each once */
     GPtrArray *findings;
 } Chain;
 
@@ -37,7 +37,8 @@ static void judge_swap(const Chain *chain, dev_t number, const char *where)
                          "%s is swapped to; run swapoff on it first", where);
     if (blocks->resume != 0 && blocks->resume == number)
         findings_add(chain->findings, FINDING_SWAP, FINDING_ABSOLUTE, chain->member, "resume", where,
-                     "%s is where this system resumes from; write another device to /sys/power/resume first", where);
+                     "%s is where this system resumes from; write another device to /sys/power/resume first",
+                     where);
 }
 
 static bool mount_is_of_btrfs(const Evidence *evidence, const Mount *mount, const BtrfsDevices *btrfs)
@@ -47,7 +48,8 @@ static bool mount_is_of_btrfs(const Evidence *evidence, const Mount *mount, cons
     for (char **name = btrfs->names; *name; name++) {
         const BlockDevice *device = block_table_find(evidence->blocks, *name);
 
-        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, *name, device ? device->number : 0))
+        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, *name,
+                                    device ? device->number : 0))
             return true;
     }
     return false;
@@ -117,7 +119,8 @@ static void judge_device(Chain *chain, const char *name, dev_t number, const cha
 }
 
 /* Returns true if somebody uses the disk or partition. */
-static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk, GPtrArray *findings)
+static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk,
+                       GPtrArray *findings)
 {
     g_autoptr(GHashTable) visited = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Chain chain = { .evidence = evidence, .member = member->name, .visited = visited, .findings = findings };
@@ -127,10 +130,12 @@ static bool judge_disk(const Evidence *evidence, const Member *member, const Des
     return findings->len > before;
 }
 
-static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk, const char *type)
+static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk,
+                          const char *type)
 {
     findings_add(findings, FINDING_SIGNATURE, FINDING_DISRUPTIVE, member->name, type, disk->name,
-                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment", disk->name, type);
+                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment",
+                 disk->name, type);
 }
 
 /* udev gives a partition the ID_PART_TABLE_TYPE of its disk. */
@@ -159,10 +164,12 @@ static void judge_signature(const Evidence *evidence, const Member *member, cons
         add_signature(findings, member, disk, type);
 }
 
-/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding others. */
+/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding
+ * others. */
 static void judge_targets(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
-    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems", "sys/kernel/config/target/core" };
+    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems",
+                                           "sys/kernel/config/target/core" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
         g_autofree char *source = g_strdup_printf("/%s", targets[i]);
@@ -174,8 +181,8 @@ static void judge_targets(const Evidence *evidence, const Member *member, GPtrAr
         for (char **name = names; r >= 0 && *name; name++)
             if (strcmp(*name, "alua") != 0) /* always there */
                 findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, source, member->name,
-                             "this system exports disks (%s) and whether those of %s are among them cannot be judged; "
-                             "take the exports down first", source, member->name);
+                             "this system exports disks (%s), perhaps those of %s; stop the exports first",
+                             source, member->name);
     }
 }
 

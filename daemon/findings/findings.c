@@ -61,11 +61,12 @@ void findings_add_unread(GPtrArray *findings, const char *member, const char *so
     g_autofree char *path = reason ? g_strndup(source, (size_t) (reason - source)) : g_strdup(source);
 
     findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member, path, member,
-                 "nothing proves that %s is free, because a source could not be read (%s); let the daemon read it first",
+                 "nothing proves that %s is free while this cannot be read: %s; make it readable first",
                  member, source);
 }
 
-void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount, const char *where)
+void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
+                        const char *where)
 {
     static const char *const system[] = { "/", "/usr", "/boot", "/boot/efi", "/efi", NULL };
     g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
@@ -73,8 +74,8 @@ void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, co
 
     if (mount->of_init && g_strv_contains(system, mount->target)) {
         findings_add(findings, FINDING_ROOT, FINDING_ABSOLUTE, member, mount->target, where,
-                     "%s is mounted from %s and this system runs from it; set the boot default instead", mount->target,
-                     where);
+                     "%s is mounted from %s and this system runs from it; set the boot default instead",
+                     mount->target, where);
         return;
     }
     if (mount->of_init) {
@@ -84,8 +85,9 @@ void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, co
     }
 
     finding = findings_add(findings, FINDING_MOUNT, FINDING_ABSOLUTE, member, mount->target, where,
-                           "%s is mounted from %s in a mount namespace of its own; stop the service or container that "
-                           "uses it first", mount->target, where);
+                           "%s is mounted from %s in another mount namespace; stop the service or container "
+                           "there first",
+                           mount->target, where);
     process_list_add(pids, mount->pid);
     finding_name_processes(finding, root_fd, pids);
 }
@@ -139,7 +141,8 @@ static void read_files(Evidence *evidence)
     if (r < 0)
         evidence->files_unread = g_strdup_printf("/proc: %s", g_strerror(-r));
     else if (evidence->files->n_unreadable > 0)
-        evidence->files_unread = unread_processes("fd", evidence->files->n_unreadable, evidence->files->error);
+        evidence->files_unread =
+            unread_processes("fd", evidence->files->n_unreadable, evidence->files->error);
 }
 
 static void read_mounts(Evidence *evidence)
@@ -149,8 +152,8 @@ static void read_mounts(Evidence *evidence)
     if (r < 0)
         evidence->mounts_unread = g_strdup_printf("/proc/1/mountinfo: %s", g_strerror(-r));
     else if (evidence->mounts->n_unreadable > 0)
-        evidence->mounts_unread = unread_processes("mountinfo", evidence->mounts->n_unreadable,
-                                                   evidence->mounts->error);
+        evidence->mounts_unread =
+            unread_processes("mountinfo", evidence->mounts->n_unreadable, evidence->mounts->error);
 }
 
 /* Reads what the members need, once for all of them. */

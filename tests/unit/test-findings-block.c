@@ -25,7 +25,7 @@ static void tear_down(void)
 
 static void expect(const char *ids)
 {
-    g_autoptr(GPtrArray) findings = scene_expect(tree, nvme, ALL, ids);
+    scene_expect_ids(tree, nvme, ALL, ids);
 }
 
 START_TEST(free_drive)
@@ -77,7 +77,8 @@ START_TEST(mount_namespaces)
 }
 END_TEST
 
-/* A process in a chroot does not show what is mounted outside of it; another one of the same namespace does. */
+/* A process in a chroot does not show what is mounted outside of it; another one of the same namespace does.
+ */
 START_TEST(chroot_in_a_namespace)
 {
     scene_add_process(tree, 300, "chrooted", 2, "/var/empty");
@@ -107,8 +108,9 @@ END_TEST
 
 START_TEST(swap)
 {
-    tree_write(tree, "proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n"
-                                   "/swapfile file 1024 0 -2\n/dev/nvme0n1p1 partition 1024 0 -3\n");
+    tree_write(tree, "proc/swaps",
+               "Filename\tType\tSize\tUsed\tPriority\n"
+               "/swapfile file 1024 0 -2\n/dev/nvme0n1p1 partition 1024 0 -3\n");
     expect("swap:swap@nvme0n1p1");
     tree_write(tree, "proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/swapfile file 1024 0 -2\n");
     expect("");
@@ -233,7 +235,8 @@ START_TEST(udev_has_not_looked)
 }
 END_TEST
 
-/* With multipath the disk that is mounted lies below the NVMe subsystem; the one below the device is hidden. */
+/* With multipath the disk that is mounted lies below the NVMe subsystem; the one below the device is hidden.
+ */
 START_TEST(nvme_multipath)
 {
 #define SUBSYSTEM "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
