@@ -158,7 +158,7 @@ static void judge_signature(const Evidence *evidence, const Member *member, cons
         add_signature(findings, member, disk, type);
     type = g_hash_table_lookup(properties, "ID_FS_AMBIVALENT");
     if (type && *type)
-        add_signature(findings, member, disk, "ambivalent");
+        add_signature(findings, member, disk, "ambiguous");
     type = g_hash_table_lookup(properties, "ID_PART_TABLE_TYPE");
     if (type && *type && !disk->partition)
         add_signature(findings, member, disk, type);
