@@ -51,6 +51,9 @@ void findings_add_unread(GPtrArray *findings, const char *member, const char *so
 /* Tells uid 0 which processes FINDING is about. */
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids);
 
+/* True if process 1 has it where the system's own files are: "/", "/usr", "/boot". */
+bool mount_is_of_system(const Mount *mount);
+
 /* Appends "mount", or "root" for what the system itself runs from; WHERE is the chain of devices below it.
  */
 void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,

@@ -15,15 +15,21 @@ typedef struct Chain {
     GPtrArray *findings;
 } Chain;
 
+/* Process 1's mounts come first. What the system runs from is mounted again, in part, in the sandbox of every
+ * service: that says nothing more. */
 static void judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
 {
     const Evidence *evidence = chain->evidence;
+    bool is_of_system = false;
 
     for (unsigned i = 0; evidence->mounts && i < evidence->mounts->mounts->len; i++) {
         const Mount *mount = g_ptr_array_index(evidence->mounts->mounts, i);
 
-        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, name, number))
-            findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
+        if ((is_of_system && !mount->of_init) ||
+            !block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, name, number))
+            continue;
+        is_of_system |= mount_is_of_system(mount);
+        findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
     }
 }
 

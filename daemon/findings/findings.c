@@ -65,14 +65,20 @@ void findings_add_unread(GPtrArray *findings, const char *member, const char *so
                  member, source);
 }
 
+bool mount_is_of_system(const Mount *mount)
+{
+    static const char *const targets[] = { "/", "/usr", "/boot", "/boot/efi", "/efi", NULL };
+
+    return mount->of_init && g_strv_contains(targets, mount->target);
+}
+
 void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
                         const char *where)
 {
-    static const char *const system[] = { "/", "/usr", "/boot", "/boot/efi", "/efi", NULL };
     g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
     Finding *finding;
 
-    if (mount->of_init && g_strv_contains(system, mount->target)) {
+    if (mount_is_of_system(mount)) {
         findings_add(findings, FINDING_ROOT, FINDING_ABSOLUTE, member, mount->target, where,
                      "%s is mounted from %s and this system runs from it; set the boot default instead",
                      mount->target, where);

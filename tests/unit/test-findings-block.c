@@ -57,6 +57,10 @@ START_TEST(what_the_system_runs_from)
     scene_mount(tree, 1, "259:1", "/usr", "ext4", "/dev/root");
     scene_mount(tree, 1, "259:0", "/boot/efi", "vfat", "/dev/nvme0n1");
     expect("root:/@nvme0n1p1 root:/boot/efi@nvme0n1 root:/usr@nvme0n1p1");
+    /* Parts of it in the sandbox of a service say nothing more. */
+    scene_add_process(tree, 300, "sandboxed", 2, "/");
+    scene_mount(tree, 300, "259:1", "/etc/service", "ext4", "/dev/root");
+    expect("root:/@nvme0n1p1 root:/boot/efi@nvme0n1 root:/usr@nvme0n1p1");
 }
 END_TEST
 
