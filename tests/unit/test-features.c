@@ -40,8 +40,8 @@ static void put_all(void)
 static Tree *make_tree(const TreeDevice *device, size_t config_size, const char *ecap)
 {
     Tree *tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, device);
 
+    g_free(tree_add_device(tree, device));
     tree_write_bytes(tree, SYSPATH "/config", config, config_size);
     if (ecap)
         tree_write(tree, "sys/devices/virtual/iommu/dmar0/intel-iommu/ecap", ecap);
