@@ -216,28 +216,15 @@ DomainTypeSet managed_group_live_types(const ManagedGroup *group)
                    (group->type == DOMAIN_TYPE_DMA ? DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) : 0));
 }
 
-static void change_member_free(void *data)
-{
-    ChangeMember *member = data;
-
-    g_free(member->bus);
-    g_free(member->name);
-    g_free(member->syspath);
-    g_free(member->driver);
-    g_free(member);
-}
-
 GPtrArray *managed_group_change_members(const ManagedGroup *group)
 {
-    GPtrArray *members = g_ptr_array_new_with_free_func(change_member_free);
+    GPtrArray *members = g_ptr_array_new_with_free_func((GDestroyNotify) change_member_free);
 
     for (guint i = 0; i < group->members->len; i++) {
         const ManagedDevice *managed = group->members->pdata[i];
-        ChangeMember *member = g_new0(ChangeMember, 1);
+        const DeviceFacts *facts = managed->device->facts;
+        ChangeMember *member = change_member_new(facts->bus, facts->name, managed->syspath);
 
-        member->bus = g_strdup(managed->device->facts->bus);
-        member->name = g_strdup(managed->device->facts->name);
-        member->syspath = g_strdup(managed->syspath);
         member->inode = managed->device->inode;
         member->driver = g_strdup(managed->device->driver);
         member->unbinds = managed_device_unbinds(managed);

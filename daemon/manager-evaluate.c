@@ -138,7 +138,7 @@ RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType
     case 0:
         return REFUSAL_NONE;
     case -EPERM:
-        *ret_detail = g_steal_pointer(origin ? &origin : &text);
+        *ret_detail = origin ? g_steal_pointer(&origin) : g_steal_pointer(&text);
         return REFUSAL_FORBIDDEN;
     case -EACCES:
         *ret_detail = g_steal_pointer(&text);
@@ -257,12 +257,10 @@ static void submit_for_rule(Manager *manager, ManagedGroup *group, const Decisio
     ChangeRequest *request = request_for_rule(manager, group, decision);
     bool without_unbinding = DOMAIN_TYPE_BIT(decision->wanted) & managed_group_live_types(group);
 
-    if (group->type_known) {
-        request->members = managed_group_change_members(group);
-        request->type_from = group->type;
-        request->how = !without_unbinding ? CHANGE_DISRUPTIVE
-            : managed_group_unbinds(group) ? CHANGE_LIVE : CHANGE_UNBOUND;
-    }
+    request->members = managed_group_change_members(group);
+    request->type_from = group->type_known ? group->type : manager->host->boot_default;
+    request->how = managed_group_unbinds(group) ? (without_unbinding ? CHANGE_LIVE : CHANGE_DISRUPTIVE)
+                                                : CHANGE_UNBOUND;
     group->queued = true;
     manager_submit(manager, change_new_for_rule(manager, group, request));
 }
@@ -374,7 +372,8 @@ void manager_evaluate_added(Manager *manager, ManagedGroup *group)
     g_autoptr(Decision) decision = NULL;
 
     if (manager->stopping || manager->host->disabled || group->changing || group->inhibitors->len > 0 ||
-        managed_group_unbinds(group) || change_queue_waiting(manager->queue, group->id))
+        managed_group_unbinds(group) || change_queue_waiting(manager->queue, group->id) ||
+        (!group->type_known && manager->host->boot_default < 0))
         return;
     decision = manager_decide(manager, group, true, true);
     if (decision->settled || decision->wanted < 0 || decision->obstacle != PENDING_NONE)
