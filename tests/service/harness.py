@@ -12,7 +12,7 @@ import struct
 import subprocess
 import threading
 
-import dbus
+import bus
 
 NAME = "org.iommupolicy1"
 ROOT = "/org/iommupolicy1"
@@ -24,13 +24,13 @@ NOBODY, USER = 65534, 1000
 CASES = {}
 
 
-def case(topology="one", generation="6.12", rules=None, polkit=None, start=True, bus=True, daemon_conf=None):
+def case(topology="one", generation="6.12", rules=None, polkit=None, start=True, daemon_conf=None):
     """Declares a case. RULES: name -> text of files in /etc/iommu-policy.d; POLKIT: the text of a JavaScript rule;
     START: the daemon runs when the case begins; DAEMON_CONF: the text of /etc/iommu-policy/daemon.conf."""
     def declare(function):
         function.machine = {"topology": topology, "generation": generation}
         function.rules, function.polkit, function.start = rules or {}, polkit, start
-        function.bus, function.daemon_conf = bus, daemon_conf
+        function.daemon_conf = daemon_conf
         CASES[function.__name__.replace("_", "-")] = function
         return function
     return declare
@@ -181,7 +181,7 @@ class Context:
             pathlib.Path("/etc/iommu-policy/daemon.conf").write_text(function.daemon_conf)
         if function.polkit:
             pathlib.Path("/run/polkit-rules/50-test.rules").write_text(function.polkit)
-        self.root = dbus.Connection() if function.bus else None
+        self.root = bus.Connection()
 
     @staticmethod
     def write_rule(name, text):
@@ -194,13 +194,13 @@ class Context:
     @staticmethod
     def polkit_rule(text):
         """Another rule; polkitd reads it when it starts, which it does when it is next asked."""
-        connection = dbus.Connection()
+        connection = bus.Connection()
         connection.match(f"type='signal',member='NameOwnerChanged',arg0='{POLKIT}'")
         pathlib.Path("/run/polkit-rules/50-test.rules").write_text(text)
         bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
         try:
             pid = connection.call(*bus, "GetConnectionUnixProcessID", "s", POLKIT)[0]
-        except dbus.BusError:
+        except bus.BusError:
             return
         os.kill(pid, signal.SIGKILL)
         connection.wait_signal(lambda message: message.body[0] == POLKIT and message.body[2] == "")
@@ -208,18 +208,45 @@ class Context:
 
     def call(self, path, interface, member, signature="", *arguments, uid=0, timeout=30, interactive=False):
         """A method's answer: one value as such, several as a tuple. BusError otherwise."""
-        connection = self.root if uid == 0 else dbus.Connection(uid)
+        connection = self.root if uid == 0 else bus.Connection(uid)
         try:
             answer = connection.call(NAME, path, interface, member, signature, *arguments, timeout=timeout,
-                                     flags=dbus.INTERACTIVE if interactive else 0)
+                                     flags=bus.INTERACTIVE if interactive else 0)
         finally:
             if uid != 0:
                 connection.close()
-        return answer[0] if len(answer) == 1 else answer
+        return answer[0] if len(answer) == 1 else answer if answer else None
 
     def set_type(self, group, kind, uid=0, timeout=30, **options):
         return self.call(f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options, uid=uid,
                          timeout=timeout)
+
+    def change(self, group, kind, uid=0, timeout=30, **options):
+        """SetType with every finding allowed that a call may allow."""
+        found = self.call(f"{ROOT}/group/{group}", GROUP, "GetFindings")
+        allow = [finding["id"] for finding in found if finding["severity"] != "absolute"]
+        return self.set_type(group, kind, uid, timeout, allow=bus.Variant("as", allow), **options)
+
+    def start_change(self, connection, group, kind, **options):
+        """Sends SetType on CONNECTION without waiting; its finish() gives the answer."""
+        found = self.call(f"{ROOT}/group/{group}", GROUP, "GetFindings")
+        allow = [finding["id"] for finding in found if finding["severity"] != "absolute"]
+        options["allow"] = bus.Variant("as", allow)
+        return connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options)
+
+    def check_alive(self):
+        """A daemon that has died, but by our hand, fails every case."""
+        process = self.daemon.process
+        if process and process.poll() is None:
+            self.call(ROOT, "org.freedesktop.DBus.Peer", "Ping")
+        elif process:
+            assert process.returncode in (0, -signal.SIGKILL), f"the daemon has ended with {process.returncode}"
+
+    def end(self):
+        """Whoever still waits in the fake kernel goes on, and the daemon ends."""
+        self.kernel("rule-remove all")
+        if self.daemon.process and self.daemon.process.poll() is None:
+            self.daemon.kill_all()
 
     def get(self, path, interface, name):
         return self.call(path, PROPERTIES, "Get", "ss", interface, name)
@@ -234,12 +261,12 @@ class Context:
     def wait_group(self, group, timeout=30, **wanted):
         """Waits until the group's properties have these values. Nothing is asked again and again: each look follows
         a PropertiesChanged."""
-        connection = dbus.Connection()
+        connection = bus.Connection()
         path = f"{ROOT}/group/{group}"
         connection.match(f"type='signal',sender='{NAME}',path='{path}'")
         while True:
             seen = {}
-            with contextlib.suppress(dbus.BusError):
+            with contextlib.suppress(bus.BusError):
                 seen = {name: connection.call(NAME, path, PROPERTIES, "Get", "ss", GROUP, name)[0]
                         for name in wanted}
             if seen == wanted:
@@ -266,18 +293,18 @@ class Agent(threading.Thread):
         super().__init__(daemon=True)
         self.answer = answer
         self.questions = []
-        self.connection = dbus.Connection()
-        self.helper = dbus.Connection()
+        self.connection = bus.Connection()
+        self.helper = bus.Connection()
         self.connection.objects[self.PATH] = self.ask
         start = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        subject = ("unix-process", {"pid": dbus.Variant("u", pid), "start-time": dbus.Variant("t", start)})
+        subject = ("unix-process", {"pid": bus.Variant("u", pid), "start-time": bus.Variant("t", start)})
         self.connection.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
                              "RegisterAuthenticationAgent", "(sa{sv})ss", subject, "C", self.PATH)
 
     def run(self):
         with contextlib.suppress(TimeoutError, ConnectionError, OSError):
             while True:
-                self.connection.dispatch(float("inf"))
+                self.connection.dispatch(None)
 
     def ask(self, member, arguments):
         if member != "BeginAuthentication":
@@ -285,10 +312,10 @@ class Agent(threading.Thread):
         action, _, _, details, cookie, identities = arguments
         self.questions.append((action, details))
         if self.answer == "cancel":
-            raise dbus.BusError(f"{POLKIT}.Error.Cancelled", "cancelled")
+            raise bus.BusError(f"{POLKIT}.Error.Cancelled", "cancelled")
         if self.answer == "yes":
             kind, values = identities[0]
-            identity = (kind, {key: dbus.Variant("u", value) for key, value in values.items()})
+            identity = (kind, {key: bus.Variant("u", value) for key, value in values.items()})
             self.helper.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
                              "AuthenticationAgentResponse2", "us(sa{sv})", 0, cookie, identity)
         return "", ()
@@ -298,7 +325,7 @@ def error_of(function, *arguments, **options):
     """The BusError that the call ends with."""
     try:
         answer = function(*arguments, **options)
-    except dbus.BusError as error:
+    except bus.BusError as error:
         return error
     raise AssertionError(f"succeeded with {answer!r}")
 

@@ -198,9 +198,9 @@ class Connection:
             self.dispatch(deadline)
 
     def dispatch(self, deadline):
-        """Reads from the bus once and sorts what has come."""
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+        """Reads from the bus once and sorts what has come. DEADLINE may be None."""
+        left = deadline and max(0, deadline - time.monotonic())
+        if not select.select([self.socket], [], [], left)[0]:
             raise TimeoutError("no answer on the bus")
         data, extra, _, _ = self.socket.recvmsg(1 << 20, socket.CMSG_SPACE(16 * 4))
         if not data:
