@@ -56,6 +56,21 @@ def shipped_actions(context):
         equal(answer[:2], (False, True), name)
 
 
+@case(start=False)
+def scripted_agent(context):
+    """The agent of this suite makes the real polkitd say what its script says."""
+    connection = Connection(USER)
+    subject = ("system-bus-name", {"name": Variant("s", connection.name)})
+    for answer, wanted in ("yes", (True, False)), ("no", (False, False)), ("cancel", (False, False)):
+        agent = context.agent(answer)
+        seen = context.root.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
+                                 "CheckAuthorization", "(sa{sv})sa{ss}us", subject, f"{NAME}.relax",
+                                 {"group": "0"}, 1, "")[0]
+        equal(seen[:2], wanted, answer)
+        equal([action for action, _ in agent.questions], [f"{NAME}.relax"], answer)
+        agent.connection.close()
+
+
 @case()
 def mutating_methods_are_refused(context):
     for uid in NOBODY, USER:
