@@ -422,7 +422,7 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
         set_obstacle(d, PENDING_UNDECIDED,
                      g_strdup_printf("what the rules ask for %s hangs on a late key that is not known yet",
                                      d->undecided->member->facts->name));
-    else if (g_str_equal(decision->wanted_by, "kernel") && decision->conflict)
+    else if ((relaxing || unbinds) && g_str_equal(decision->wanted_by, "kernel") && decision->conflict)
         set_obstacle(d, PENDING_CONFLICT, g_strdup(decision->conflict_text));
     else if (unwilling)
         set_obstacle(d, PENDING_UNNAMED_MEMBER,
