@@ -105,6 +105,12 @@ static void reader_clear(Reader *reader)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
 
+/* TEXT may be NULL if SIZE is 0. */
+static Reader reader_of(const char *text, size_t size)
+{
+    return (Reader) { .next = text, .end = size > 0 ? text + size : text };
+}
+
 static int G_GNUC_PRINTF(2, 3) reader_fail(Reader *reader, const char *format, ...)
 {
     va_list arguments;
@@ -380,7 +386,7 @@ static int reader_finish(Reader *reader, int r, char **ret_error)
 
 int record_from_text(const char *text, size_t size, Record **ret, char **ret_error)
 {
-    g_auto(Reader) reader = { .next = text, .end = text + size };
+    g_auto(Reader) reader = reader_of(text, size);
     g_autoptr(Record) record = record_new();
     int r;
 
@@ -393,7 +399,7 @@ int record_from_text(const char *text, size_t size, Record **ret, char **ret_err
 
 int call_record_from_text(const char *text, size_t size, CallRecord **ret, char **ret_error)
 {
-    g_auto(Reader) reader = { .next = text, .end = text + size };
+    g_auto(Reader) reader = reader_of(text, size);
     g_autoptr(CallRecord) call = call_record_new();
     int r;
 
