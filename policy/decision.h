@@ -92,6 +92,10 @@ typedef struct MemberWish {
 /* Decides for one group. RULES and INPUT are borrowed for the call. Never fails; the caller frees the result. */
 Decision *decision_make(const RuleSet *rules, const HostFacts *host, const DecisionInput *input);
 
+/* Adds to the trail the rules that nearly matched a member (VERDICT_NEARLY). It asks every rule, so it is for Explain and
+ * `iommuctl why`, not for each event. RULES, HOST and INPUT are those the decision was made from. */
+void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host, const DecisionInput *input);
+
 void decision_free(Decision *decision);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Decision, decision_free)
 
