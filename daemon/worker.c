@@ -65,7 +65,8 @@ int worker_send(int socket_fd, GVariant *message)
         return -EMSGSIZE;
     data = g_malloc(size);
     memcpy(data, type, type_size);
-    g_variant_store(owned, data + type_size);
+    if (size > type_size)
+        memcpy(data + type_size, g_variant_get_data(owned), size - type_size);
     for (size_t done = 0, part; done < size; done += part) {
         int r;
 
@@ -289,10 +290,13 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
     if (!worker->forgotten)
         worker->callbacks.done(worker, status, worker->userdata);
     worker->busy--;
-    /* If it was left to the loop (see worker_free()), this takes it back; else it is ours and stays so. */
-    (void) sd_event_source_set_destroy_callback(worker->child, NULL);
-    (void) sd_event_source_set_floating(worker->child, false);
-    worker->child = sd_event_source_unref(worker->child);
+    (void) sd_event_source_set_destroy_callback(source, NULL);
+    /* The reference is the loop's if worker_free() left it the source, else ours. */
+    if (sd_event_source_get_floating(source) > 0)
+        (void) sd_event_source_set_floating(source, false);
+    else
+        (void) sd_event_source_unref(source);
+    worker->child = NULL;
     release(worker);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "group.h"
 #include "iommu-policy-names.h"
 #include "record.h"
 #include "sysfs.h"
@@ -114,6 +115,26 @@ char *record_key(const char *bus, const char *name)
             g_string_append_printf(key, "\\x%02x", (unsigned char) *p);
     }
     return g_string_free(key, FALSE);
+}
+
+int record_group_key(int root_fd, unsigned id, char **ret)
+{
+    g_autofree char *link = NULL, *bus = NULL, *name = NULL;
+    g_auto(GStrv) members = NULL;
+    int r;
+
+    r = group_list_members(root_fd, id, &members);
+    if (r < 0)
+        return r;
+    if (!members[0])
+        return -ENODATA;
+    link = g_strconcat(members[0], "/subsystem", NULL);
+    r = sysfs_link_name(root_fd, link, &bus);
+    if (r < 0)
+        return r == -ENOENT ? -ENODEV : r;
+    name = g_path_get_basename(members[0]);
+    *ret = record_key(bus, name);
+    return 0;
 }
 
 static bool key_is_valid(const char *key)

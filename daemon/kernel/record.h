@@ -49,6 +49,12 @@ int record_boot_id(int root_fd, char **ret);
 /* The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN, and the dot of a name that ends in ".lock". The caller frees it. */
 char *record_key(const char *bus, const char *name);
 
+/*
+ * The key of group ID's lock and records: record_key() of the first of group_list_members(). Does not block. -ENOENT: no such group; -ENODATA: it has no
+ * member; -ENODEV: the member vanished meanwhile.
+ */
+int record_group_key(int root_fd, unsigned id, char **ret);
+
 /* Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order. The directory is created if missing (0700).
  * The caller holds the lock of KEY. -EINVAL if RECORD could not be read back (a name with a slash, more than 64 KiB, ...): nothing is written then. */
 int record_write(int root_fd, const char *key, const Record *record);

@@ -24,7 +24,8 @@ int sysfs_open_dir(int dir_fd, const char *path);
 int sysfs_read(int dir_fd, const char *path, char **ret);
 
 /*
- * The same into BUFFER, for attributes whose size is known: no memory is taken. Returns the length without the newline;
+ * The same with one read(2) into BUFFER, for attributes of sysfs whose size is known: sysfs gives an attribute in one piece (fs/kernfs/file.c),
+ * /proc does not always. Returns the length without the newline;
  * -EFBIG if there is more than SIZE - 1 bytes; else as sysfs_read().
  */
 ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cleanup.h"
 #include "sysfs.h"
 #include "tree.h"
+#include "unit.h"
 
 START_TEST(reads_one_line)
 {
@@ -196,10 +195,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sysfs");
     TCase *cases = tcase_create("sysfs");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(cases, reads_one_line);
     tcase_add_test(cases, drops_one_newline_only);
@@ -212,10 +208,5 @@ int main(void)
     tcase_add_test(cases, lists_sorted);
     tcase_add_test(cases, inode_tells_successors_apart);
     tcase_add_test(cases, opens_a_root);
-    suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("sysfs", cases);
 }
