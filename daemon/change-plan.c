@@ -158,21 +158,28 @@ static bool is_bound(const Device *device)
     return device->driver;
 }
 
+static void keep_all_bound(ChangeSurvey *survey)
+{
+    for (guint i = 0; i < survey->members->len; i++)
+        ((ChangeMember *) g_ptr_array_index(survey->members, i))->unbinds = false;
+}
+
 void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
                       ChangeSurvey *survey)
 {
     survey->type_from = current;
     list_members(devices, survey);
-    if (refuse_type(devices, current, request, survey))
-        return;
-    if (request->type == current)
-        survey->how = CHANGE_NOTHING;
-    else if (request->type == DOMAIN_TYPE_DMA_FQ && current == DOMAIN_TYPE_DMA && find_device(devices, is_bound))
-        survey->how = CHANGE_LIVE;
-    else if (find_device(devices, member_unbinds))
-        plan_disruptive(devices, request, survey);
-    else
-        survey->how = CHANGE_UNBOUND;
-    for (guint i = 0; survey->how != CHANGE_DISRUPTIVE && survey->how != CHANGE_REFUSED && i < survey->members->len; i++)
-        ((ChangeMember *) g_ptr_array_index(survey->members, i))->unbinds = false;
+    if (!refuse_type(devices, current, request, survey)) {
+        if (request->type == current)
+            survey->how = CHANGE_NOTHING;
+        else if (request->type == DOMAIN_TYPE_DMA_FQ && current == DOMAIN_TYPE_DMA && find_device(devices, is_bound))
+            survey->how = CHANGE_LIVE;
+        else if (!find_device(devices, member_unbinds))
+            survey->how = CHANGE_UNBOUND;
+        else {
+            plan_disruptive(devices, request, survey);
+            return;
+        }
+    }
+    keep_all_bound(survey);
 }

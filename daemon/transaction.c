@@ -68,16 +68,21 @@ static bool unreadable(const Sequence *sequence, int error)
     return false;
 }
 
+static bool read_view(const Sequence *sequence, unsigned group, GroupView **ret)
+{
+    int r = group_view_read(sequence->root_fd, group, ret);
+
+    return r >= 0 || unreadable(sequence, r);
+}
+
 /* The lock is named after the first member, so the group is read once to know it and once more under it. */
 static bool lock_group(const Sequence *sequence, const ChangeRequest *request, GroupView **ret_view, int *ret_lock)
 {
     g_autoptr(GroupView) before = NULL, view = NULL;
     _cleanup_close_ int lock = -EBADF;
-    int r;
 
-    r = group_view_read(sequence->root_fd, request->group, &before);
-    if (r < 0)
-        return unreadable(sequence, r);
+    if (!read_view(sequence, request->group, &before))
+        return false;
     if (!before->key) {
         sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "the group has no devices");
         return false;
@@ -90,9 +95,8 @@ static bool lock_group(const Sequence *sequence, const ChangeRequest *request, G
             sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, lock, "%s.lock: %s", before->key, g_strerror(-lock));
         return false;
     }
-    r = group_view_read(sequence->root_fd, request->group, &view);
-    if (r < 0)
-        return unreadable(sequence, r);
+    if (!read_view(sequence, request->group, &view))
+        return false;
     if (g_strcmp0(view->key, before->key) != 0) {
         sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "%s is now first in the group", view->key ?: "nothing");
         return false;
@@ -193,11 +197,14 @@ static void run_locked(const Sequence *sequence, const ChangeRequest *request, c
         write_in_place(sequence, request, survey);
 }
 
-/*
- * What an earlier change left behind comes first, before the facts are read that are compared with the authorised ones. A device that cannot be brought back
- * keeps its record: then only a plan that unbinds nobody may go on (the old type may be what it needs), and recovery is tried again after it.
- */
-static bool finish_leftover(const Sequence *sequence, const char *key, bool *ret_left)
+typedef enum Leftover {
+    LEFTOVER_NONE,
+    LEFTOVER_RECOVERED, /* what was read of the group before is out of date */
+    LEFTOVER_STAYS,     /* a device could not be brought back */
+} Leftover;
+
+/* What an earlier change of this group left behind is recovered. Returns false if that cannot be told. */
+static bool finish_leftover(const Sequence *sequence, const char *key, Leftover *ret)
 {
     g_autoptr(ChangeResult) recovered = change_result_new();
     Sequence recovery = *sequence;
@@ -206,34 +213,38 @@ static bool finish_leftover(const Sequence *sequence, const char *key, bool *ret
     recovery.result = recovered;
     r = change_recover_locked(&recovery, key);
     sequence->result->kernel_usec += recovered->kernel_usec;
-    *ret_left = r >= 0 && recovered->broken;
-    if (r >= 0 || r == -ENOENT)
-        return true;
-    sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s", recovered->detail ?: g_strerror(-r));
-    return false;
+    if (r < 0 && r != -ENOENT) {
+        sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s", recovered->detail ?: g_strerror(-r));
+        return false;
+    }
+    *ret = r == -ENOENT ? LEFTOVER_NONE : recovered->broken ? LEFTOVER_STAYS : LEFTOVER_RECOVERED;
+    return true;
 }
 
+/*
+ * A leftover comes first, before the facts are read that are compared with the authorised ones. A device that cannot be brought back keeps its record: then only a
+ * plan that unbinds nobody may go on (the old type may be what it needs), and recovery is tried again after it.
+ */
 static void run_change(const Sequence *sequence, const ChangeRequest *request)
 {
     g_autoptr(GroupView) view = NULL, fresh = NULL;
     _cleanup_close_ int lock = -EBADF;
-    bool left;
-    int r;
+    Leftover leftover;
 
-    if (!lock_group(sequence, request, &view, &lock) || !finish_leftover(sequence, view->key, &left))
+    if (!lock_group(sequence, request, &view, &lock) || !finish_leftover(sequence, view->key, &leftover))
         return;
-    if (left && request->how == CHANGE_DISRUPTIVE) {
+    if (leftover == LEFTOVER_NONE) {
+        run_locked(sequence, request, view);
+        return;
+    }
+    if (leftover == LEFTOVER_STAYS && request->how == CHANGE_DISRUPTIVE) {
         sequence_fail(sequence, REFUSAL_DEVICE_LOST, NULL, 0, "a member is without its driver since an earlier change");
         return;
     }
-    r = group_view_read(sequence->root_fd, request->group, &fresh);
-    if (r < 0) {
-        (void) unreadable(sequence, r);
-        return;
-    }
-    run_locked(sequence, request, fresh);
-    if (left)
-        (void) finish_leftover(sequence, view->key, &left);
+    if (read_view(sequence, request->group, &fresh))
+        run_locked(sequence, request, fresh);
+    if (leftover == LEFTOVER_STAYS)
+        (void) finish_leftover(sequence, view->key, &leftover);
 }
 
 int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata, ChangeResult **ret)
