@@ -15,7 +15,8 @@ void child_free(Child *child)
     g_free(child);
 }
 
-/* The links of sys/class read "../../devices/pci0000:00/...": what follows the dots is comparable with a syspath. */
+/* The links of sys/class read "../../devices/pci0000:00/...": what follows the dots is comparable with a
+ * syspath. */
 static bool link_is_below(const char *link, const char *syspath)
 {
     const char *device = strstr(link, "/devices/");
@@ -123,8 +124,10 @@ static const Child *find(const GPtrArray *children, const Child *wanted)
     return NULL;
 }
 
-/* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for WANTED's new name. */
-static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted, guint *position)
+/* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for
+ * WANTED's new name. */
+static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted,
+                             guint *position)
 {
     for (; *position < now->len; (*position)++) {
         const Child *child = g_ptr_array_index(now, *position);

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * The disks and network interfaces below a device, as far as a change needs them: to see that a rebound device works
- * again, and to tell afterwards what came back under another name.
+ * The disks and network interfaces below a device, as far as a change needs them: to see that a rebound
+ * device works again, and to tell afterwards what came back under another name.
  */
 typedef struct Child {
     char *name;  /* "nvme0n1", "eth0" */
@@ -17,8 +17,9 @@ typedef struct Child {
 void child_free(Child *child);
 
 /*
- * Reads sys/class/block and sys/class/net for what lies below SYSPATH; partitions are left out. Network interfaces are
- * those of our own network namespace (the kernel shows no others). Sorted by name. Returns 0 with *ret; -errno.
+ * Reads sys/class/block and sys/class/net for what lies below SYSPATH; partitions are left out. Network
+ * interfaces are those of our own network namespace (the kernel shows no others). Sorted by name. Returns 0
+ * with *ret; -errno.
  */
 int children_read(int root_fd, const char *syspath, GPtrArray **ret);
 

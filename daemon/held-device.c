@@ -14,7 +14,8 @@
 #define CLASS_MASS_STORAGE 0x01u
 #define CLASS_NETWORK 0x02u
 
-/* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of `bind`. */
+/* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of
+ * `bind`. */
 #define KERNEL_EPROBE_DEFER 517
 
 HeldDevice *held_device_new(const char *bus, const char *name, const char *syspath)
@@ -135,8 +136,9 @@ int held_device_read_override(HeldDevice *held, char **ret_other)
 }
 
 /*
- * Our token where nobody has said anything, and where we said the driver's name in a bind that is now undone. An override that was set before the
- * change stays: it names the driver to which the device goes back.
+ * Our token where nobody has said anything, and where we said the driver's name in a bind that is now
+ * undone. An override that was set before the change stays: it names the driver to which the device goes
+ * back.
  */
 static int hold_override(const Sequence *sequence, const HeldDevice *held)
 {
@@ -185,8 +187,8 @@ int held_device_restore_override(const Sequence *sequence, const HeldDevice *hel
 }
 
 /*
- * The name was taken over by a new device between our look and our write, and the write may have hit that one: the kernel is
- * asked to find it a driver. Not we: it is none of ours.
+ * The name was taken over by a new device between our look and our write, and the write may have hit that
+ * one: the kernel is asked to find it a driver. Not we: it is none of ours.
  */
 static void probe_successor(const Sequence *sequence, const HeldDevice *held)
 {
@@ -196,7 +198,8 @@ static void probe_successor(const Sequence *sequence, const HeldDevice *held)
     sequence_note(sequence, "%s was replaced by another device during the change", held->name);
 }
 
-/* Which of the ENTRIES of the directory before went away with the driver. What is renumbered each time keeps its stem: usb3 is usb1 again. */
+/* Which of the ENTRIES of the directory before went away with the driver. What is renumbered each time
+ * keeps its stem: usb3 is usb1 again. */
 static char **entries_gone(const HeldDevice *held, char **before)
 {
     g_autoptr(GPtrArray) gone = g_ptr_array_new();
@@ -284,8 +287,8 @@ static bool is_transient(int error)
 }
 
 /*
- * The driver's module was removed while the device was held. A synthetic `add` makes udev load it again; as the override names this driver, the module
- * takes the device by itself when it comes.
+ * The driver's module was removed while the device was held. A synthetic `add` makes udev load it again; as
+ * the override names this driver, the module takes the device by itself when it comes.
  */
 static int summon_driver(const Sequence *sequence, const HeldDevice *held, int events, uint64_t deadline)
 {
@@ -342,7 +345,8 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
     }
 }
 
-/* After a crash nobody knows what was there: a disk controller should have a disk again and a network card an interface. */
+/* After a crash nobody knows what was there: a disk controller should have a disk again and a network
+ * card an interface. */
 static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
 {
     uint32_t base = held->class_code == FACT_NO_ID ? 0 : held->class_code >> 16;
@@ -376,13 +380,16 @@ static bool works_again(int root_fd, const HeldDevice *held)
 }
 
 /*
- * `bind` returning without an error proves little: on Linux 6.1 the nvme driver goes on probing behind its back, the order of events is add of the
- * controller, `bind`, add of the disk, and up to a minute later a failed probe ends in an `unbind` that nobody is told about. From 6.12 on the
- * same driver probes inside `bind`, and the `bind` event comes last.
+ * `bind` returning without an error proves little: on Linux 6.1 the nvme driver goes on probing behind its
+ * back, the order of events is add of the controller, `bind`, add of the disk, and up to a minute later a
+ * failed probe ends in an `unbind` that nobody is told about. From 6.12 on the same driver probes inside
+ * `bind`, and the `bind` event comes last.
  *
  * So this is waited for, in the order of what it proves:
- *   the disks and interfaces that were there before (as many; their names may differ): done at once on 6.12, some 100 ms on 6.1;
- *   for a device that had none: the entries of its sysfs directory that its driver had made (usb1, drm, sound);
+ *   the disks and interfaces that were there before (as many; their names may differ): done at once on 6.12,
+ *   some 100 ms on 6.1;
+ *   for a device that had none: the entries of its sysfs directory that its driver had made (usb1, drm,
+ *   sound);
  *   for one where neither says anything: that it keeps its driver until ProbeSec is over.
  * The link is looked at each time; when it goes, the probe has failed. Events only wake.
  */

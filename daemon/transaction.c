@@ -76,7 +76,8 @@ static bool read_view(const Sequence *sequence, unsigned group, GroupView **ret)
 }
 
 /* The lock is named after the first member, so the group is read once to know it and once more under it. */
-static bool lock_group(const Sequence *sequence, const ChangeRequest *request, GroupView **ret_view, int *ret_lock)
+static bool lock_group(const Sequence *sequence, const ChangeRequest *request, GroupView **ret_view,
+                       int *ret_lock)
 {
     g_autoptr(GroupView) before = NULL, view = NULL;
     _cleanup_close_ int lock = -EBADF;
@@ -92,13 +93,15 @@ static bool lock_group(const Sequence *sequence, const ChangeRequest *request, G
         if (lock == -EWOULDBLOCK)
             sequence_fail(sequence, REFUSAL_BUSY, NULL, lock, "another change of this group is running");
         else
-            sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, lock, "%s.lock: %s", before->key, g_strerror(-lock));
+            sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, lock, "%s.lock: %s", before->key,
+                          g_strerror(-lock));
         return false;
     }
     if (!read_view(sequence, request->group, &view))
         return false;
     if (g_strcmp0(view->key, before->key) != 0) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "%s is now first in the group", view->key ?: "nothing");
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "%s is now first in the group",
+                      view->key ?: "nothing");
         return false;
     }
     *ret_view = g_steal_pointer(&view);
@@ -123,7 +126,8 @@ static int disruption(ChangeHow how)
     return how == CHANGE_NOTHING ? 0 : how == CHANGE_DISRUPTIVE ? 2 : 1;
 }
 
-/* The authorisation was for these members, from this type, at most so disruptive. Somebody had to type a password meanwhile. */
+/* The authorisation was for these members, from this type, at most so disruptive. Somebody had to type a
+ * password meanwhile. */
 static bool is_authorised(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey)
 {
     if (survey->members->len != request->members->len) {
@@ -155,8 +159,10 @@ static bool is_authorised(const Sequence *sequence, const ChangeRequest *request
     return true;
 }
 
-/* Live and unbound plans: one write. Nothing is unbound, so there is nothing to record and nothing to bring back but the type. */
-static void write_in_place(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey)
+/* Live and unbound plans: one write. Nothing is unbound, so there is nothing to record and nothing to
+ * bring back but the type. */
+static void write_in_place(const Sequence *sequence, const ChangeRequest *request,
+                           const ChangeSurvey *survey)
 {
     int r = type_write(sequence, request->group, request->type);
 
@@ -184,7 +190,8 @@ static void run_locked(const Sequence *sequence, const ChangeRequest *request, c
     }
     sequence->result->how = survey->how;
     if (survey->how == CHANGE_REFUSED) {
-        sequence_fail(sequence, survey->refusal, survey->object, 0, survey->detail ? "%s" : NULL, survey->detail);
+        sequence_fail(sequence, survey->refusal, survey->object, 0, survey->detail ? "%s" : NULL,
+                      survey->detail);
         return;
     }
     if (!is_authorised(sequence, request, survey) || survey->how == CHANGE_NOTHING)
@@ -222,8 +229,9 @@ static bool finish_leftover(const Sequence *sequence, const char *key, Leftover 
 }
 
 /*
- * A leftover comes first, before the facts are read that are compared with the authorised ones. A device that cannot be brought back keeps its record: then only a
- * plan that unbinds nobody may go on (the old type may be what it needs), and recovery is tried again after it.
+ * A leftover comes first, before the facts are read that are compared with the authorised ones. A device
+ * that cannot be brought back keeps its record: then only a plan that unbinds nobody may go on (the old type
+ * may be what it needs), and recovery is tried again after it.
  */
 static void run_change(const Sequence *sequence, const ChangeRequest *request)
 {
@@ -238,7 +246,8 @@ static void run_change(const Sequence *sequence, const ChangeRequest *request)
         return;
     }
     if (leftover == LEFTOVER_STAYS && request->how == CHANGE_DISRUPTIVE) {
-        sequence_fail(sequence, REFUSAL_DEVICE_LOST, NULL, 0, "a member is without its driver since an earlier change");
+        sequence_fail(sequence, REFUSAL_DEVICE_LOST, NULL, 0,
+                      "a member is without its driver since an earlier change");
         return;
     }
     if (read_view(sequence, request->group, &fresh))
@@ -247,7 +256,8 @@ static void run_change(const Sequence *sequence, const ChangeRequest *request)
         (void) finish_leftover(sequence, view->key, &leftover);
 }
 
-int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata, ChangeResult **ret)
+int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata,
+                    ChangeResult **ret)
 {
     g_autoptr(ChangeResult) result = change_result_new();
     uint64_t start = sequence_now();
