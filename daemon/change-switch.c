@@ -160,27 +160,39 @@ static bool try_bound(const Switch *w)
     return false;
 }
 
-/* The disks of PATHS are claimed; what that finds is judged. Returns true if nothing stands in the way. */
-static bool claim_disks(Switch *w, char **paths)
+static bool has_disk(const HeldDevice *held)
 {
-    g_autoptr(GPtrArray) findings = findings_new();
+    for (guint i = 0; i < held->nodes->len; i++)
+        if (g_array_index(held->nodes, NodeNumber, i).block)
+            return true;
+    return false;
+}
+
+/*
+ * The disks of DEVICES are claimed, and what that finds is judged. Returns true if nothing stands in the
+ * way.
+ */
+static bool claim_disks(Switch *w, const GPtrArray *devices)
+{
+    g_autoptr(GPtrArray) findings = findings_new(), paths = g_ptr_array_new();
     int r;
 
-    r = claims_take(w->sequence->root_fd, paths, findings, &w->claims);
+    for (guint i = 0; i < devices->len; i++) {
+        const HeldDevice *held = g_ptr_array_index(devices, i);
+
+        if (has_disk(held))
+            g_ptr_array_add(paths, held->syspath);
+    }
+    if (paths->len == 0)
+        return true;
+    g_ptr_array_add(paths, NULL);
+    r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
         sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
                       g_strerror(-r));
         return false;
     }
     return !change_explain_findings(w->sequence, w->request, findings, false);
-}
-
-static bool any_disk(const Switch *w)
-{
-    for (guint i = 0; i < w->held->len; i++)
-        if (children_have(((const HeldDevice *) g_ptr_array_index(w->held, i))->children, false))
-            return true;
-    return false;
 }
 
 /* Spinning up and probing disks takes time in which an interface can come up or a container start: look
@@ -190,7 +202,7 @@ static bool still_free(const Switch *w)
     g_autoptr(GPtrArray) findings = findings_new();
     int r;
 
-    if (!any_disk(w))
+    if (!w->claims)
         return true;
     r = change_collect_findings(w->sequence->root_fd, w->survey, findings);
     if (r < 0) {
@@ -223,14 +235,16 @@ static void record_member(Record *record, const Switch *w, const ChangeMember *m
     }
 }
 
-/* Step 4. Nothing is unbound before this is in place. /run is memory: a record is worth nothing after a reboot,
- * and needs no fsync(). */
+/*
+ * Step 4. Nothing is unbound before this is in place. /run is memory: a record is worth nothing after a
+ * reboot, and needs no fsync().
+ */
 static bool write_record(const Switch *w)
 {
     g_autoptr(Record) record = record_new();
     int r;
 
-    record->origin = g_strdup(w->request->origin ?: "");
+    record->origin = g_strdup(w->request->origin);
     record->group = w->request->group;
     record->old_type = w->survey->type_from;
     record->wanted_type = w->request->type;
@@ -314,31 +328,26 @@ static bool switch_type(Switch *w)
  */
 static bool retake(Switch *w)
 {
-    g_autoptr(ChangeSurvey) bound = change_survey_new();
-    g_autoptr(GPtrArray) paths = g_ptr_array_new(), findings = findings_new();
+    g_autoptr(ChangeSurvey) survey = change_survey_new();
+    g_autoptr(GPtrArray) bound = g_ptr_array_new(), findings = findings_new();
 
-    bound->how = CHANGE_DISRUPTIVE;
+    survey->how = CHANGE_DISRUPTIVE;
     for (guint i = 0; i < w->held->len; i++) {
         HeldDevice *held = g_ptr_array_index(w->held, i);
-        g_autofree char *driver = NULL;
         ChangeMember *member;
 
-        if (held_device_driver(held, &driver) < 0 || g_strcmp0(driver, held->driver) != 0)
+        if (!held_device_has_driver(held))
             continue;
         if (look_below(w->sequence->root_fd, held) < 0)
             return false;
         member = change_member_new(held->bus, held->name, held->syspath);
         member->unbinds = true;
-        g_ptr_array_add(bound->members, member);
-        g_ptr_array_add(paths, held->syspath);
+        g_ptr_array_add(survey->members, member);
+        g_ptr_array_add(bound, held);
     }
-    if (paths->len > 0) {
-        g_ptr_array_add(paths, NULL);
-        if (change_collect_findings(w->sequence->root_fd, bound, findings) < 0 ||
-            change_explain_findings(w->sequence, w->request, findings, false) ||
-            !claim_disks(w, (char **) paths->pdata))
-            return false;
-    }
+    if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0 ||
+        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound))
+        return false;
     (void) take_devices(w, true);
     w->may_write = nodes_are_free(w);
     return true;
@@ -404,10 +413,9 @@ static bool settle_all(const Sequence *sequence, const GPtrArray *held, bool per
 
     for (guint i = held->len; i-- > 0 && (back || persist);) {
         HeldDevice *device = g_ptr_array_index(held, i);
-        g_autofree char *driver = NULL;
         int r;
 
-        if (held_device_driver(device, &driver) < 0 || g_strcmp0(driver, device->driver) != 0)
+        if (!held_device_has_driver(device))
             continue; /* said already, by bind_all() */
         r = held_device_settle(sequence, device, events);
         if (r < 0)
@@ -456,10 +464,9 @@ static void care_after(const Switch *w)
 {
     for (guint i = 0; i < w->held->len; i++) {
         const HeldDevice *held = g_ptr_array_index(w->held, i);
-        g_autoptr(GPtrArray) now = NULL;
 
-        if (children_read(w->sequence->root_fd, held->syspath, &now) >= 0)
-            children_compare(held->children, now, w->sequence->result->notes);
+        if (held->children_now)
+            children_compare(held->children, held->children_now, w->sequence->result->notes);
     }
 }
 
@@ -546,13 +553,7 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .view = view,
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
-    g_autoptr(GPtrArray) paths = g_ptr_array_new();
 
-    if (!prepare(&w) || !try_bound(&w))
-        return;
-    for (guint i = 0; i < w.held->len; i++)
-        g_ptr_array_add(paths, ((HeldDevice *) g_ptr_array_index(w.held, i))->syspath);
-    g_ptr_array_add(paths, NULL);
-    if (claim_disks(&w, (char **) paths->pdata) && still_free(&w) && write_record(&w))
+    if (prepare(&w) && try_bound(&w) && claim_disks(&w, w.held) && still_free(&w) && write_record(&w))
         run_recorded(&w);
 }

@@ -124,6 +124,17 @@ static const Child *find(const GPtrArray *children, const Child *wanted)
     return NULL;
 }
 
+bool children_have_names(const GPtrArray *before, const GPtrArray *now)
+{
+    for (guint i = 0; i < before->len; i++) {
+        const Child *child = g_ptr_array_index(before, i);
+
+        if (child->net && !find(now, child))
+            return false;
+    }
+    return true;
+}
+
 /* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for
  * WANTED's new name. */
 static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted,

@@ -26,6 +26,9 @@ int children_read(int root_fd, const char *syspath, GPtrArray **ret);
 /* True if NOW has at least as many disks and as many interfaces as BEFORE. */
 bool children_are_back(const GPtrArray *before, const GPtrArray *now);
 
+/* True if every interface of BEFORE is there under its name. */
+bool children_have_names(const GPtrArray *before, const GPtrArray *now);
+
 /* True if there is a disk (or, with NET, an interface). */
 bool children_have(const GPtrArray *children, bool net);
 

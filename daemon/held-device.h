@@ -21,8 +21,9 @@ typedef struct HeldDevice {
     char *driver_override;   /* what it said before; NULL: unset */
     int dir_fd;              /* its sysfs directory; -EBADF until held_device_open() */
     GPtrArray *children;     /* disks and interfaces before the unbind; NULL: not known (after a crash) */
+    GPtrArray *children_now; /* the same as last seen by held_device_settle(), or NULL */
     GArray *nodes;           /* NodeNumber of its device nodes before the unbind, or NULL */
-    char **entries;          /* names in its directory that went away with the unbind; NULL: not known */
+    char **entries;          /* names in its directory that went away with the unbind; NULL: not known, or not asked */
 } HeldDevice;
 
 HeldDevice *held_device_new(const char *bus, const char *name, const char *syspath);
@@ -37,6 +38,9 @@ bool held_device_is_present(int root_fd, const HeldDevice *held);
 
 /* Returns 0 with the name of the driver that is bound now, NULL for none; -errno. */
 int held_device_driver(const HeldDevice *held, char **ret);
+
+/* True if the device is bound to its own driver; false also if that cannot be told. */
+bool held_device_has_driver(const HeldDevice *held);
 
 /* Reads driver_override into the device: our own token, left behind, counts as unset. Blocks on the
  * device's lock. Returns 0; -EBUSY with *ret_other (caller frees): it names another driver than the one
@@ -63,7 +67,7 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events);
  * and works as far as can be seen (a note is added if something is missing); -EIO: the driver let go of it;
  * -ENODEV: it is gone; -errno.
  */
-int held_device_settle(const Sequence *sequence, const HeldDevice *held, int events);
+int held_device_settle(const Sequence *sequence, HeldDevice *held, int events);
 
 /* Gives driver_override back. What is neither our token nor our driver's name was set by somebody else
  * and stays. Returns 0 or -errno. */
