@@ -20,6 +20,7 @@
 #include "sysfs.h"
 
 typedef struct Service {
+    sd_bus *bus;
     Manager *manager;
     sd_bus_slot *name_slot;
 } Service;
@@ -183,16 +184,15 @@ static int open_bus(sd_event *event, sd_bus **ret)
 
 static int start(sd_event *event, Service *service, int root_fd)
 {
-    g_autoptr(sd_bus) bus = NULL;
-    int r = open_bus(event, &bus);
+    int r = open_bus(event, &service->bus);
 
     if (r < 0) {
         log_error("cannot reach the system bus: %s", g_strerror(-r));
         return r;
     }
-    r = manager_new(event, bus, root_fd, &service->manager);
+    r = manager_new(event, service->bus, root_fd, &service->manager);
     if (r >= 0)
-        r = bus_attach(bus, service->manager);
+        r = bus_attach(service->bus, service->manager);
     if (r >= 0)
         r = add_signals(event, service);
     if (r >= 0)
@@ -225,6 +225,7 @@ static int serve(int root_fd)
         r = sd_event_loop(event);
     CLEAR_SLOT(service.name_slot);
     (void) manager_free(service.manager);
+    (void) sd_bus_flush_close_unref(service.bus);
     if (r < 0)
         (void) sd_notifyf(false, "ERRNO=%i", -r);
     return r;

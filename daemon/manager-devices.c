@@ -164,13 +164,18 @@ void manager_reread_members(Manager *manager, ManagedGroup *group)
 static void ask_udev_about(Manager *manager, const char *key)
 {
     ManagedDevice *managed = manager_device(manager, key);
+    const ManagedGroup *group = managed && managed->device->group >= 0
+        ? manager_group(manager, (unsigned) managed->device->group) : NULL;
 
-    if (!managed || !udev_facts_look_up(manager->watch, managed->syspath, manager->rules_are_late, managed->device))
+    /* libudev reads `uevent`, which some kernels show only when no driver is just being unbound. */
+    if (!managed || (group && group->changing))
+        return;
+    if (!udev_facts_look_up(manager->watch, managed->syspath, manager->rules_are_late, managed->device))
         return;
     managed->changed |= DEVICE_MODEL_NAME;
-    if (managed->device->group < 0)
+    if (!group)
         return;
-    manager_touch(manager, manager_group(manager, (unsigned) managed->device->group));
+    manager_touch(manager, group);
     if (manager->rules_are_late)
         manager_set_dirty(manager, (unsigned) managed->device->group, DIRTY_DECIDE);
 }
