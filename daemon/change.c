@@ -498,10 +498,12 @@ static void on_all_findings(Job *job, int error, GVariant *answer, void *userdat
     if (id)
         refuse(change, REFUSAL_NO_SUCH_FINDING, id);
     else
-        if (unknown_id(change, group, change->survey->findings))
-        look_for_all_findings(change, group);
-    else
         judge_survey(change, group);
+}
+
+static void on_survey_late(Job *job, void *userdata)
+{
+    refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
 }
 
 /* A survey only looks at the members that the plan unbinds. An id that it has not seen may be one of the others'. */
