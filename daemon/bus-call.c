@@ -64,6 +64,7 @@ void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const 
 static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
 {
     BusCall *call = userdata;
+    g_autofree char *refused = g_strdup(action); /* which ends with the question */
 
     call->uid = auth_question_uid(question);
     call->question = auth_question_free(call->question);
@@ -72,10 +73,10 @@ static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *act
         call->next(call);
         return;
     case AUTH_NO:
-        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), action);
+        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), refused);
         return;
     case AUTH_INTERACTION_REQUIRED:
-        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message), action);
+        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message), refused);
         return;
     case AUTH_CALLER_GONE:
         bus_call_free(call);

@@ -2,11 +2,25 @@
 #include "bus-error.h"
 
 #include <glib.h>
+#include <string.h>
+
+/* A caller is told what it said, but not all of it back. */
+#define OBJECT_MAX 200
+
+static char *cut_object(const char *object)
+{
+    char *cut = g_utf8_make_valid(object ?: "", (gssize) strnlen(object ?: "", OBJECT_MAX));
+
+    for (char *c = cut; *c; c++)
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
+    return cut;
+}
 
 int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
                       const char *detail)
 {
-    g_autofree char *text = refusal_text(code, object, target, detail);
+    g_autofree char *cut = cut_object(object), *text = refusal_text(code, cut, target, detail);
 
     return sd_bus_reply_method_errorf(message, refusal_bus_name(code), "%s", text);
 }

@@ -332,7 +332,7 @@ static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeS
         text = refusal_text(code, object, target, detail);
     else if (survey->refusal != REFUSAL_NONE)
         text = refusal_text(survey->refusal, survey->object ?: object, target, survey->detail);
-    if (!text && survey->how != CHANGE_NOTHING)
+    if (!refused && survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED)
         change_actions(survey->type_from, change_predicted_type(call->type, call->manager->host->auto_outcome),
                        survey->how == CHANGE_DISRUPTIVE, allows_fatal(call, survey), false, actions);
     r = sd_bus_message_append(reply, "s", change_how_to_string(refused ? CHANGE_REFUSED : survey->how));

@@ -279,6 +279,12 @@ static void change_finish(Change *change)
 
 /* --- the way of a call to its turn */
 
+static void refuse_as_surveyed(Change *change)
+{
+    change_answer(change, change->survey->refusal, change->survey->object, change->survey->detail);
+    change_end(change);
+}
+
 /* Time has passed while a person was asked: whatever can be judged without reading is judged again; what has to be
  * read, the worker compares with what was authorised, under the group's lock. */
 static void change_authorised(Change *change)
@@ -310,19 +316,23 @@ static void change_authorised(Change *change)
 static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
 {
     Change *change = userdata;
+    g_autofree char *refused = g_strdup(action); /* which ends with the question */
 
     if (answer == AUTH_YES)
         change->request->origin = g_strdup_printf("call:uid=%u", auth_question_uid(question));
     change->question = auth_question_free(change->question);
     switch (answer) {
     case AUTH_YES:
-        change_authorised(change);
+        if (change->survey->refusal != REFUSAL_NONE)
+            refuse_as_surveyed(change);
+        else
+            change_authorised(change);
         return;
     case AUTH_NO:
-        refuse(change, REFUSAL_ACCESS_DENIED, action);
+        refuse(change, REFUSAL_ACCESS_DENIED, refused);
         return;
     case AUTH_INTERACTION_REQUIRED:
-        refuse(change, REFUSAL_INTERACTION_REQUIRED, action);
+        refuse(change, REFUSAL_INTERACTION_REQUIRED, refused);
         return;
     case AUTH_CALLER_GONE:
         change_end(change);
@@ -403,15 +413,14 @@ static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType typ
     return *ret_rules_want >= 0 && *ret_rules_want != type;
 }
 
-/* Ids that a caller may name: those of this survey, and those that stood in the way of the last change and that only the
- * active probe sees. */
-static const char *unknown_id(const Change *change, const ManagedGroup *group)
+/* An id that neither FINDINGS nor the refusal of the last change (which knows what only the active probe sees) has, or NULL. */
+static const char *unknown_id(const Change *change, const ManagedGroup *group, const GPtrArray *findings)
 {
     for (char **id = change->options.allow; id && *id; id++) {
         bool known = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
 
-        for (guint i = 0; i < change->survey->findings->len && !known; i++)
-            known = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);
+        for (guint i = 0; i < findings->len && !known; i++)
+            known = g_str_equal(((const Finding *) findings->pdata[i])->id, *id);
         if (!known)
             return *id;
     }
@@ -436,29 +445,18 @@ static bool note_allowed(Change *change)
     return fatal;
 }
 
-static void judge_survey(Change *change, ManagedGroup *group)
+static void ask_for_plan(Change *change, ManagedGroup *group)
 {
     Manager *manager = change->manager;
     const ChangeSurvey *survey = change->survey;
-    const char *actions[CHANGE_ACTIONS_MAX], *id = unknown_id(change, group);
+    const char *actions[CHANGE_ACTIONS_MAX];
     DomainType from = survey->type_from, rules_want = _DOMAIN_TYPE_INVALID;
     bool fatal = note_allowed(change);
 
-    if (survey->refusal != REFUSAL_NONE) {
-        change_answer(change, survey->refusal, survey->object, survey->detail);
-        change_end(change);
-        return;
-    }
-    if (id) {
-        refuse(change, REFUSAL_NO_SUCH_FINDING, id);
-        return;
-    }
-    managed_group_set_type(group, survey->type_from);
-    manager_touch(manager, group);
     if (survey->how == CHANGE_NOTHING) {
-        if (outranks_rules(manager, group, change->request->type, &rules_want))
+        if (outranks_rules(manager, group, change->request->type, &rules_want)) {
             from = rules_want;
-        else if (!change->options.persist) {
+        } else if (!change->options.persist) {
             refuse(change, REFUSAL_NONE, NULL);
             return;
         }
@@ -467,6 +465,59 @@ static void judge_survey(Change *change, ManagedGroup *group)
                    survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
     if (ask(change, group, actions) < 0)
         refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
+}
+
+/* Who may not change the group is told so before anything else; but nobody types a password to learn that a device is in
+ * use. */
+static void judge_survey(Change *change, ManagedGroup *group)
+{
+    const ChangeSurvey *survey = change->survey;
+    bool interactive = sd_bus_message_get_allow_interactive_authorization(change->message) > 0;
+
+    managed_group_set_type(group, survey->type_from);
+    manager_touch(change->manager, group);
+    if (survey->how == CHANGE_REFUSED || (survey->refusal != REFUSAL_NONE && interactive))
+        refuse_as_surveyed(change);
+    else
+        ask_for_plan(change, group);
+}
+
+static void on_all_findings(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Change *change = userdata;
+    ManagedGroup *group = manager_group(change->manager, change->item.group);
+    g_autoptr(GPtrArray) findings = answer ? findings_from_variant(answer) : NULL;
+    const char *id;
+
+    change->job = job_free(change->job);
+    if (!group || !findings) {
+        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        return;
+    }
+    id = unknown_id(change, group, findings);
+    if (id)
+        refuse(change, REFUSAL_NO_SUCH_FINDING, id);
+    else
+        judge_survey(change, group);
+}
+
+static void on_survey_late(Job *job, void *userdata)
+{
+    refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
+}
+
+/* A survey only looks at the members that the plan unbinds. An id that it has not seen may be one of the others'. */
+static void look_for_all_findings(Change *change, const ManagedGroup *group)
+{
+    static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_all_findings };
+    g_autofree char **members = g_new0(char *, group->members->len + 1);
+    int r;
+
+    for (guint i = 0; i < group->members->len; i++)
+        members[i] = ((const ManagedDevice *) group->members->pdata[i])->syspath;
+    r = job_findings(change->manager->event, change->manager->root_fd, members, &callbacks, change, &change->job);
+    if (r < 0)
+        refuse(change, REFUSAL_INTERNAL, g_strerror(-r));
 }
 
 static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
@@ -487,12 +538,10 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
     change->request->type_from = change->survey->type_from;
     change->request->how = change->survey->how;
     change->request->members = g_ptr_array_ref(change->survey->members);
-    judge_survey(change, group);
-}
-
-static void on_survey_late(Job *job, void *userdata)
-{
-    refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
+    if (unknown_id(change, group, change->survey->findings))
+        look_for_all_findings(change, group);
+    else
+        judge_survey(change, group);
 }
 
 static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *group, DomainType type,
