@@ -40,6 +40,10 @@ typedef struct ChangeMember {
     bool unbinds;      /* this plan unbinds it */
 } ChangeMember;
 
+/* Both copy what they are given; free() accepts NULL. */
+ChangeMember *change_member_new(const char *bus, const char *name, const char *syspath);
+void change_member_free(ChangeMember *member);
+
 typedef struct ChangeLimits {
     uint64_t unbind_usec;  /* default 30 s */
     uint64_t type_usec;    /* default 30 s */
@@ -64,6 +68,7 @@ typedef struct ChangeRequest {
     ChangeHow how;
 } ChangeRequest;
 
+/* A request with the default limits, for a survey: nothing authorised, nothing may be unbound. */
 ChangeRequest *change_request_new(unsigned group, DomainType type);
 void change_request_free(ChangeRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeRequest, change_request_free)
@@ -77,6 +82,8 @@ typedef struct ChangeSurvey {
     char *object, *detail;     /* for refusal_text(); may be NULL */
 } ChangeSurvey;
 
+/* A survey that refuses, without members and findings. */
+ChangeSurvey *change_survey_new(void);
 void change_survey_free(ChangeSurvey *survey);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeSurvey, change_survey_free)
 
@@ -122,7 +129,9 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
 int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step, void *userdata,
                         ChangeResult **ret);
 
-/* For a worker's messages; floating. */
+/* For a worker's messages; floating, of these types, which the readers must be given. */
+#define CHANGE_SURVEY_FORMAT "(iia(ssstsb)a(ssisssi)iss)"
+#define CHANGE_RESULT_FORMAT "(issiiibba(ssisssi)astt)"
 GVariant *change_survey_to_variant(const ChangeSurvey *survey);
 ChangeSurvey *change_survey_from_variant(GVariant *variant);
 GVariant *change_result_to_variant(const ChangeResult *result);

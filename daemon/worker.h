@@ -8,13 +8,20 @@
 /*
  * A forked child that runs one function which may block, and tells the daemon through a socket. The child closes every other descriptor
  * first (a child that kept the bus socket would keep a dead daemon's name owned), resets signals, and ends with _exit. It does not die with the daemon.
+ * Descriptors 0 to 2 stay. The journal's socket does not: a function that runs in the child reports by messages and never logs.
  */
 typedef struct Worker Worker;
 
 /* Runs in the child. SEND a message with worker_send(); returns the exit status. */
 typedef int (*WorkerFunction)(int socket_fd, void *userdata);
 
-/* Child side: sends one message (consumes a floating reference). A daemon that is gone is no error: the child goes on. Returns 0 or -errno. */
+/* The largest message, in bytes. */
+#define WORKER_MESSAGE_MAX (4u * 1024u * 1024u)
+
+/*
+ * Child side: sends one message (consumes a floating reference), of any size up to WORKER_MESSAGE_MAX (-EMSGSIZE). A daemon that is gone is no
+ * error: the child goes on. One that does not read is waited for once some 200 KiB are in the socket. Returns 0 or -errno.
+ */
 int worker_send(int socket_fd, GVariant *message);
 
 /* Daemon side, on the loop. */
@@ -31,8 +38,8 @@ typedef struct WorkerCallbacks {
 } WorkerCallbacks;
 
 /*
- * Forks. KEEP_FDS (n_keep) stay open in the child, with the same numbers; messages must have the type FORMAT or the daemon drops them (and logs).
- * Returns 0 with *ret owned by the caller; -errno of socketpair or fork.
+ * Forks. The child runs FUNCTION only once everything is in place to watch it. SIGCHLD must be blocked (-EBUSY). KEEP_FDS (n_keep) stay open in the child, with the same numbers; messages must have the type FORMAT or the daemon drops them (and logs).
+ * Returns 0 with *ret owned by the caller; -errno of socketpair, fork or sd-event.
  */
 int worker_start(sd_event *event, const int *keep_fds, size_t n_keep, WorkerFunction function, void *function_userdata,
                  const char *format, const WorkerCallbacks *callbacks, void *userdata, Worker **ret);

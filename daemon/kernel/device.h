@@ -10,7 +10,8 @@
 /*
  * A device that can be in an IOMMU group, as sysfs shows it. Reading it takes only what does not block: links,
  * names, ids, class, modalias, removable, dma_mask_bits, numa_node. (driver_override, sriov_* and config take locks
- * or wake the device: workers read those, see device_read_blocking().)
+ * or wake the device: workers read those.)
+ * facts->bridge is true for PCI bridges with a bus behind them: classes 0604, 0607 and 0609. facts->subsystem_* are FACT_NO_ID where both read 0.
  */
 typedef struct Device {
     DeviceFacts *facts;   /* early keys, driver, bridge, manages_dma; udev's part is filled by device_set_udev() */
@@ -29,7 +30,7 @@ typedef struct Device {
 
 /*
  * Reads the device at SYSPATH ("sys/devices/pci0000:00/0000:00:04.0"). Returns 0 with *ret owned by the caller;
- * -ENODEV if it vanished between two reads or is not a device of a bus; -errno otherwise.
+ * -ENODEV if it vanished between two reads or is not a device of a bus; -EINVAL if SYSPATH is not of this form; -errno otherwise.
  * PREVIOUS (may be NULL) is what was known of it: if the inode is the same, late facts and the last driver are carried over.
  */
 int device_read(int root_fd, const char *syspath, const Device *previous, Device **ret);
@@ -58,7 +59,7 @@ void device_free(Device *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Device, device_free)
 
 /* Family of an IOMMU from its name below /sys/class/iommu and its parent: "intel" "amd" "smmu-v3" "smmu" "virtio" "s390" "riscv" "apple" "ppc64", or the raw name
- * if unknown. Borrowed if static; the caller frees it. */
+ * if unknown. The caller frees it. */
 char *iommu_family(int root_fd, const char *name);
 
 /* True if the family is known to flush lazily (IOMMU_CAP_DEFERRED_FLUSH): DMA-FQ may be asked for, live too. */

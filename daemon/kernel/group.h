@@ -18,8 +18,15 @@ typedef struct ReservedRegion {
 /* Lists group numbers below sys/kernel/iommu_groups, ascending: GArray of unsigned. An absent directory is an empty list. */
 int group_list(int root_fd, GArray **ret);
 
-/* Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted. -ENOENT: no such group. An empty list is possible. */
+/* Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted by strcmp. -ENOENT: no such group. An empty list is possible. */
 int group_list_members(int root_fd, unsigned id, char ***ret_syspaths);
+
+/*
+ * The texts of the two attributes without their last newline, as group_read_type() and group_read_reserved_regions() read them:
+ * drivers/iommu/iommu.c, iommu_group_show_type() and iommu_group_show_resv_regions(). 0 or -EBADMSG.
+ */
+int group_parse_type(const char *text, DomainType *ret);
+int group_parse_reserved_regions(const char *text, GArray **ret);
 
 /* Blocking. Reads `type`. -EBADMSG: not a word the kernel uses; -ENOENT: no such group. */
 int group_read_type(int root_fd, unsigned id, DomainType *ret);

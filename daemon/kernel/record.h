@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "domain-type.h"
+#include "facts.h"
 
 /*
  * The files below /run/iommu-policy: intent records of changes (change/KEY), their locks (change/KEY.lock) and
@@ -45,10 +46,17 @@ int record_from_text(const char *text, size_t size, Record **ret, char **ret_err
 /* Reads the boot id of the running kernel below ROOT_FD. */
 int record_boot_id(int root_fd, char **ret);
 
-/* The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN. The caller frees it. */
+/* The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN, and the dot of a name that ends in ".lock". The caller frees it. */
 char *record_key(const char *bus, const char *name);
 
-/* Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order. The directory is created if missing (0700). */
+/*
+ * The key of group ID's lock and records: record_key() of the first of group_list_members(). Does not block. -ENOENT: no such group; -ENODATA: it has no
+ * member; -ENODEV: the member vanished meanwhile.
+ */
+int record_group_key(int root_fd, unsigned id, char **ret);
+
+/* Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order. The directory is created if missing (0700).
+ * The caller holds the lock of KEY. -EINVAL if RECORD could not be read back (a name with a slash, more than 64 KiB, ...): nothing is written then. */
 int record_write(int root_fd, const char *key, const Record *record);
 
 /* Loads change/KEY. -ENOENT: none; -EBADMSG with *ret_error as above. The file must be regular, owned by us, at most 64 KiB. */
@@ -66,6 +74,9 @@ int record_list(int root_fd, char ***ret_keys);
  */
 int record_lock(int root_fd, const char *key, bool wait);
 
+/* Whether somebody holds change/KEY.lock: 1 or 0 (also if the file does not exist: it is not made), -errno otherwise. Does not block. */
+int record_is_locked(int root_fd, const char *key);
+
 /* What a call asked for, call/KEY. */
 typedef struct CallRecord {
     char *boot_id;
@@ -78,6 +89,7 @@ typedef struct CallRecord {
 CallRecord *call_record_new(void);
 void call_record_free(CallRecord *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CallRecord, call_record_free)
+RecordMember *call_record_add_member(CallRecord *call);
 char *call_record_to_text(const CallRecord *call);
 int call_record_from_text(const char *text, size_t size, CallRecord **ret, char **ret_error);
 int call_record_write(int root_fd, const char *key, const CallRecord *call);

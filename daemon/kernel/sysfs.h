@@ -23,6 +23,13 @@ int sysfs_open_dir(int dir_fd, const char *path);
  */
 int sysfs_read(int dir_fd, const char *path, char **ret);
 
+/*
+ * The same with one read(2) into BUFFER, for attributes of sysfs whose size is known: sysfs gives an attribute in one piece (fs/kernfs/file.c),
+ * /proc does not always. Returns the length without the newline;
+ * -EFBIG if there is more than SIZE - 1 bytes; else as sysfs_read().
+ */
+ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size);
+
 /* Reads an unsigned number, BASE as strtoull. -EBADMSG if the content is not one number in range. */
 int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret);
 
@@ -37,6 +44,13 @@ int sysfs_link_name(int dir_fd, const char *path, char **ret);
 
 /* Returns 0 with the raw text of the link. */
 int sysfs_read_link(int dir_fd, const char *path, char **ret);
+
+/*
+ * Returns 0 with the path that the relative link PATH leads to, itself relative to DIR_FD ("sys/devices/..." of
+ * "sys/bus/pci/devices/NAME"). The text of the link is resolved against the folder that PATH names, which must hold no link:
+ * sysfs makes its links that way (fs/sysfs/symlink.c). -EINVAL if the link is absolute or leaves DIR_FD; else as sysfs_read_link().
+ */
+int sysfs_link_target(int dir_fd, const char *path, char **ret);
 
 /* Lists the names in directory PATH, without "." and "..", sorted by strcmp. The caller frees with g_strfreev(). */
 int sysfs_list(int dir_fd, const char *path, char ***ret);

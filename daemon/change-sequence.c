@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "change-sequence.h"
+
+#include "group.h"
+#include "sysfs.h"
+
+#define BACK_OFF_FIRST_USEC 10000u
+#define BACK_OFF_LONGEST_USEC 1000000u
+#define BACK_OFF_TRIES 8u
+
+uint64_t sequence_now(void)
+{
+    return (uint64_t) g_get_monotonic_time();
+}
+
+void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
+{
+    g_autofree char *name = NULL;
+    va_list arguments;
+
+    if (!sequence->step)
+        return;
+    va_start(arguments, format);
+    name = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    sequence->step(name, limit_usec, sequence->userdata);
+}
+
+int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text)
+{
+    uint64_t start = sequence_now();
+    int r = sysfs_write(dir_fd, path, text);
+
+    sequence->result->kernel_usec += sequence_now() - start;
+    return r;
+}
+
+int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type)
+{
+    uint64_t start = sequence_now();
+    int r = group_write_type(sequence->root_fd, group, type);
+
+    sequence->result->kernel_usec += sequence_now() - start;
+    return r;
+}
+
+void sequence_fail(const Sequence *sequence, RefusalCode code, const char *object, int error, const char *format, ...)
+{
+    ChangeResult *result = sequence->result;
+    va_list arguments;
+
+    if (result->code != REFUSAL_NONE)
+        return;
+    result->code = code;
+    result->error = error < 0 ? -error : 0;
+    if (object) {
+        g_free(result->object);
+        result->object = g_strdup(object);
+    }
+    if (!format)
+        return;
+    va_start(arguments, format);
+    result->detail = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+}
+
+void sequence_broken(const Sequence *sequence, const char *object, const char *format, ...)
+{
+    ChangeResult *result = sequence->result;
+    g_autofree char *first = g_steal_pointer(&result->detail);
+    g_autofree char *detail = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    detail = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    result->detail = first ? g_strdup_printf("%s; %s", detail, first) : g_steal_pointer(&detail);
+    result->code = REFUSAL_DEVICE_LOST;
+    result->broken = true;
+    if (object) {
+        g_free(result->object);
+        result->object = g_strdup(object);
+    }
+}
+
+void sequence_note(const Sequence *sequence, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    g_ptr_array_add(sequence->result->notes, g_strdup_vprintf(format, arguments));
+    va_end(arguments);
+}
+
+bool sequence_back_off(unsigned try, uint64_t deadline)
+{
+    uint64_t wait = MIN((uint64_t) BACK_OFF_FIRST_USEC << MIN(try, 16u), BACK_OFF_LONGEST_USEC);
+
+    if (try >= BACK_OFF_TRIES || sequence_now() + wait > deadline)
+        return false;
+    g_usleep(wait);
+    return true;
+}

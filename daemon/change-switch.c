@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "change-switch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "change-cause.h"
+#include "children.h"
+#include "claim.h"
+#include "cleanup.h"
+#include "findings.h"
+#include "group.h"
+#include "kernel-events.h"
+#include "record.h"
+#include "type-write.h"
+
+typedef struct Switch {
+    const Sequence *sequence;
+    const ChangeRequest *request;
+    const ChangeSurvey *survey;
+    const GroupView *view;
+    GPtrArray *held;   /* HeldDevice: the members that are unbound, children before parents */
+    Claims *claims;
+    bool may_write;    /* all are unbound, and nobody holds a node of them */
+} Switch;
+
+static void switch_clear(Switch *w)
+{
+    g_clear_pointer(&w->claims, claims_release);
+    g_clear_pointer(&w->held, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Switch, switch_clear)
+
+static const Device *find_device(const GroupView *view, const char *name)
+{
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = g_ptr_array_index(view->devices, i);
+
+        if (g_str_equal(device->facts->name, name))
+            return device;
+    }
+    return NULL;
+}
+
+/* What is below a device and which nodes it has: read while it is bound, needed when it is not. */
+static int look_below(int root_fd, HeldDevice *held)
+{
+    char *paths[] = { held->syspath, NULL };
+    g_autoptr(GPtrArray) children = NULL;
+    g_autoptr(GArray) nodes = NULL;
+    int r;
+
+    r = findings_nodes(root_fd, paths, &nodes);
+    if (r < 0)
+        return r;
+    g_clear_pointer(&held->nodes, g_array_unref);
+    held->nodes = g_steal_pointer(&nodes);
+    if (held->children)
+        return 0; /* unbound before: what counts is what was there first */
+    r = children_read(root_fd, held->syspath, &children);
+    if (r < 0)
+        return r;
+    held->children = g_steal_pointer(&children);
+    return 0;
+}
+
+static HeldDevice *held_from_member(const ChangeMember *member, const Device *device)
+{
+    HeldDevice *held = held_device_new(member->bus, member->name, member->syspath);
+
+    held->inode = member->inode;
+    held->driver = g_strdup(member->driver);
+    held->vendor = device->facts->vendor;
+    held->device = device->facts->device;
+    held->class_code = device->facts->class_code;
+    held->has_driver_override = device->has_driver_override;
+    return held;
+}
+
+static bool prepare_device(const Switch *w, HeldDevice *held)
+{
+    const Sequence *sequence = w->sequence;
+    g_autofree char *other = NULL;
+    int r;
+
+    r = held_device_open(sequence->root_fd, held);
+    if (r >= 0)
+        r = held_device_read_override(held, &other);
+    if (other) {
+        sequence_fail(sequence, REFUSAL_BUSY, held->name, r, "driver_override names %s while %s is bound: somebody "
+                      "is about to give it to another driver", other, held->driver);
+        return false;
+    }
+    if (r >= 0)
+        r = look_below(sequence->root_fd, held);
+    if (r < 0)
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, r, "cannot be read: %s", g_strerror(-r));
+    return r >= 0;
+}
+
+static bool prepare(Switch *w)
+{
+    for (guint i = 0; i < w->survey->members->len; i++) {
+        const ChangeMember *member = g_ptr_array_index(w->survey->members, i);
+        HeldDevice *held;
+
+        if (!member->unbinds)
+            continue;
+        held = held_from_member(member, find_device(w->view, member->name));
+        g_ptr_array_add(w->held, held);
+        if (!prepare_device(w, held))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Buses whose drivers claim the group for the DMA API when they are bound (iommu_device_use_default_domain() in the bus's dma_configure): there the kernel itself
+ * refuses to take the domain from under a driver at work.
+ */
+static bool bus_claims_group(const char *bus)
+{
+    static const char *const buses[] = { "pci", "platform", "amba", "fsl-mc", "cdx", NULL };
+
+    return g_strv_contains(buses, bus);
+}
+
+/*
+ * Step 3, the cheap try: the wanted type with everything bound. A kernel that takes it has spared us the disruption, one that will never take it says so before
+ * anything is lost. Done before disks are claimed, so that a type is never written while a claim is held, not even if somebody
+ * else unbinds in this moment (Linux 6.1 then frees the memory of a claimed NVMe with the wrong operations). Not done where a bus would let
+ * the kernel switch under a driver at work. Returns true if the change goes on.
+ */
+static bool try_bound(const Switch *w)
+{
+    const Sequence *sequence = w->sequence;
+    const ChangeRequest *request = w->request;
+    int r;
+
+    for (guint i = 0; i < w->held->len; i++)
+        if (!bus_claims_group(((const HeldDevice *) g_ptr_array_index(w->held, i))->bus))
+            return true;
+    r = type_write(sequence, request->group, request->type);
+    if (r == -EPERM || r == -EBUSY)
+        return true;
+    if (r < 0) {
+        change_explain_type_error(sequence, request->group, request->type, r);
+        return false;
+    }
+    sequence->result->how = CHANGE_LIVE;
+    if (!type_is_kept(sequence, request->group, request->type, request->out, true) &&
+        !type_restore(sequence, request->group, w->survey->type_from))
+        sequence_broken(sequence, NULL, "the group is left as %s", domain_type_to_string(sequence->result->type));
+    return false;
+}
+
+/* The disks of PATHS are claimed; what that finds is judged. Returns true if nothing stands in the way. */
+static bool claim_disks(Switch *w, char **paths)
+{
+    g_autoptr(GPtrArray) findings = findings_new();
+    int r;
+
+    r = claims_take(w->sequence->root_fd, paths, findings, &w->claims);
+    if (r < 0) {
+        sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s", g_strerror(-r));
+        return false;
+    }
+    return !change_explain_findings(w->sequence, w->request, findings, false);
+}
+
+static bool any_disk(const Switch *w)
+{
+    for (guint i = 0; i < w->held->len; i++)
+        if (children_have(((const HeldDevice *) g_ptr_array_index(w->held, i))->children, false))
+            return true;
+    return false;
+}
+
+/* Spinning up and probing disks takes time in which an interface can come up or a container start: look once more. */
+static bool still_free(const Switch *w)
+{
+    g_autoptr(GPtrArray) findings = findings_new();
+    int r;
+
+    if (!any_disk(w))
+        return true;
+    r = change_collect_findings(w->sequence->root_fd, w->survey, findings);
+    if (r < 0) {
+        sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "%s", g_strerror(-r));
+        return false;
+    }
+    return !change_explain_findings(w->sequence, w->request, findings, false);
+}
+
+static void record_member(Record *record, const Switch *w, const ChangeMember *member)
+{
+    const Device *device = find_device(w->view, member->name);
+    RecordMember *entry = record_add_member(record);
+
+    entry->bus = g_strdup(member->bus);
+    entry->name = g_strdup(member->name);
+    entry->inode = member->inode;
+    entry->vendor = device->facts->vendor;
+    entry->device = device->facts->device;
+    entry->class_code = device->facts->class_code;
+    entry->driver = g_strdup(member->driver);
+    entry->unbinds = member->unbinds;
+    for (guint i = 0; i < w->held->len; i++) {
+        const HeldDevice *held = g_ptr_array_index(w->held, i);
+
+        if (!g_str_equal(held->name, member->name))
+            continue;
+        entry->has_driver_override = held->has_driver_override;
+        entry->driver_override = g_strdup(held->driver_override);
+    }
+}
+
+/* Step 4. Nothing is unbound before this is on the disk of the running system (tmpfs: it is the boot that must not be survived). */
+static bool write_record(const Switch *w)
+{
+    g_autoptr(Record) record = record_new();
+    int r;
+
+    record->origin = g_strdup(w->request->origin ?: "");
+    record->group = w->request->group;
+    record->old_type = w->survey->type_from;
+    record->wanted_type = w->request->type;
+    for (guint i = 0; i < w->survey->members->len; i++)
+        record_member(record, w, g_ptr_array_index(w->survey->members, i));
+    r = record_boot_id(w->sequence->root_fd, &record->boot_id);
+    if (r >= 0)
+        r = record_write(w->sequence->root_fd, w->view->key, record);
+    if (r < 0) {
+        sequence_fail(w->sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s: %s", w->view->key, g_strerror(-r));
+        (void) record_remove(w->sequence->root_fd, w->view->key);
+    }
+    return r >= 0;
+}
+
+/* Step 5. What has its driver is unbound; with PERSIST the failure of one does not end it. */
+static bool take_devices(Switch *w, bool persist)
+{
+    bool taken = true;
+
+    for (guint i = 0; i < w->held->len && (taken || persist); i++) {
+        HeldDevice *held = g_ptr_array_index(w->held, i);
+        int r;
+
+        r = held_device_unbind(w->sequence, held);
+        if (r >= 0 || (persist && r == -ESTALE))
+            continue;
+        taken = false;
+        if (r == -ENODEV || r == -ESTALE)
+            sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, held->name, r, "it is not bound to %s any more",
+                          held->driver);
+        else
+            sequence_fail(w->sequence, REFUSAL_UNBIND_FAILED, held->name, r, "%s: %s", held->name, g_strerror(-r));
+    }
+    w->claims = claims_release(w->claims);
+    return taken;
+}
+
+/* Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a driver's memory with it. */
+static bool nodes_are_free(Switch *w)
+{
+    g_autoptr(GPtrArray) findings = findings_new();
+
+    for (guint i = 0; i < w->held->len; i++) {
+        const HeldDevice *held = g_ptr_array_index(w->held, i);
+        int r;
+
+        if (held->nodes->len == 0)
+            continue;
+        r = findings_node_holders(w->sequence->root_fd, held->nodes, getpid(), held->name, findings);
+        if (r < 0) {
+            sequence_fail(w->sequence, REFUSAL_SWITCH_FAILED, held->name, r, "cannot tell who holds it: %s",
+                          g_strerror(-r));
+            return false;
+        }
+    }
+    return !change_explain_findings(w->sequence, w->request, findings, true);
+}
+
+static bool switch_type(Switch *w)
+{
+    const ChangeRequest *request = w->request;
+    int r;
+
+    w->may_write = nodes_are_free(w);
+    if (!w->may_write)
+        return false;
+    r = type_write(w->sequence, request->group, request->type);
+    if (r < 0) {
+        change_explain_type_error(w->sequence, request->group, request->type, r);
+        return false;
+    }
+    return type_is_kept(w->sequence, request->group, request->type, request->out, false);
+}
+
+/*
+ * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it since. Returns false if it has to
+ * stay as it is.
+ */
+static bool retake(Switch *w)
+{
+    g_autoptr(ChangeSurvey) bound = change_survey_new();
+    g_autoptr(GPtrArray) paths = g_ptr_array_new(), findings = findings_new();
+
+    bound->how = CHANGE_DISRUPTIVE;
+    for (guint i = 0; i < w->held->len; i++) {
+        HeldDevice *held = g_ptr_array_index(w->held, i);
+        g_autofree char *driver = NULL;
+        ChangeMember *member;
+
+        if (held_device_driver(held, &driver) < 0 || g_strcmp0(driver, held->driver) != 0)
+            continue;
+        if (look_below(w->sequence->root_fd, held) < 0)
+            return false;
+        member = change_member_new(held->bus, held->name, held->syspath);
+        member->unbinds = true;
+        g_ptr_array_add(bound->members, member);
+        g_ptr_array_add(paths, held->syspath);
+    }
+    if (paths->len > 0) {
+        g_ptr_array_add(paths, NULL);
+        if (change_collect_findings(w->sequence->root_fd, bound, findings) < 0 ||
+            change_explain_findings(w->sequence, w->request, findings, false) ||
+            !claim_disks(w, (char **) paths->pdata))
+            return false;
+    }
+    (void) take_devices(w, true);
+    w->may_write = nodes_are_free(w);
+    return true;
+}
+
+static void fail_rebind(const Sequence *sequence, const HeldDevice *held, int error, bool persist)
+{
+    if (!held_device_is_present(sequence->root_fd, held)) {
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error, "it was removed during the change");
+        return;
+    }
+    if (error == -EEXIST) {
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error, "it was given to another driver than %s",
+                      held->driver);
+        return;
+    }
+    sequence_fail(sequence, REFUSAL_REBIND_FAILED, held->name, error, "%s, %s: %s", held->name, held->driver,
+                  g_strerror(-error));
+    if (persist)
+        sequence_broken(sequence, held->name, "%s is without its driver %s", held->name, held->driver);
+}
+
+/* A failure that leaves a device without a driver: not one that was taken out, or that somebody else has given a driver. */
+static bool is_lost(const Sequence *sequence, const HeldDevice *held, int error)
+{
+    return error < 0 && error != -EEXIST && held_device_is_present(sequence->root_fd, held);
+}
+
+/* The last chance has more patience: whatever the reason, a device is not left lying after one refusal. */
+static int bind_one(const Sequence *sequence, HeldDevice *held, bool persist, int events)
+{
+    uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
+
+    for (unsigned try = 0;; try++) {
+        int r = held_device_bind(sequence, held, events);
+
+        if (!persist || try >= 3 || !is_lost(sequence, held, r) || !sequence_back_off(try, deadline))
+            return r;
+    }
+}
+
+static bool bind_all(const Sequence *sequence, const GPtrArray *held, bool persist, int events)
+{
+    bool back = true;
+
+    for (guint i = held->len; i-- > 0 && (back || persist);) {
+        HeldDevice *device = g_ptr_array_index(held, i);
+        int r = bind_one(sequence, device, persist, events);
+
+        if (r < 0)
+            fail_rebind(sequence, device, r, persist);
+        if (is_lost(sequence, device, r))
+            back = false;
+    }
+    return back;
+}
+
+static bool settle_all(const Sequence *sequence, const GPtrArray *held, bool persist, int events)
+{
+    bool back = true;
+
+    for (guint i = held->len; i-- > 0 && (back || persist);) {
+        HeldDevice *device = g_ptr_array_index(held, i);
+        g_autofree char *driver = NULL;
+        int r;
+
+        if (held_device_driver(device, &driver) < 0 || g_strcmp0(driver, device->driver) != 0)
+            continue; /* said already, by bind_all() */
+        r = held_device_settle(sequence, device, events);
+        if (r < 0)
+            fail_rebind(sequence, device, r, persist);
+        if (is_lost(sequence, device, r))
+            back = false;
+    }
+    return back;
+}
+
+static bool restore_overrides(const Sequence *sequence, const GPtrArray *held)
+{
+    bool restored = true;
+
+    for (guint i = held->len; i-- > 0;) {
+        const HeldDevice *device = g_ptr_array_index(held, i);
+        int r = -EIO;
+
+        for (unsigned try = 0; try < 3 && r < 0; try++)
+            r = held_device_restore_override(sequence, device);
+        if (r >= 0 || !held_device_is_present(sequence->root_fd, device))
+            continue;
+        restored = false;
+        sequence_note(sequence, "driver_override of %s could not be given back: %s", device->name, g_strerror(-r));
+    }
+    return restored;
+}
+
+bool change_give_back(const Sequence *sequence, const GPtrArray *held, bool persist, bool *ret_restored)
+{
+    _cleanup_close_ int events = kernel_events_open();
+    bool back;
+
+    back = bind_all(sequence, held, persist, events);
+    if (back || persist)
+        back = settle_all(sequence, held, persist, events) && back;
+    if (!back && !persist)
+        return false;
+    *ret_restored = restore_overrides(sequence, held);
+    return back;
+}
+
+/* Step 8. Said, not repaired: what belongs above the device (names in fstab, addresses) is not ours. */
+static void care_after(const Switch *w)
+{
+    for (guint i = 0; i < w->held->len; i++) {
+        const HeldDevice *held = g_ptr_array_index(w->held, i);
+        g_autoptr(GPtrArray) now = NULL;
+
+        if (children_read(w->sequence->root_fd, held->syspath, &now) >= 0)
+            children_compare(held->children, now, w->sequence->result->notes);
+    }
+}
+
+static void remove_record(const Switch *w)
+{
+    int r = record_remove(w->sequence->root_fd, w->view->key);
+
+    if (r < 0)
+        r = record_remove(w->sequence->root_fd, w->view->key);
+    if (r < 0)
+        sequence_note(w->sequence, "the record %s could not be removed: %s", w->view->key, g_strerror(-r));
+}
+
+static bool any_present(const Switch *w)
+{
+    for (guint i = 0; i < w->held->len; i++)
+        if (held_device_is_present(w->sequence->root_fd, g_ptr_array_index(w->held, i)))
+            return true;
+    return false;
+}
+
+/* The type on the way back. TO_OLD_TYPE false: what came back is in use already, and the new type has to do. */
+static void settle_type(const Switch *w, bool to_old_type)
+{
+    const Sequence *sequence = w->sequence;
+    const ChangeRequest *request = w->request;
+    bool settled;
+
+    if (to_old_type && w->may_write)
+        settled = type_restore(sequence, request->group, w->survey->type_from);
+    else if (to_old_type)
+        settled = type_is_kept(sequence, request->group, w->survey->type_from, 0, false);
+    else
+        settled = type_is_kept(sequence, request->group, request->type, request->out, false);
+    if (!settled && any_present(w))
+        sequence_broken(sequence, NULL, "the group is left as %s",
+                        domain_type_to_string(sequence->result->type) ?: "nobody can tell");
+}
+
+/* The way back: the old type if it can be written, every member to its driver, and the verdict on what is left. */
+static void go_back(Switch *w, bool to_old_type)
+{
+    ChangeResult *result = w->sequence->result;
+    bool restored = false, back;
+
+    w->claims = claims_release(w->claims);
+    settle_type(w, to_old_type);
+    back = change_give_back(w->sequence, w->held, true, &restored);
+    care_after(w);
+    result->undone = back && !result->broken && result->type == w->survey->type_from;
+    if (back && restored)
+        remove_record(w);
+}
+
+static void run_recorded(Switch *w)
+{
+    const Sequence *sequence = w->sequence;
+    const ChangeRequest *request = w->request;
+    bool restored = false;
+
+    if (!take_devices(w, false) || !switch_type(w)) {
+        go_back(w, true);
+        return;
+    }
+    if (change_give_back(sequence, w->held, false, &restored) &&
+        type_is_kept(sequence, request->group, request->type, request->out, true)) {
+        care_after(w);
+        if (restored)
+            remove_record(w);
+        return;
+    }
+    go_back(w, retake(w));
+}
+
+void change_switch(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey,
+                   const GroupView *view)
+{
+    g_auto(Switch) w = {
+        .sequence = sequence,
+        .request = request,
+        .survey = survey,
+        .view = view,
+        .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
+    };
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+
+    if (!prepare(&w) || !try_bound(&w))
+        return;
+    for (guint i = 0; i < w.held->len; i++)
+        g_ptr_array_add(paths, ((HeldDevice *) g_ptr_array_index(w.held, i))->syspath);
+    g_ptr_array_add(paths, NULL);
+    if (claim_disks(&w, (char **) paths->pdata) && still_free(&w) && write_record(&w))
+        run_recorded(&w);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * The disks and network interfaces below a device, as far as a change needs them: to see that a rebound device works
+ * again, and to tell afterwards what came back under another name.
+ */
+typedef struct Child {
+    char *name;  /* "nvme0n1", "eth0" */
+    bool net;    /* a network interface; else a whole disk */
+    bool up;     /* of an interface: IFF_UP */
+} Child;
+
+void child_free(Child *child);
+
+/*
+ * Reads sys/class/block and sys/class/net for what lies below SYSPATH; partitions are left out. Network interfaces are
+ * those of our own network namespace (the kernel shows no others). Sorted by name. Returns 0 with *ret; -errno.
+ */
+int children_read(int root_fd, const char *syspath, GPtrArray **ret);
+
+/* True if NOW has at least as many disks and as many interfaces as BEFORE. */
+bool children_are_back(const GPtrArray *before, const GPtrArray *now);
+
+/* True if there is a disk (or, with NET, an interface). */
+bool children_have(const GPtrArray *children, bool net);
+
+/* Appends a sentence (char *) to NOTES for each that is missing, has another name, or was up and is down. */
+void children_compare(const GPtrArray *before, const GPtrArray *now, GPtrArray *notes);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+#include "block-table.h"
+#include "descendant.h"
+#include "device.h"
+#include "findings.h"
+#include "mount-table.h"
+#include "network-state.h"
+#include "open-files.h"
+
+/* What was read once for all members, and the judges that look at it. Inner interface of daemon/findings. */
+
+/* A source that could not be read is NULL, with the reason in the text beside it. */
+typedef struct Evidence {
+    int root_fd;
+    OpenFiles *files;
+    char *files_unread;
+    MountTable *mounts;
+    char *mounts_unread;
+    BlockTable *blocks;
+    NetworkState *network;
+    char *network_unread;
+} Evidence;
+
+typedef struct Member {
+    const char *syspath;
+    const char *name;
+    Device *device;
+    GPtrArray *descendants; /* Descendant */
+} Member;
+
+/* Each judge appends what it sees to FINDINGS. */
+void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_unknown(const Member *member, GPtrArray *findings);
+
+/* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
+void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
+                              GPtrArray *findings);
+
+/* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
+ * free. */
+void findings_add_unread(GPtrArray *findings, const char *member, const char *source);
+
+/* Tells uid 0 which processes FINDING is about. */
+void finding_name_processes(Finding *finding, int root_fd, const GArray *pids);
+
+/* True if process 1 has it where the system's own files are: "/", "/usr", "/boot". */
+bool mount_is_of_system(const Mount *mount);
+
+/* Appends "mount", or "root" for what the system itself runs from; WHERE is the chain of devices below it.
+ */
+void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
+                        const char *where);
+
+/* True if user space alone may use the member through its driver, so that its owner tells all. */
+bool member_is_for_user_space(const Member *member);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "evidence.h"
+#include "sysfs.h"
+#include "udev-data.h"
+
+/* What the disks below a member are used for, followed up through everything that is stacked on them. */
+
+typedef struct Chain {
+    const Evidence *evidence;
+    const char *member;
+    GHashTable *visited; /* names of devices on the way: each once */
+    GPtrArray *findings;
+} Chain;
+
+/* Process 1's mounts come first. What the system runs from is mounted again, in part, in each service's
+ * sandbox: that says nothing more. */
+static void judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
+{
+    const Evidence *evidence = chain->evidence;
+    bool is_of_system = false;
+
+    for (unsigned i = 0; evidence->mounts && i < evidence->mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(evidence->mounts->mounts, i);
+
+        if ((is_of_system && !mount->of_init) ||
+            !block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, name, number))
+            continue;
+        is_of_system |= mount_is_of_system(mount);
+        findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
+    }
+}
+
+static void judge_swap(const Chain *chain, dev_t number, const char *where)
+{
+    const BlockTable *blocks = chain->evidence->blocks;
+
+    for (unsigned i = 0; i < blocks->swaps->len; i++)
+        if (g_array_index(blocks->swaps, dev_t, i) == number)
+            findings_add(chain->findings, FINDING_SWAP, FINDING_ABSOLUTE, chain->member, "swap", where,
+                         "%s is swapped to; run swapoff on it first", where);
+    if (blocks->resume != 0 && blocks->resume == number)
+        findings_add(chain->findings, FINDING_SWAP, FINDING_ABSOLUTE, chain->member, "resume", where,
+                     "%s is where this system resumes from; write another device to /sys/power/resume first",
+                     where);
+}
+
+static bool mount_is_of_btrfs(const Evidence *evidence, const Mount *mount, const BtrfsDevices *btrfs)
+{
+    if (strcmp(mount->type, "btrfs") != 0)
+        return false;
+    for (char **name = btrfs->names; *name; name++) {
+        const BlockDevice *device = block_table_find(evidence->blocks, *name);
+
+        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, *name,
+                                    device ? device->number : 0))
+            return true;
+    }
+    return false;
+}
+
+/* The mount names one device only; the others of the same file system are found here. */
+static void judge_btrfs(const Chain *chain, const char *name, const char *where)
+{
+    const Evidence *evidence = chain->evidence;
+    const BtrfsDevices *btrfs = block_table_find_btrfs(evidence->blocks, name);
+    unsigned before = chain->findings->len;
+    g_autofree char *object = NULL;
+
+    if (!btrfs)
+        return;
+    for (unsigned i = 0; evidence->mounts && i < evidence->mounts->mounts->len; i++) {
+        const Mount *mount = g_ptr_array_index(evidence->mounts->mounts, i);
+
+        if (mount_is_of_btrfs(evidence, mount, btrfs))
+            findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
+    }
+    if (chain->findings->len > before)
+        return;
+    object = g_strdup_printf("btrfs/%s", btrfs->uuid);
+    findings_add(chain->findings, FINDING_MOUNT, FINDING_ABSOLUTE, chain->member, object, where,
+                 "the kernel holds the btrfs %s, which %s is part of; unmount it first", btrfs->uuid, where);
+}
+
+static void judge_device(Chain *chain, const char *name, dev_t number, const char *where);
+
+static void judge_holder(Chain *chain, const BlockDevice *holder, const char *where)
+{
+    g_autofree char *above = g_strdup_printf("%s>%s", where, holder->title);
+    g_autoptr(GPtrArray) partitions = block_table_partitions(chain->evidence->blocks, holder->name);
+
+    findings_add(chain->findings, FINDING_HOLDER, FINDING_ABSOLUTE, chain->member, holder->title, where,
+                 "%s is held by %s (/dev/%s); deactivate that first", where, holder->title, holder->name);
+    judge_device(chain, holder->name, holder->number, above);
+    for (unsigned i = 0; i < partitions->len; i++) {
+        const BlockDevice *partition = g_ptr_array_index(partitions, i);
+        g_autofree char *beyond = g_strdup_printf("%s>%s", above, partition->title);
+
+        judge_device(chain, partition->name, partition->number, beyond);
+    }
+}
+
+/* Appends what uses the device NAME; WHERE says on the way from which disk it was reached. */
+static void judge_device(Chain *chain, const char *name, dev_t number, const char *where)
+{
+    g_autoptr(GPtrArray) holders = NULL;
+
+    if (!g_hash_table_add(chain->visited, g_strdup(name)))
+        return;
+    judge_mounts(chain, name, number, where);
+    judge_swap(chain, number, where);
+    judge_btrfs(chain, name, where);
+
+    holders = block_table_holders(chain->evidence->blocks, chain->evidence->root_fd, name);
+    if (!holders) {
+        g_autofree char *source = g_strdup_printf("/sys/class/block/%s/holders", name);
+
+        findings_add_unread(chain->findings, chain->member, source);
+        return;
+    }
+    for (unsigned i = 0; i < holders->len; i++)
+        judge_holder(chain, g_ptr_array_index(holders, i), where);
+}
+
+/* Returns true if somebody uses the disk or partition. */
+static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk,
+                       GPtrArray *findings)
+{
+    g_autoptr(GHashTable) visited = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Chain chain = { .evidence = evidence, .member = member->name, .visited = visited, .findings = findings };
+    unsigned before = findings->len;
+
+    judge_device(&chain, disk->name, disk->number, disk->name);
+    return findings->len > before;
+}
+
+static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk,
+                          const char *type)
+{
+    findings_add(findings, FINDING_SIGNATURE, FINDING_DISRUPTIVE, member->name, type, disk->name,
+                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment",
+                 disk->name, type);
+}
+
+/* udev gives a partition the ID_PART_TABLE_TYPE of its disk. */
+static void judge_signature(const Evidence *evidence, const Member *member, const Descendant *disk,
+                            GPtrArray *findings)
+{
+    g_autoptr(GHashTable) properties = NULL;
+    const char *type;
+    int r;
+
+    r = udev_data_read(evidence->root_fd, true, disk->number, &properties);
+    if (r < 0) {
+        findings_add(findings, FINDING_UNKNOWN, FINDING_DISRUPTIVE, member->name, disk->name, member->name,
+                     "udev does not tell what %s carries (%s); wait until udev has processed it", disk->name,
+                     g_strerror(-r));
+        return;
+    }
+    type = g_hash_table_lookup(properties, "ID_FS_TYPE");
+    if (type && *type)
+        add_signature(findings, member, disk, type);
+    type = g_hash_table_lookup(properties, "ID_FS_AMBIVALENT");
+    if (type && *type)
+        add_signature(findings, member, disk, "ambiguous");
+    type = g_hash_table_lookup(properties, "ID_PART_TABLE_TYPE");
+    if (type && *type && !disk->partition)
+        add_signature(findings, member, disk, type);
+}
+
+/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding
+ * others. */
+static void judge_targets(const Evidence *evidence, const Member *member, GPtrArray *findings)
+{
+    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems",
+                                           "sys/kernel/config/target/core" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+        g_autofree char *source = g_strdup_printf("/%s", targets[i]);
+        g_auto(GStrv) names = NULL;
+        int r = sysfs_list(evidence->root_fd, targets[i], &names);
+
+        if (r < 0 && r != -ENOENT)
+            findings_add_unread(findings, member->name, source);
+        for (char **name = names; r >= 0 && *name; name++)
+            if (strcmp(*name, "alua") != 0) /* always there */
+                findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, source, member->name,
+                             "this system exports disks (%s), perhaps those of %s; stop the exports first",
+                             source, member->name);
+    }
+}
+
+/* A disk is used if one of its partitions is. */
+static bool is_used(const GPtrArray *used, const Descendant *disk)
+{
+    g_autofree char *below = g_strdup_printf("%s/", disk->path);
+
+    for (unsigned i = 0; i < used->len; i++) {
+        const Descendant *other = g_ptr_array_index(used, i);
+
+        if (other == disk || g_str_has_prefix(other->path, below))
+            return true;
+    }
+    return false;
+}
+
+void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings)
+{
+    g_autoptr(GPtrArray) used = g_ptr_array_new(), disks = g_ptr_array_new();
+
+    for (unsigned i = 0; i < member->descendants->len; i++)
+        if (descendant_is_disk_node(g_ptr_array_index(member->descendants, i)))
+            g_ptr_array_add(disks, g_ptr_array_index(member->descendants, i));
+    if (disks->len == 0)
+        return;
+
+    if (evidence->mounts_unread)
+        findings_add_unread(findings, member->name, evidence->mounts_unread);
+    if (evidence->blocks->unread)
+        findings_add_unread(findings, member->name, evidence->blocks->unread);
+    judge_targets(evidence, member, findings);
+    for (unsigned i = 0; i < disks->len; i++)
+        if (judge_disk(evidence, member, g_ptr_array_index(disks, i), findings))
+            g_ptr_array_add(used, g_ptr_array_index(disks, i));
+    for (unsigned i = 0; i < disks->len; i++)
+        if (!is_used(used, g_ptr_array_index(disks, i)))
+            judge_signature(evidence, member, g_ptr_array_index(disks, i), findings);
+}

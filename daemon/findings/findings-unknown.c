@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "evidence.h"
+
+/*
+ * What cannot be judged is in use. A member counts as judged if judge_class() knows its class and each
+ * device below it belongs to a subsystem whose use is seen elsewhere (disks, interfaces, owners, open nodes)
+ * or that has no use of its own.
+ */
+
+/* With a list of drivers only these lead to devices that are judged themselves. */
+typedef struct JudgedSubsystem {
+    const char *name;
+    const char *const *drivers;
+} JudgedSubsystem;
+
+static const char *const virtio_drivers[] = { "virtio_blk", "virtio_net", "virtio_scsi", NULL };
+static const char *const scsi_drivers[] = { "sd", "sr", "ses", NULL };
+static const char *const mmc_drivers[] = { "mmcblk", NULL };
+static const char *const no_drivers[] = { NULL };
+
+static const JudgedSubsystem judged_subsystems[] = {
+    /* disks and the way to them */
+    { "block" }, { "bdi" }, { "nvme" }, { "nvme-generic" }, { "nvme-subsystem" }, { "scsi", scsi_drivers },
+    { "scsi_device" }, { "scsi_disk" }, { "scsi_generic" }, { "scsi_host" }, { "bsg" }, { "enclosure" },
+    { "ata_port" }, { "ata_link" }, { "ata_device" }, { "sas_host" }, { "sas_phy" }, { "sas_port" },
+    { "sas_device" }, { "sas_end_device" }, { "sas_expander" }, { "mmc", mmc_drivers }, { "mmc_host" },
+    /* interfaces, and what a card has beside them */
+    { "net" }, { "ptp" }, { "pps" }, { "mdio_bus" }, { "i2c-adapter" }, { "i2c" }, { "i2c-dev" },
+    /* owners */
+    { "vfio-dev" }, { "uio" }, { "mdev" }, { "vdpa" },
+    /* infrastructure */
+    { "watchdog" }, { "tpm" }, { "tpmrm" }, { "ipmi" }, { "rtc" }, { "nd" }, { "dax" }, { "cxl" },
+    /* nobody uses these alone */
+    { "hwmon" }, { "thermal" }, { "wakeup" }, { "leds" }, { "nvmem" }, { "pci_express" },
+    { "virtio", virtio_drivers }, { "auxiliary", no_drivers },
+};
+
+static bool is_judged(const Descendant *descendant)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(judged_subsystems); i++) {
+        const JudgedSubsystem *judged = &judged_subsystems[i];
+
+        if (strcmp(descendant->subsystem, judged->name) == 0)
+            return !judged->drivers || !descendant->driver ||
+                   g_strv_contains(judged->drivers, descendant->driver);
+    }
+    return false;
+}
+
+/* InfiniBand users would be a fatal finding; the rest that is not judged, a disruptive one. */
+static void judge_descendants(const Member *member, GPtrArray *findings)
+{
+    for (unsigned i = 0; i < member->descendants->len; i++) {
+        const Descendant *descendant = g_ptr_array_index(member->descendants, i);
+        bool is_infiniband;
+
+        if (!descendant->subsystem || is_judged(descendant))
+            continue;
+        is_infiniband = g_str_has_prefix(descendant->subsystem, "infiniband");
+        findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE,
+                     member->name, descendant->subsystem, member->name,
+                     "the use of %s below %s (%s) cannot be judged; stop what uses it and allow this",
+                     descendant->name, member->name, descendant->subsystem);
+    }
+}
+
+static bool has_any(const Member *member, const char *const *subsystems)
+{
+    for (; *subsystems; subsystems++)
+        if (descendants_have(member->descendants, *subsystems))
+            return true;
+    return false;
+}
+
+static void add_unknown_class(const Member *member, GPtrArray *findings)
+{
+    uint32_t class_code = member->device->facts->class_code;
+    g_autofree char *object = class_code == FACT_NO_ID ? g_strdup("no-class")
+                                                       : g_strdup_printf("class-%06x", class_code);
+
+    findings_add(findings, FINDING_UNKNOWN, FINDING_DISRUPTIVE, member->name, object, member->name,
+                 "the use of %s (driver %s) cannot be judged; stop what uses it and allow this",
+                 member->name, member->device->driver);
+}
+
+/* A network device whose interface is not here may have it in another network namespace, in full use. */
+static void judge_interfaces(const Member *member, GPtrArray *findings)
+{
+    if (descendants_have(member->descendants, "net"))
+        return;
+    findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, "no-interface", member->name,
+                 "%s (driver %s) shows no interface here; bring it back from its network namespace first",
+                 member->name, member->device->driver);
+}
+
+static void judge_class(const Member *member, GPtrArray *findings)
+{
+    static const char *const storage[] = { "block",  "nvme",     "scsi_host", "ata_port",
+                                           "virtio", "mmc_host", NULL };
+    static const char *const any[] = { "block", "net", NULL };
+    uint32_t class_code = member->device->facts->class_code;
+    bool is_judged_class;
+
+    switch (class_code == FACT_NO_ID ? class_code : class_code >> 16) {
+    case 0x02:
+        judge_interfaces(member, findings);
+        return;
+    case 0x05: /* memory, bridges, system peripherals: infrastructure, which says more */
+    case 0x06:
+    case 0x08:
+        return;
+    case 0x01:
+        is_judged_class = has_any(member, storage);
+        break;
+    case FACT_NO_ID:
+        is_judged_class = has_any(member, any);
+        break;
+    default:
+        is_judged_class = class_code >> 8 == 0x0c07;
+    }
+    if (!is_judged_class)
+        add_unknown_class(member, findings);
+}
+
+void findings_judge_unknown(const Member *member, GPtrArray *findings)
+{
+    if (!member->device->driver)
+        return;
+    judge_descendants(member, findings);
+    if (!member_is_for_user_space(member))
+        judge_class(member, findings);
+}

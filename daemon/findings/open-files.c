@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "escape.h"
+#include "open-files.h"
+#include "sysfs.h"
+
+#define PROCESSES_NAMED_MAX 8
+
+static void open_file_free(OpenFile *file)
+{
+    g_free(file->link);
+    g_free(file->syspath);
+    g_free(file);
+}
+
+/* Terminals and the memory devices (/dev/null, /dev/urandom): nearly every descriptor of a device is one of
+ * these, and none belongs to a member of a group (Documentation/admin-guide/devices.txt). */
+static bool is_common_device(dev_t number)
+{
+    unsigned m = major(number);
+
+    return m == 1 || m == 4 || m == 5 || (m >= 136 && m <= 143);
+}
+
+static char *read_link_text(int dir_fd, const char *name)
+{
+    char text[PATH_MAX];
+    ssize_t n = readlinkat(dir_fd, name, text, sizeof(text));
+
+    return n < 0 ? NULL : g_strndup(text, (size_t) n);
+}
+
+/* The kernel names the device of a VFIO descriptor in fdinfo since Linux 6.18 (drivers/vfio/vfio_main.c,
+ * vfio_device_show_fdinfo()). */
+static char *read_vfio_syspath(int proc_fd, const char *pid, const char *fd)
+{
+    static const char key[] = "vfio-device-syspath:";
+    g_autofree char *path = g_strdup_printf("%s/fdinfo/%s", pid, fd), *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (sysfs_read(proc_fd, path, &text) < 0)
+        return NULL;
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++)
+        if (g_str_has_prefix(*line, key)) {
+            const char *syspath = g_strstrip(*line + strlen(key));
+
+            return g_strdup(syspath + (*syspath == '/'));
+        }
+    return NULL;
+}
+
+/* Only links that can say something about a device: the rest is not kept. */
+static bool link_tells(const char *link)
+{
+    return strstr(link, "vfio") || g_str_has_prefix(link, "/dev/");
+}
+
+/* Returns -errno if the descriptors of this process cannot be read; one that is gone is no error. */
+static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char *pid, const char *fd)
+{
+    g_autofree char *link = NULL;
+    struct statx st = {};
+    bool is_device = false;
+    OpenFile *file;
+
+    if (statx(dir_fd, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0) {
+        if (errno == EACCES || errno == EPERM)
+            return -errno;
+    } else {
+        is_device = S_ISBLK(st.stx_mode) || S_ISCHR(st.stx_mode);
+        if (!is_device && (st.stx_mode & S_IFMT) != 0) /* anonymous inodes have no type */
+            return 0;
+    }
+    if (!is_device || !is_common_device(makedev(st.stx_rdev_major, st.stx_rdev_minor))) {
+        link = read_link_text(dir_fd, fd);
+        if (!is_device && (!link || !link_tells(link)))
+            return 0;
+    }
+
+    file = g_new0(OpenFile, 1);
+    *file = (OpenFile){
+        .pid = (pid_t) strtol(pid, NULL, 10),
+        .is_device = is_device,
+        .block = is_device && S_ISBLK(st.stx_mode),
+        .number = is_device ? makedev(st.stx_rdev_major, st.stx_rdev_minor) : 0,
+    };
+    if (link && strstr(link, "vfio"))
+        file->syspath = read_vfio_syspath(proc_fd, pid, fd);
+    file->link = g_steal_pointer(&link);
+    g_ptr_array_add(files->files, file);
+    return 0;
+}
+
+static int read_process(OpenFiles *files, int proc_fd, const char *pid)
+{
+    g_autofree char *path = g_strdup_printf("%s/fd", pid);
+    g_autoptr(DIR) dir = NULL;
+    int fd, r;
+
+    fd = sysfs_open_dir(proc_fd, path);
+    if (fd < 0)
+        return fd;
+    dir = fdopendir(fd);
+    if (!dir) {
+        r = -errno;
+        safe_close(fd);
+        return r;
+    }
+    for (;;) {
+        struct dirent *entry;
+
+        errno = 0;
+        entry = readdir(dir);
+        if (!entry)
+            return -errno;
+        if (entry->d_name[0] == '.')
+            continue;
+        r = read_descriptor(files, proc_fd, dirfd(dir), pid, entry->d_name);
+        if (r < 0)
+            return r;
+    }
+}
+
+int open_files_read(int root_fd, OpenFiles **ret)
+{
+    g_autoptr(OpenFiles) files = g_new0(OpenFiles, 1);
+    _cleanup_close_ int proc_fd = -EBADF;
+    g_auto(GStrv) names = NULL;
+    int r;
+
+    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) open_file_free);
+    proc_fd = sysfs_open_dir(root_fd, "proc");
+    if (proc_fd < 0)
+        return proc_fd;
+    r = sysfs_list(proc_fd, ".", &names);
+    if (r < 0)
+        return r;
+
+    for (char **name = names; *name; name++) {
+        if (!g_ascii_isdigit(**name))
+            continue;
+        r = read_process(files, proc_fd, *name);
+        if (r < 0 && r != -ENOENT && r != -ESRCH) { /* those two: the process has ended */
+            files->n_unreadable++;
+            files->error = files->error ?: r;
+        }
+    }
+    *ret = g_steal_pointer(&files);
+    return 0;
+}
+
+void open_files_free(OpenFiles *files)
+{
+    if (!files)
+        return;
+    g_clear_pointer(&files->files, g_ptr_array_unref);
+    g_free(files);
+}
+
+void process_list_add(GArray *pids, pid_t pid)
+{
+    for (unsigned i = 0; i < pids->len; i++)
+        if (g_array_index(pids, pid_t, i) == pid)
+            return;
+    g_array_append_val(pids, pid);
+}
+
+GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid_t except)
+{
+    GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+
+    for (unsigned i = 0; i < files->files->len; i++) {
+        const OpenFile *file = g_ptr_array_index(files->files, i);
+
+        if (file->is_device && file->block == block && file->number == number && file->pid != except)
+            process_list_add(pids, file->pid);
+    }
+    return pids;
+}
+
+char *process_list_to_string(int root_fd, const GArray *pids)
+{
+    GString *text = g_string_new(NULL);
+
+    for (unsigned i = 0; i < MIN(pids->len, PROCESSES_NAMED_MAX); i++) {
+        pid_t pid = g_array_index(pids, pid_t, i);
+        g_autofree char *path = g_strdup_printf("proc/%d/comm", (int) pid), *command = NULL,
+                        *printable = NULL;
+
+        if (sysfs_read(root_fd, path, &command) >= 0)
+            printable = printable_text(command);
+        g_string_append_printf(text, "%spid %d (%s)", i > 0 ? ", " : "", (int) pid, printable ?: "ended");
+    }
+    if (pids->len > PROCESSES_NAMED_MAX)
+        g_string_append_printf(text, " and %u more", pids->len - PROCESSES_NAMED_MAX);
+    return g_string_free(text, FALSE);
+}

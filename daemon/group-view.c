@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "group-view.h"
+
+#include <errno.h>
+
+#include "group.h"
+
+void group_view_free(GroupView *view)
+{
+    if (!view)
+        return;
+    g_clear_pointer(&view->devices, g_ptr_array_unref);
+    g_free(view->key);
+    g_free(view);
+}
+
+int group_view_read(int root_fd, unsigned id, GroupView **ret)
+{
+    g_autoptr(GroupView) view = g_new0(GroupView, 1);
+    g_auto(GStrv) paths = NULL;
+    int r;
+
+    view->id = id;
+    view->devices = g_ptr_array_new_with_free_func((GDestroyNotify) device_free);
+    r = group_list_members(root_fd, id, &paths);
+    if (r < 0)
+        return r;
+    for (char **path = paths; *path; path++) {
+        Device *device;
+
+        r = device_read(root_fd, *path, NULL, &device);
+        if (r < 0)
+            return r == -ENOENT ? -ENODEV : r;
+        g_ptr_array_add(view->devices, device);
+    }
+    r = group_read_type(root_fd, id, &view->type);
+    if (r == -EBADMSG)
+        view->type = DOMAIN_TYPE_UNKNOWN;
+    else if (r < 0)
+        return r;
+    if (view->devices->len > 0)
+        view->key = device_key(g_ptr_array_index(view->devices, 0));
+    *ret = g_steal_pointer(&view);
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+#include "device.h"
+#include "domain-type.h"
+
+/* One group with all its members, read at one moment. Reading `type` can block: workers only. */
+typedef struct GroupView {
+    unsigned id;
+    DomainType type;     /* DOMAIN_TYPE_UNKNOWN also for a word we do not know */
+    GPtrArray *devices;  /* Device, in the order of their sysfs paths */
+    char *key;           /* of the first device: names lock and record; NULL for an empty group */
+} GroupView;
+
+/* Returns 0 with *ret; -ENOENT: no such group; -ENODEV: a member vanished while it was read; -errno. */
+int group_view_read(int root_fd, unsigned id, GroupView **ret);
+void group_view_free(GroupView *view);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupView, group_view_free)

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "held-device.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "children.h"
+#include "cleanup.h"
+#include "iommu-policy-names.h"
+#include "kernel-events.h"
+#include "sysfs.h"
+
+#define CLASS_MASS_STORAGE 0x01u
+#define CLASS_NETWORK 0x02u
+
+/* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of `bind`. */
+#define KERNEL_EPROBE_DEFER 517
+
+HeldDevice *held_device_new(const char *bus, const char *name, const char *syspath)
+{
+    HeldDevice *held = g_new0(HeldDevice, 1);
+
+    held->bus = g_strdup(bus);
+    held->name = g_strdup(name);
+    held->syspath = g_strdup(syspath);
+    held->vendor = held->device = held->class_code = FACT_NO_ID;
+    held->dir_fd = -EBADF;
+    return held;
+}
+
+void held_device_free(HeldDevice *held)
+{
+    if (!held)
+        return;
+    g_free(held->bus);
+    g_free(held->name);
+    g_free(held->syspath);
+    g_free(held->driver);
+    g_free(held->driver_override);
+    g_clear_pointer(&held->children, g_ptr_array_unref);
+    g_clear_pointer(&held->nodes, g_array_unref);
+    g_strfreev(held->entries);
+    safe_close(held->dir_fd);
+    g_free(held);
+}
+
+bool held_device_is_present(int root_fd, const HeldDevice *held)
+{
+    uint64_t inode;
+
+    return sysfs_inode(root_fd, held->syspath, &inode) >= 0 && inode == held->inode;
+}
+
+int held_device_open(int root_fd, HeldDevice *held)
+{
+    _cleanup_close_ int fd = -EBADF;
+    struct stat status;
+
+    fd = sysfs_open_dir(root_fd, held->syspath);
+    if (fd == -ENOENT)
+        return -ENODEV;
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (status.st_ino != held->inode)
+        return -ENODEV;
+    safe_close(held->dir_fd);
+    held->dir_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int held_device_driver(const HeldDevice *held, char **ret)
+{
+    int r = sysfs_link_name(held->dir_fd, "driver", ret);
+
+    if (r == -ENOENT) {
+        *ret = NULL;
+        return 0;
+    }
+    return r;
+}
+
+static bool has_driver(const HeldDevice *held)
+{
+    g_autofree char *driver = NULL;
+
+    return held_device_driver(held, &driver) >= 0 && g_strcmp0(driver, held->driver) == 0;
+}
+
+/* "(null)" is how the kernel prints an override that is not set; written, it would be a driver's name. */
+static int read_override(const HeldDevice *held, char **ret)
+{
+    g_autofree char *text = NULL;
+    int r;
+
+    r = sysfs_read(held->dir_fd, "driver_override", &text);
+    if (r < 0)
+        return r;
+    *ret = g_str_equal(text, "(null)") || *text == '\0' ? NULL : g_steal_pointer(&text);
+    return 0;
+}
+
+static int write_override(const Sequence *sequence, const HeldDevice *held, const char *driver)
+{
+    /* An empty write does nothing; a newline alone clears (drivers/base/driver.c, driver_set_override()). */
+    return sequence_write(sequence, held->dir_fd, "driver_override", driver ?: "\n");
+}
+
+static bool is_token(const char *override)
+{
+    return g_strcmp0(override, IOMMU_POLICY_OVERRIDE_TOKEN) == 0;
+}
+
+int held_device_read_override(HeldDevice *held, char **ret_other)
+{
+    g_autofree char *override = NULL;
+    int r;
+
+    if (!held->has_driver_override)
+        return 0;
+    r = read_override(held, &override);
+    if (r < 0)
+        return r;
+    if (is_token(override))
+        g_clear_pointer(&override, g_free);
+    if (override && g_strcmp0(override, held->driver) != 0) {
+        *ret_other = g_steal_pointer(&override);
+        return -EBUSY;
+    }
+    g_free(held->driver_override);
+    held->driver_override = g_steal_pointer(&override);
+    return 0;
+}
+
+/*
+ * Our token where nobody has said anything, and where we said the driver's name in a bind that is now undone. An override that was set before the
+ * change stays: it names the driver to which the device goes back.
+ */
+static int hold_override(const Sequence *sequence, const HeldDevice *held)
+{
+    g_autofree char *override = NULL;
+    int r;
+
+    if (!held->has_driver_override || held->driver_override)
+        return 0;
+    r = read_override(held, &override);
+    if (r < 0)
+        return r;
+    if (is_token(override) || (override && g_strcmp0(override, held->driver) != 0))
+        return 0;
+    return write_override(sequence, held, IOMMU_POLICY_OVERRIDE_TOKEN);
+}
+
+/* The driver's name in place of our token, so that only this driver matches. */
+static int offer_to_driver(const Sequence *sequence, const HeldDevice *held)
+{
+    g_autofree char *override = NULL;
+    int r;
+
+    if (!held->has_driver_override)
+        return 0;
+    r = read_override(held, &override);
+    if (r < 0)
+        return r;
+    return is_token(override) ? write_override(sequence, held, held->driver) : 0;
+}
+
+int held_device_restore_override(const Sequence *sequence, const HeldDevice *held)
+{
+    g_autofree char *override = NULL;
+    int r;
+
+    if (!held->has_driver_override)
+        return 0;
+    r = read_override(held, &override);
+    if (r < 0)
+        return r;
+    if (!override || (!is_token(override) && g_strcmp0(override, held->driver) != 0))
+        return 0;
+    if (g_strcmp0(override, held->driver_override) == 0)
+        return 0;
+    return write_override(sequence, held, held->driver_override);
+}
+
+/*
+ * The name was taken over by a new device between our look and our write, and the write may have hit that one: the kernel is
+ * asked to find it a driver. Not we: it is none of ours.
+ */
+static void probe_successor(const Sequence *sequence, const HeldDevice *held)
+{
+    g_autofree char *probe = g_strdup_printf("sys/bus/%s/drivers_probe", held->bus);
+
+    (void) sequence_write(sequence, sequence->root_fd, probe, held->name);
+    sequence_note(sequence, "%s was replaced by another device during the change", held->name);
+}
+
+/* Which of the ENTRIES of the directory before went away with the driver. What is renumbered each time keeps its stem: usb3 is usb1 again. */
+static char **entries_gone(const HeldDevice *held, char **before)
+{
+    g_autoptr(GPtrArray) gone = g_ptr_array_new();
+    g_auto(GStrv) now = NULL;
+
+    if (sysfs_list(held->dir_fd, ".", &now) < 0)
+        return NULL;
+    for (char **entry = before; *entry; entry++)
+        if (!g_strv_contains((const char *const *) now, *entry) && !g_str_equal(*entry, "driver") &&
+            !strchr(*entry, ':'))
+            g_ptr_array_add(gone, g_strdup(*entry));
+    g_ptr_array_add(gone, NULL);
+    return (char **) g_ptr_array_steal(gone, NULL);
+}
+
+static bool same_stem(const char *a, const char *b)
+{
+    size_t length_a = strlen(a), length_b = strlen(b);
+
+    while (length_a > 0 && g_ascii_isdigit(a[length_a - 1]))
+        length_a--;
+    while (length_b > 0 && g_ascii_isdigit(b[length_b - 1]))
+        length_b--;
+    return length_a == length_b && memcmp(a, b, length_a) == 0;
+}
+
+static bool entries_are_back(const HeldDevice *held)
+{
+    g_auto(GStrv) now = NULL;
+
+    if (sysfs_list(held->dir_fd, ".", &now) < 0)
+        return false;
+    for (char **entry = held->entries; *entry; entry++) {
+        bool found = false;
+
+        for (char **candidate = now; *candidate && !found; candidate++)
+            found = same_stem(*entry, *candidate);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+int held_device_unbind(const Sequence *sequence, HeldDevice *held)
+{
+    g_autofree char *before = NULL, *after = NULL;
+    g_auto(GStrv) entries = NULL;
+    int r, look;
+
+    if (!held_device_is_present(sequence->root_fd, held))
+        return -ENODEV;
+    r = held_device_driver(held, &before);
+    if (r < 0)
+        return r;
+    if (g_strcmp0(before, held->driver) != 0)
+        return -ESTALE;
+    r = hold_override(sequence, held);
+    if (r < 0)
+        return r;
+    if (!held->entries)
+        (void) sysfs_list(held->dir_fd, ".", &entries);
+
+    sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
+    r = sequence_write(sequence, held->dir_fd, "driver/unbind", held->name);
+
+    /* `unbind` takes a name, not a descriptor: look what it did rather than what it said. */
+    if (!held_device_is_present(sequence->root_fd, held)) {
+        probe_successor(sequence, held);
+        return -ENODEV;
+    }
+    look = held_device_driver(held, &after);
+    if (look < 0)
+        return look;
+    if (after)
+        return r < 0 ? r : -EBUSY;
+    if (entries)
+        held->entries = entries_gone(held, entries);
+    return 0;
+}
+
+/* The kernel means "later", or the device was not ready yet; seen right after an unbind on real hardware. */
+static bool is_transient(int error)
+{
+    return error == -EAGAIN || error == -EIO || error == -ETIMEDOUT || error == -KERNEL_EPROBE_DEFER;
+}
+
+/*
+ * The driver's module was removed while the device was held. A synthetic `add` makes udev load it again; as the override names this driver, the module
+ * takes the device by itself when it comes.
+ */
+static int summon_driver(const Sequence *sequence, const HeldDevice *held, int events, uint64_t deadline)
+{
+    int r;
+
+    sequence_step(sequence, sequence->limits->probe_usec, "wait for driver %s", held->driver);
+    r = sequence_write(sequence, held->dir_fd, "uevent", "add");
+    if (r < 0)
+        return r;
+    deadline = MIN(deadline, sequence_now() + sequence->limits->probe_usec);
+    while (!has_driver(held)) {
+        r = kernel_events_wait(events, held->syspath, deadline);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int try_bind(const Sequence *sequence, const HeldDevice *held, int events, uint64_t deadline)
+{
+    g_autofree char *bind = g_strdup_printf("sys/bus/%s/drivers/%s/bind", held->bus, held->driver);
+    int r;
+
+    r = sequence_write(sequence, sequence->root_fd, bind, held->name);
+    if (r == -ENOENT && !has_driver(held))
+        r = summon_driver(sequence, held, events, deadline);
+    if (has_driver(held))
+        return 0;
+    return r < 0 ? r : -ENODEV;
+}
+
+int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
+{
+    uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
+    g_autofree char *driver = NULL;
+    int r;
+
+    if (!held_device_is_present(sequence->root_fd, held))
+        return -ENODEV;
+    r = held_device_driver(held, &driver);
+    if (r < 0)
+        return r;
+    if (driver)
+        return g_str_equal(driver, held->driver) ? 0 : -EEXIST;
+    r = offer_to_driver(sequence, held);
+    if (r < 0)
+        return r;
+
+    sequence_step(sequence, sequence->limits->bind_usec, "bind %s", held->name);
+    for (unsigned try = 0;; try++) {
+        r = try_bind(sequence, held, events, deadline);
+        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, deadline))
+            return r;
+    }
+}
+
+/* After a crash nobody knows what was there: a disk controller should have a disk again and a network card an interface. */
+static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
+{
+    uint32_t base = held->class_code == FACT_NO_ID ? 0 : held->class_code >> 16;
+
+    if (base == CLASS_MASS_STORAGE)
+        return children_have(now, false);
+    if (base == CLASS_NETWORK)
+        return children_have(now, true);
+    return true;
+}
+
+/* True if all that can be seen of the device is as it was before the unbind, and that says something. */
+static bool works_again(int root_fd, const HeldDevice *held)
+{
+    g_autoptr(GPtrArray) now = NULL;
+    bool had_disk, had_interface;
+
+    if (children_read(root_fd, held->syspath, &now) < 0)
+        return false;
+    if (!held->children || !held->entries)
+        return works_again_unknown(held, now);
+    if (!children_are_back(held->children, now))
+        return false;
+    had_disk = children_have(held->children, false);
+    had_interface = children_have(held->children, true);
+    if (had_disk || had_interface)
+        return true;
+    if (held->class_code != FACT_NO_ID && held->class_code >> 16 == CLASS_MASS_STORAGE)
+        return false; /* a controller without disks shows its own nodes before its probe has ended */
+    return held->entries[0] && entries_are_back(held);
+}
+
+/*
+ * `bind` returning without an error proves little: on Linux 6.1 the nvme driver goes on probing behind its back, the order of events is add of the
+ * controller, `bind`, add of the disk, and up to a minute later a failed probe ends in an `unbind` that nobody is told about. From 6.12 on the
+ * same driver probes inside `bind`, and the `bind` event comes last.
+ *
+ * So this is waited for, in the order of what it proves:
+ *   the disks and interfaces that were there before (as many; their names may differ): done at once on 6.12, some 100 ms on 6.1;
+ *   for a device that had none: the entries of its sysfs directory that its driver had made (usb1, drm, sound);
+ *   for one where neither says anything: that it keeps its driver until ProbeSec is over.
+ * The link is looked at each time; when it goes, the probe has failed. Events only wake.
+ */
+int held_device_settle(const Sequence *sequence, const HeldDevice *held, int events)
+{
+    uint64_t deadline = sequence_now() + sequence->limits->probe_usec;
+    bool told = false;
+
+    for (;;) {
+        int r;
+
+        if (!has_driver(held))
+            return held_device_is_present(sequence->root_fd, held) ? -EIO : -ENODEV;
+        if (works_again(sequence->root_fd, held))
+            return 0;
+        if (!told)
+            sequence_step(sequence, sequence->limits->probe_usec, "wait for %s", held->name);
+        told = true;
+        r = kernel_events_wait(events, held->syspath, deadline);
+        if (r == -ETIMEDOUT)
+            return has_driver(held) ? 0 : -EIO;
+        if (r < 0)
+            return r;
+    }
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group.h"
+#include "sysfs.h"
+
+#define GROUPS "sys/kernel/iommu_groups"
+
+static int compare_ids(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
+
+    return x < y ? -1 : x > y;
+}
+
+int group_list(int root_fd, GArray **ret)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_auto(GStrv) names = NULL;
+    int r;
+
+    r = sysfs_list(root_fd, GROUPS, &names);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    for (char **name = names; name && *name; name++) {
+        guint64 id;
+
+        if (g_ascii_string_to_unsigned(*name, 10, 0, INT_MAX, &id, NULL)) {
+            unsigned number = (unsigned) id;
+
+            g_array_append_val(ids, number);
+        }
+    }
+    g_array_sort(ids, compare_ids);
+    *ret = g_steal_pointer(&ids);
+    return 0;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+int group_list_members(int root_fd, unsigned id, char ***ret_syspaths)
+{
+    g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *folder = g_strdup_printf(GROUPS "/%u/devices", id);
+    g_auto(GStrv) names = NULL;
+    int r;
+
+    r = sysfs_list(root_fd, folder, &names);
+    if (r < 0)
+        return r;
+    for (char **name = names; *name; name++) {
+        g_autofree char *link = g_strconcat(folder, "/", *name, NULL), *target = NULL;
+
+        r = sysfs_link_target(root_fd, link, &target);
+        if (r == -ENOENT) /* it left the group since the folder was read */
+            continue;
+        if (r < 0)
+            return r;
+        if (!g_str_has_prefix(target, "sys/devices/"))
+            return -EBADMSG;
+        g_ptr_array_add(members, g_steal_pointer(&target));
+    }
+    if (members->len > 1)
+        qsort(members->pdata, members->len, sizeof(char *), compare_paths);
+    g_ptr_array_add(members, NULL);
+    *ret_syspaths = (char **) g_ptr_array_free(g_steal_pointer(&members), FALSE);
+    return 0;
+}
+
+/* Reads an attribute of group ID. A group that goes away between open and read answers ENODEV (fs/kernfs/file.c). */
+static int read_attribute(int root_fd, unsigned id, const char *name, char **ret)
+{
+    g_autofree char *path = g_strdup_printf(GROUPS "/%u/%s", id, name);
+    int r;
+
+    r = sysfs_read(root_fd, path, ret);
+    return r == -ENODEV ? -ENOENT : r;
+}
+
+int group_parse_type(const char *text, DomainType *ret)
+{
+    DomainType type = domain_type_from_string(text);
+
+    if (type < 0 || type == DOMAIN_TYPE_AUTO)
+        return -EBADMSG;
+    *ret = type;
+    return 0;
+}
+
+int group_read_type(int root_fd, unsigned id, DomainType *ret)
+{
+    g_autofree char *text = NULL;
+    int r;
+
+    r = read_attribute(root_fd, id, "type", &text);
+    if (r < 0)
+        return r;
+    return group_parse_type(text, ret);
+}
+
+/* Takes "0x" and hexadecimal digits followed by one blank. */
+static bool take_address(const char **p, uint64_t *ret)
+{
+    char *end;
+
+    if (!g_str_has_prefix(*p, "0x") || !g_ascii_isxdigit((*p)[2]))
+        return false;
+    errno = 0;
+    *ret = strtoull(*p, &end, 16);
+    if (errno != 0 || *end != ' ')
+        return false;
+    *p = end + 1;
+    return true;
+}
+
+static bool parse_region(const char *line, ReservedRegion *ret)
+{
+    ReservedRegion region = {};
+    size_t length;
+
+    if (!take_address(&line, &region.start) || !take_address(&line, &region.end) || region.start > region.end)
+        return false;
+    length = strspn(line, "abcdefghijklmnopqrstuvwxyz-");
+    if (length == 0 || line[length] != '\0' || length >= sizeof(region.type))
+        return false;
+    memcpy(region.type, line, length);
+    *ret = region;
+    return true;
+}
+
+int group_parse_reserved_regions(const char *text, GArray **ret)
+{
+    g_autoptr(GArray) regions = g_array_new(FALSE, TRUE, sizeof(ReservedRegion));
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (char **line = lines; *line; line++) {
+        ReservedRegion region;
+
+        if (!parse_region(*line, &region))
+            return -EBADMSG;
+        g_array_append_val(regions, region);
+    }
+    *ret = g_steal_pointer(&regions);
+    return 0;
+}
+
+int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret)
+{
+    g_autofree char *text = NULL;
+    int r;
+
+    r = read_attribute(root_fd, id, "reserved_regions", &text);
+    if (r < 0)
+        return r;
+    return group_parse_reserved_regions(text, ret);
+}
+
+int group_write_type(int root_fd, unsigned id, DomainType type)
+{
+    g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
+    const char *word = domain_type_to_string(type);
+
+    if (!word || type < 0 || type > DOMAIN_TYPE_AUTO)
+        return -EINVAL;
+    return sysfs_write(root_fd, path, word);
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "group.h"
+#include "iommu-policy-names.h"
+#include "record.h"
+#include "sysfs.h"
+
+#define RECORD_SIZE_MAX (64u * 1024u)
+#define LOCK_SUFFIX ".lock"
+
+/* How often a lock that only lookers hold is asked for again; each of them has it for two system calls. */
+#define LOCK_TRIES 1000u
+
+static void record_member_free(RecordMember *member)
+{
+    g_free(member->bus);
+    g_free(member->name);
+    g_free(member->driver);
+    g_free(member->driver_override);
+    g_free(member);
+}
+
+static GPtrArray *members_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify) record_member_free);
+}
+
+static RecordMember *members_add(GPtrArray *members)
+{
+    RecordMember *member = g_new0(RecordMember, 1);
+
+    member->vendor = member->device = member->class_code = FACT_NO_ID;
+    g_ptr_array_add(members, member);
+    return member;
+}
+
+Record *record_new(void)
+{
+    Record *record = g_new0(Record, 1);
+
+    record->old_type = record->wanted_type = _DOMAIN_TYPE_INVALID;
+    record->members = members_new();
+    return record;
+}
+
+void record_free(Record *record)
+{
+    if (!record)
+        return;
+    g_free(record->boot_id);
+    g_free(record->origin);
+    g_ptr_array_unref(record->members);
+    g_free(record);
+}
+
+RecordMember *record_add_member(Record *record)
+{
+    return members_add(record->members);
+}
+
+CallRecord *call_record_new(void)
+{
+    CallRecord *call = g_new0(CallRecord, 1);
+
+    call->type = _DOMAIN_TYPE_INVALID;
+    call->members = members_new();
+    return call;
+}
+
+void call_record_free(CallRecord *call)
+{
+    if (!call)
+        return;
+    g_free(call->boot_id);
+    g_free(call->origin);
+    g_free(call->reason);
+    g_ptr_array_unref(call->members);
+    g_free(call);
+}
+
+RecordMember *call_record_add_member(CallRecord *call)
+{
+    return members_add(call->members);
+}
+
+int record_boot_id(int root_fd, char **ret)
+{
+    return sysfs_read(root_fd, "proc/sys/kernel/random/boot_id", ret);
+}
+
+char *record_key(const char *bus, const char *name)
+{
+    g_autofree char *plain = g_strconcat(bus, ":", name, NULL);
+    bool is_lock = g_str_has_suffix(plain, LOCK_SUFFIX);
+    GString *key = g_string_new(NULL);
+
+    for (const char *p = plain; *p; p++) {
+        bool kept = g_ascii_isalnum(*p) || strchr(":._-", *p);
+
+        /* A device may be called "x.lock"; a leading dot is a temporary file's. */
+        if (*p == '.' && (p == plain || (is_lock && g_str_equal(p, LOCK_SUFFIX))))
+            kept = false;
+        if (kept)
+            g_string_append_c(key, *p);
+        else
+            g_string_append_printf(key, "\\x%02x", (unsigned char) *p);
+    }
+    return g_string_free(key, FALSE);
+}
+
+int record_group_key(int root_fd, unsigned id, char **ret)
+{
+    g_autofree char *link = NULL, *bus = NULL, *name = NULL;
+    g_auto(GStrv) members = NULL;
+    int r;
+
+    r = group_list_members(root_fd, id, &members);
+    if (r < 0)
+        return r;
+    if (!members[0])
+        return -ENODATA;
+    link = g_strconcat(members[0], "/subsystem", NULL);
+    r = sysfs_link_name(root_fd, link, &bus);
+    if (r < 0)
+        return r == -ENOENT ? -ENODEV : r;
+    name = g_path_get_basename(members[0]);
+    *ret = record_key(bus, name);
+    return 0;
+}
+
+static bool key_is_valid(const char *key)
+{
+    return *key != '\0' && *key != '.' && !strchr(key, '/') && !g_str_has_suffix(key, LOCK_SUFFIX);
+}
+
+/* Opens FOLDER/NAME below the root; where the folder is missing, makes it and opens again. */
+static int open_creating(int root_fd, const char *folder, const char *name, int flags)
+{
+    g_autofree char *path = g_strconcat(folder, "/", name, NULL);
+    int fd;
+
+    flags |= O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+    fd = openat(root_fd, path, flags, 0600);
+    if (fd >= 0 || errno != ENOENT)
+        return fd < 0 ? -errno : fd;
+    /* systemd makes the upper one (RuntimeDirectory=), but not in an initramfs. */
+    if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    if (mkdirat(root_fd, folder, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    fd = openat(root_fd, path, flags, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        text += n;
+        size -= (size_t) n;
+    }
+    return 0;
+}
+
+/*
+ * Puts TEXT at FOLDER/KEY, whole or not at all. Whoever writes holds the lock of KEY, so the name of the temporary file is
+ * known, and what a killed writer left is overwritten by the next.
+ */
+static int write_file(int root_fd, const char *folder, const char *key, const char *text)
+{
+    g_autofree char *temporary = g_strconcat(".", key, NULL), *from = g_strconcat(folder, "/", temporary, NULL),
+                    *to = g_strconcat(folder, "/", key, NULL);
+    _cleanup_close_ int fd = -EBADF;
+    int r;
+
+    fd = open_creating(root_fd, folder, temporary, O_WRONLY | O_TRUNC);
+    if (fd < 0)
+        return fd;
+    r = write_all(fd, text, strlen(text));
+    if (r >= 0 && renameat(root_fd, from, root_fd, to) < 0)
+        r = -errno;
+    if (r < 0)
+        (void) unlinkat(root_fd, from, 0);
+    return r;
+}
+
+/* Reads FOLDER/KEY if it is what we write. */
+static int load_file(int root_fd, const char *folder, const char *key, char **ret, size_t *ret_size, char **ret_error)
+{
+    g_autofree char *path = g_strconcat(folder, "/", key, NULL), *text = NULL;
+    _cleanup_close_ int fd = -EBADF;
+    struct stat st;
+    size_t size = 0;
+
+    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno != ELOOP)
+        return -errno;
+    if (fd >= 0 && fstat(fd, &st) < 0)
+        return -errno;
+    if (fd < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
+        *ret_error = g_strdup("not a regular file of our own that nobody else can write");
+        return -EBADMSG;
+    }
+
+    text = g_malloc(RECORD_SIZE_MAX + 1);
+    for (ssize_t n = 1; n > 0 && size <= RECORD_SIZE_MAX; size += (size_t) n) {
+        n = read(fd, text + size, RECORD_SIZE_MAX + 1 - size);
+        if (n < 0)
+            return -errno;
+    }
+    if (size > RECORD_SIZE_MAX) {
+        *ret_error = g_strdup_printf("larger than %u bytes", RECORD_SIZE_MAX);
+        return -EBADMSG;
+    }
+    *ret = g_steal_pointer(&text);
+    *ret_size = size;
+    return 0;
+}
+
+static int remove_file(int root_fd, const char *folder, const char *key)
+{
+    g_autofree char *path = g_strconcat(folder, "/", key, NULL);
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    if (unlinkat(root_fd, path, 0) < 0 && errno != ENOENT)
+        return -errno;
+    return 0;
+}
+
+static int list_keys(int root_fd, const char *folder, char ***ret_keys)
+{
+    g_auto(GStrv) names = NULL;
+    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
+    int r;
+
+    r = sysfs_list(root_fd, folder, &names);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    for (char **name = names; name && *name; name++)
+        if (key_is_valid(*name))
+            g_ptr_array_add(keys, g_strdup(*name));
+    g_ptr_array_add(keys, NULL);
+    *ret_keys = (char **) g_ptr_array_free(g_steal_pointer(&keys), FALSE);
+    return 0;
+}
+
+int record_write(int root_fd, const char *key, const Record *record)
+{
+    g_autofree char *text = record_to_text(record), *error = NULL;
+    g_autoptr(Record) read_back = NULL;
+
+    /* What could not be read again must not be relied on. */
+    if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
+        record_from_text(text, strlen(text), &read_back, &error) < 0)
+        return -EINVAL;
+    return write_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key, text);
+}
+
+int record_load(int root_fd, const char *key, Record **ret, char **ret_error)
+{
+    g_autofree char *text = NULL;
+    size_t size;
+    int r;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    r = load_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key, &text, &size, ret_error);
+    return r < 0 ? r : record_from_text(text, size, ret, ret_error);
+}
+
+int record_remove(int root_fd, const char *key)
+{
+    return remove_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key);
+}
+
+int record_list(int root_fd, char ***ret_keys)
+{
+    return list_keys(root_fd, IOMMU_POLICY_CHANGE_DIR, ret_keys);
+}
+
+int call_record_write(int root_fd, const char *key, const CallRecord *call)
+{
+    g_autofree char *text = call_record_to_text(call), *error = NULL;
+    g_autoptr(CallRecord) read_back = NULL;
+
+    if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
+        call_record_from_text(text, strlen(text), &read_back, &error) < 0)
+        return -EINVAL;
+    return write_file(root_fd, IOMMU_POLICY_CALL_DIR, key, text);
+}
+
+int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_error)
+{
+    g_autofree char *text = NULL;
+    size_t size;
+    int r;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    r = load_file(root_fd, IOMMU_POLICY_CALL_DIR, key, &text, &size, ret_error);
+    return r < 0 ? r : call_record_from_text(text, size, ret, ret_error);
+}
+
+int call_record_remove(int root_fd, const char *key)
+{
+    return remove_file(root_fd, IOMMU_POLICY_CALL_DIR, key);
+}
+
+int call_record_list(int root_fd, char ***ret_keys)
+{
+    return list_keys(root_fd, IOMMU_POLICY_CALL_DIR, ret_keys);
+}
+
+static int lock(int fd, int operation)
+{
+    while (flock(fd, operation) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+/*
+ * A looker (record_is_locked()) holds the lock shared for a moment; that must not look like a change. So, refused, ask for it shared
+ * too: refused again, a change has it; granted, only lookers had it, and they are gone when we come back.
+ */
+static int lock_unless_held(int fd)
+{
+    for (unsigned i = 0; i < LOCK_TRIES; i++) {
+        int r = lock(fd, LOCK_EX | LOCK_NB);
+
+        if (r != -EWOULDBLOCK)
+            return r;
+        r = lock(fd, LOCK_SH | LOCK_NB);
+        if (r < 0)
+            return r;
+        (void) flock(fd, LOCK_UN);
+        (void) sched_yield();
+    }
+    return -EWOULDBLOCK;
+}
+
+int record_lock(int root_fd, const char *key, bool wait)
+{
+    g_autofree char *name = g_strconcat(key, LOCK_SUFFIX, NULL);
+    _cleanup_close_ int fd = -EBADF;
+    int r;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    fd = open_creating(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
+    if (fd < 0)
+        return fd;
+    r = wait ? lock(fd, LOCK_EX) : lock_unless_held(fd);
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+int record_is_locked(int root_fd, const char *key)
+{
+    g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/", key, LOCK_SUFFIX, NULL);
+    _cleanup_close_ int fd = -EBADF;
+    int r;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    r = lock(fd, LOCK_SH | LOCK_NB);
+    return r == -EWOULDBLOCK ? 1 : r;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "type-write.h"
+
+#include <errno.h>
+
+#include "group-view.h"
+#include "group.h"
+
+static bool nothing_is_bound(const Sequence *sequence, unsigned group)
+{
+    g_autoptr(GroupView) view = NULL;
+
+    if (group_view_read(sequence->root_fd, group, &view) < 0)
+        return false;
+    for (guint i = 0; i < view->devices->len; i++)
+        if (((const Device *) g_ptr_array_index(view->devices, i))->driver)
+            return false;
+    return true;
+}
+
+int type_write(const Sequence *sequence, unsigned group, DomainType type)
+{
+    uint64_t deadline = sequence_now() + sequence->limits->type_usec;
+
+    sequence_step(sequence, sequence->limits->type_usec, "write type %s", domain_type_to_string(type));
+    for (unsigned try = 0;; try++) {
+        int r = sequence_write_type(sequence, group, type);
+
+        if (r != -EBUSY || !nothing_is_bound(sequence, group) || !sequence_back_off(try, deadline))
+            return r;
+    }
+}
+
+static bool is_stricter(DomainType type, DomainType than)
+{
+    return domain_type_is_switchable(type) && domain_type_strictness(type) > domain_type_strictness(than);
+}
+
+bool type_is_kept(const Sequence *sequence, unsigned group, DomainType wanted, DomainTypeSet out, bool note)
+{
+    DomainType type;
+    bool kept;
+    int r;
+
+    r = group_read_type(sequence->root_fd, group, &type);
+    if (r < 0) {
+        sequence_fail(sequence, REFUSAL_SWITCH_FAILED, NULL, r, "type cannot be read back: %s", g_strerror(-r));
+        return false;
+    }
+    sequence->result->type = type;
+    if (wanted == DOMAIN_TYPE_AUTO)
+        kept = domain_type_is_switchable(type);
+    else
+        kept = type == wanted || is_stricter(type, wanted);
+    if (!kept || out & DOMAIN_TYPE_BIT(type)) {
+        sequence_fail(sequence, REFUSAL_TYPE_NOT_KEPT, NULL, 0, "%s", domain_type_to_string(type));
+        return false;
+    }
+    if (note && wanted != DOMAIN_TYPE_AUTO && type != wanted)
+        sequence_note(sequence, "the kernel gave %s, which is stricter than %s", domain_type_to_string(type),
+                      domain_type_to_string(wanted));
+    return true;
+}
+
+bool type_restore(const Sequence *sequence, unsigned group, DomainType old)
+{
+    DomainType type;
+    int r;
+
+    r = group_read_type(sequence->root_fd, group, &type);
+    if (r < 0 || type != old) {
+        (void) type_write(sequence, group, old);
+        r = group_read_type(sequence->root_fd, group, &type);
+    }
+    if (r < 0)
+        return false;
+    sequence->result->type = type;
+    return type == old || is_stricter(type, old);
+}

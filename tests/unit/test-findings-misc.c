@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scene.h"
+
+static Tree *tree;
+
+static void set_up(void)
+{
+    tree = scene_new();
+}
+
+static void tear_down(void)
+{
+    g_clear_pointer(&tree, tree_free);
+}
+
+static char *add(uint32_t class_code, const char *driver)
+{
+    return tree_add_device(tree, &(TreeDevice){ .name = "0000:00:06.0",
+                                                .vendor = 0x8086,
+                                                .device = 0x1234,
+                                                .class_code = class_code,
+                                                .driver = driver,
+                                                .group = 7 });
+}
+
+static void add_child(const char *syspath, const char *name, const char *subsystem, const char *driver)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", syspath, name),
+                    *link = g_strconcat(path, "/driver", NULL);
+    g_autofree char *target = g_strdup_printf("sys/bus/%s/drivers/%s", subsystem, driver);
+
+    scene_add_child(tree, path, subsystem, NULL);
+    if (driver) {
+        tree_mkdir(tree, target);
+        tree_link(tree, link, target);
+    }
+}
+
+static void expect(const char *syspath, const char *ids)
+{
+    scene_expect_ids(tree, syspath, FINDINGS_ALL, ids);
+}
+
+START_TEST(virtual_functions)
+{
+    g_autofree char *device = scene_add_nvme(tree), *link = g_strconcat(device, "/virtfn0", NULL);
+    g_autofree char *none = g_strconcat(device, "/sriov_numvfs", NULL);
+    g_autoptr(GPtrArray) after = NULL;
+
+    tree_write(tree, none, "0\n");
+    expect(device, "");
+    tree_link(tree, link, "sys/devices/pci0000:00/0000:00:06.0");
+    after = scene_expect(tree, device, FINDINGS_ALL, "vf:0000:00:04.0@0000:00:04.0");
+    ck_assert_int_eq(((Finding *) after->pdata[0])->severity, FINDING_ABSOLUTE);
+}
+END_TEST
+
+START_TEST(consumers)
+{
+    g_autofree char *device = scene_add_nvme(tree);
+    g_autofree char *link = g_strconcat(device, "/consumer:pci:0000:00:05.0", NULL);
+    g_autofree char *supplier = g_strconcat(device, "/supplier:pci:0000:00:03.0", NULL);
+
+    tree_link(tree, supplier, "sys/devices/virtual/devlink/pci:0000:00:03.0--pci:0000:00:04.0");
+    expect(device, "");
+    tree_link(tree, link, "sys/devices/virtual/devlink/pci:0000:00:04.0--pci:0000:00:05.0");
+    expect(device, "unknown:consumer:pci:0000:00:05.0@0000:00:04.0");
+}
+END_TEST
+
+static const struct {
+    uint32_t class_code;
+    const char *driver, *ids;
+} classes[] = {
+    { 0x060000, NULL, "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x060100, "lpc_ich", "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x060400, "pcieport", "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x050200, "cxl_pci", "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x080600, NULL, "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x088000, "i6300esb", "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x0c0701, "ipmi_si", "infrastructure:0000:00:06.0@0000:00:06.0" },
+    { 0x030000, "i915", "unknown:class-030000@0000:00:06.0" },
+    { 0x040300, "snd_hda_intel", "unknown:class-040300@0000:00:06.0" },
+    { 0x0c0330, "xhci_hcd", "unknown:class-0c0330@0000:00:06.0" },
+    { 0x0c0400, "qla2xxx", "unknown:class-0c0400@0000:00:06.0" },
+    { 0x120000, "habanalabs", "unknown:class-120000@0000:00:06.0" },
+    { 0x010601, "no-child-yet", "unknown:class-010601@0000:00:06.0" },
+    { 0x020000, "ixgbe", "unknown:no-interface@0000:00:06.0" },
+    { 0x030000, NULL, "" },
+    { 0x030000, "vfio-pci", "" },
+    { 0x020000, "pci-stub", "" },
+    { 0x020000, NULL, "" },
+};
+
+START_TEST(by_class)
+{
+    g_autofree char *device = add(classes[_i].class_code, classes[_i].driver);
+    g_autoptr(GPtrArray) findings = scene_expect(tree, device, FINDINGS_ALL, classes[_i].ids);
+
+    for (unsigned i = 0; i < findings->len; i++) {
+        const Finding *finding = findings->pdata[i];
+        bool may_be_elsewhere = strstr(finding->id, "no-interface");
+
+        if (finding->kind == FINDING_UNKNOWN)
+            ck_assert_int_eq(finding->severity, may_be_elsewhere ? FINDING_FATAL : FINDING_DISRUPTIVE);
+    }
+}
+END_TEST
+
+static const struct {
+    uint32_t class_code;
+    const char *child, *subsystem, *driver, *ids;
+} children[] = {
+    { 0x010601, "ata1", "ata_port", NULL, "" },
+    { 0x010601, "host0", "scsi_host", NULL, "" },
+    { 0x010700, "host0", "scsi", "sd", "unknown:class-010700@0000:00:06.0" },
+    { 0x010000, "virtio0", "virtio", "virtio_blk", "" },
+    { 0x010000, "virtio0", "virtio", "virtio_scsi", "" },
+    { 0x018000, "virtio0", "virtio", "virtiofs", "unknown:virtio@0000:00:06.0" },
+    { 0x010802, "nvme/nvme0", "nvme", NULL, "" },
+    { 0x010802, "nvme/nvme0/hwmon0", "hwmon", NULL, "unknown:class-010802@0000:00:06.0" },
+    { 0x010802, "watchdog/watchdog0", "watchdog", NULL,
+      "infrastructure:watchdog0@0000:00:06.0 unknown:class-010802@0000:00:06.0" },
+    { 0x010802, "tpm/tpm0", "tpm", NULL,
+      "infrastructure:tpm0@0000:00:06.0 unknown:class-010802@0000:00:06.0" },
+    { 0x010802, "rtc/rtc0", "rtc", NULL,
+      "infrastructure:rtc0@0000:00:06.0 unknown:class-010802@0000:00:06.0" },
+    { 0x010802, "nd/nd0", "nd", NULL, "infrastructure:nd0@0000:00:06.0 unknown:class-010802@0000:00:06.0" },
+    { 0x010400, "host0/scsi_tape/st0", "scsi_tape", NULL,
+      "unknown:class-010400@0000:00:06.0 unknown:scsi_tape@0000:00:06.0" },
+    { 0x020000, "infiniband/mlx5_0", "infiniband", NULL,
+      "unknown:infiniband@0000:00:06.0 unknown:no-interface@0000:00:06.0" },
+    { 0x020000, "mlx5_core.eth.0", "auxiliary", "mlx5_core.eth",
+      "unknown:no-interface@0000:00:06.0 unknown:auxiliary@0000:00:06.0" },
+};
+
+START_TEST(by_child)
+{
+    g_autofree char *device = add(children[_i].class_code, "any");
+
+    add_child(device, children[_i].child, children[_i].subsystem, children[_i].driver);
+    expect(device, children[_i].ids);
+}
+END_TEST
+
+START_TEST(driver_that_cannot_be_unbound)
+{
+    g_autofree char *device = scene_add_nvme(tree);
+
+    tree_remove(tree, "sys/bus/pci/drivers/nvme/unbind");
+    tree_remove(tree, "sys/bus/pci/drivers/nvme/bind");
+    expect(device, "infrastructure:nvme@0000:00:04.0");
+}
+END_TEST
+
+START_TEST(iommu_itself)
+{
+    g_autofree char *device = add(0xff0000, NULL), *iommu = g_strconcat(device, "/iommu/ivhd0", NULL);
+
+    scene_add_child(tree, iommu, "iommu", NULL);
+    expect(device, "infrastructure:0000:00:06.0@0000:00:06.0");
+}
+END_TEST
+
+START_TEST(platform_device)
+{
+    g_autofree char *device =
+        tree_add_device(tree,
+                        &(TreeDevice){
+                            .bus = "platform", .name = "7c4000.mmc", .driver = "sdhci_msm", .group = 3 });
+    g_autofree char *disk = g_strconcat(device, "/mmc_host/mmc0/mmc0:0001/block/mmcblk0", NULL);
+
+    expect(device, "unknown:no-class@7c4000.mmc");
+    scene_add_child(tree, disk, "block", "179:0");
+    scene_mount(tree, 1, "179:0", "/media", "vfat", "/dev/mmcblk0");
+    expect(device, "mount:/media@mmcblk0");
+}
+END_TEST
+
+/* A disk on USB: the controller cannot be judged, but the mount on it speaks for itself. */
+START_TEST(disk_below_usb)
+{
+    g_autofree char *device = add(0x0c0330, "xhci_hcd");
+    g_autofree char *disk =
+        g_strconcat(device, "/usb1/1-1/1-1:1.0/host0/target0:0:0/0:0:0:0/block/sda", NULL);
+
+    scene_add_child(tree, disk, "block", "8:0");
+    scene_mount(tree, 1, "8:0", "/media", "vfat", "/dev/sda");
+    expect(device, "mount:/media@sda unknown:class-0c0330@0000:00:06.0");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("findings-misc");
+    TCase *tests = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, virtual_functions);
+    tcase_add_test(tests, consumers);
+    tcase_add_loop_test(tests, by_class, 0, G_N_ELEMENTS(classes));
+    tcase_add_loop_test(tests, by_child, 0, G_N_ELEMENTS(children));
+    tcase_add_test(tests, driver_that_cannot_be_unbound);
+    tcase_add_test(tests, iommu_itself);
+    tcase_add_test(tests, platform_device);
+    tcase_add_test(tests, disk_below_usb);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "scene.h"
+#include "network-state.h"
+
+/* The reader of rtnetlink against the real one, in a network namespace of its own. Each test runs in its own
+ * process. */
+
+static bool ip(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* Runs ip(8); returns false if it refuses, which tests that cannot go on without it report. */
+static bool ip(const char *format, ...)
+{
+    g_autofree char *arguments = NULL, *command = NULL, *complaint = NULL;
+    g_autoptr(GError) error = NULL;
+    va_list list;
+    int status;
+
+    va_start(list, format);
+    arguments = g_strdup_vprintf(format, list);
+    va_end(list);
+    command = g_strconcat("ip ", arguments, NULL);
+    if (!g_spawn_command_line_sync(command, NULL, &complaint, &status, &error))
+        ck_abort_msg("%s: %s", command, error->message);
+    return g_spawn_check_wait_status(status, NULL);
+}
+
+static void write_own(const char *file, const char *text)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/%s", file);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t) strlen(text));
+    close(fd);
+}
+
+/* Whoever is not root becomes it in a user namespace: ip(8) would lose its capabilities otherwise. */
+static void enter_namespace(void)
+{
+    g_autofree char *users = g_strdup_printf("0 %u 1", geteuid()),
+                    *groups = g_strdup_printf("0 %u 1", getegid());
+
+    if (unshare(CLONE_NEWNET) >= 0)
+        return;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        ck_abort_msg("no network namespace of our own: %s", g_strerror(errno));
+    write_own("setgroups", "deny");
+    write_own("uid_map", users);
+    write_own("gid_map", groups);
+}
+
+/* Which kinds of interface there are depends on the kernel's modules; one of them must be there. */
+static void add_interface(void)
+{
+    if (!ip("link add nic type dummy") && !ip("link add nic type ifb"))
+        ck_abort_msg("this kernel has neither dummy nor ifb interfaces");
+}
+
+static NetworkState *read_state(void)
+{
+    NetworkState *state = NULL;
+
+    ck_assert_int_eq(network_state_read(&state), 0);
+    return state;
+}
+
+static const NetworkLink *find_link(const NetworkState *state, const char *name)
+{
+    const NetworkLink *link = network_state_find(state, (int) if_nametoindex(name));
+
+    ck_assert_ptr_nonnull(link);
+    ck_assert_str_eq(link->name, name);
+    return link;
+}
+
+static unsigned count_routes(const NetworkState *state, int index, int family, bool is_default)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < state->routes->len; i++) {
+        const NetworkRoute *route = &g_array_index(state->routes, NetworkRoute, i);
+
+        n += route->index == index && route->family == family && route->is_default == is_default;
+    }
+    return n;
+}
+
+START_TEST(fresh_namespace)
+{
+    g_autoptr(NetworkState) state = read_state();
+
+    ck_assert(!find_link(state, "lo")->up);
+    ck_assert_uint_eq(state->addresses->len, 0);
+    ck_assert_uint_eq(state->routes->len, 0);
+    ck_assert_ptr_null(network_state_find(state, 4711));
+}
+END_TEST
+
+START_TEST(up_and_down)
+{
+    add_interface();
+    {
+        g_autoptr(NetworkState) state = read_state();
+
+        ck_assert(!find_link(state, "nic")->up);
+    }
+    ck_assert(ip("link set nic up"));
+    {
+        g_autoptr(NetworkState) state = read_state();
+
+        ck_assert(find_link(state, "nic")->up);
+    }
+}
+END_TEST
+
+START_TEST(addresses)
+{
+    g_autoptr(NetworkState) state = NULL;
+    const char *const expected[] = { "192.0.2.1", "198.51.100.1", "169.254.3.4", "2001:db8::1", "fe80::7" };
+
+    add_interface();
+    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(ip("addr add 198.51.100.1 peer 198.51.100.2 dev nic"));
+    ck_assert(ip("addr add 169.254.3.4/16 dev nic"));
+    ck_assert(ip("addr add 2001:db8::1/64 dev nic"));
+    ck_assert(ip("addr add fe80::7/64 dev nic"));
+    state = read_state();
+    ck_assert_uint_eq(state->addresses->len, G_N_ELEMENTS(expected));
+    for (unsigned i = 0; i < state->addresses->len; i++) {
+        const NetworkAddress *address = &g_array_index(state->addresses, NetworkAddress, i);
+        bool is_local = strcmp(address->text, "fe80::7") == 0 || strcmp(address->text, "169.254.3.4") == 0;
+
+        ck_assert_int_eq(address->index, if_nametoindex("nic"));
+        ck_assert_int_eq(address->link_local, is_local);
+        ck_assert_str_eq(address->text, expected[i]);
+    }
+}
+END_TEST
+
+/* All tables count; what leads to link-local and multicast destinations and the local table do not. */
+START_TEST(routes)
+{
+    g_autoptr(NetworkState) state = NULL;
+    int nic;
+
+    add_interface();
+    nic = (int) if_nametoindex("nic");
+    ck_assert(ip("link set nic up"));
+    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(ip("addr add 2001:db8::1/64 dev nic nodad"));
+    state = read_state();
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 0);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET, false), 1);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET6, true), 0);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET6, false), 1);
+    g_clear_pointer(&state, network_state_free);
+
+    ck_assert(ip("route add default via 192.0.2.254 table 100"));
+    ck_assert(ip("-6 route add default via 2001:db8::fe"));
+    ck_assert(ip("route add unreachable 203.0.113.0/24"));
+    state = read_state();
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 1);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET6, true), 1);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET, false), 1);
+}
+END_TEST
+
+START_TEST(route_with_several_hops)
+{
+    g_autoptr(NetworkState) state = NULL;
+
+    add_interface();
+    ck_assert(ip("link set nic up"));
+    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(ip("route add default nexthop via 192.0.2.253 dev nic nexthop via 192.0.2.254 dev nic"));
+    state = read_state();
+    ck_assert_uint_eq(count_routes(state, (int) if_nametoindex("nic"), AF_INET, true), 2);
+}
+END_TEST
+
+START_TEST(masters)
+{
+    g_autoptr(NetworkState) state = NULL;
+
+    add_interface();
+    if (!ip("link add upper type bridge") && !ip("link add upper type bond") &&
+        !ip("link add upper type vrf table 10"))
+        ck_abort_msg("this kernel has neither bridges, bonds nor VRFs");
+    ck_assert(ip("link set nic master upper"));
+    state = read_state();
+    ck_assert_int_eq(find_link(state, "nic")->master, if_nametoindex("upper"));
+    ck_assert_int_eq(find_link(state, "upper")->master, 0);
+}
+END_TEST
+
+/* What is built on another link names it, unless that lives in another namespace. */
+START_TEST(lowers)
+{
+    g_autoptr(NetworkState) state = NULL;
+
+    if (ip("link add nic type veth peer name upper")) {
+        state = read_state();
+        ck_assert_int_eq(find_link(state, "upper")->lower, if_nametoindex("nic"));
+        return;
+    }
+    add_interface();
+    if (!ip("link add link nic name upper type vlan id 7") &&
+        !ip("link add link nic name upper type macvlan"))
+        ck_abort_msg("this kernel has neither veth, VLAN nor macvlan interfaces");
+    state = read_state();
+    ck_assert_int_eq(find_link(state, "upper")->lower, if_nametoindex("nic"));
+}
+END_TEST
+
+/* The whole way: the interface in sysfs, its index, the kernel's answer, the findings. */
+START_TEST(interface_of_a_device)
+{
+    g_autoptr(Tree) tree = scene_new();
+    g_autofree char *device = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0",
+                                                                   .class_code = 0x020000,
+                                                                   .driver = "e1000e",
+                                                                   .group = 4 });
+    g_autofree char *interface = g_strconcat(device, "/net/nic", NULL);
+    g_autofree char *index_path = g_strconcat(interface, "/ifindex", NULL), *index_text = NULL;
+    g_autofree char *upper = g_strconcat(interface, "/upper_vlan7", NULL);
+
+    add_interface();
+    index_text = g_strdup_printf("%u\n", if_nametoindex("nic"));
+    scene_add_child(tree, interface, "net", NULL);
+    tree_write(tree, index_path, index_text);
+    scene_expect_ids(tree, device, FINDINGS_ALL, "");
+
+    ck_assert(ip("link set nic up"));
+    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(ip("route add default via 192.0.2.254"));
+    tree_link(tree, upper, "sys/devices/virtual/net/vlan7");
+    scene_expect_ids(tree, device, FINDINGS_ALL,
+                     "master:vlan7@nic route:0.0.0.0/0@nic addr:192.0.2.1@nic up:nic@0000:00:03.0");
+
+    tree_remove(tree, upper);
+    ck_assert(ip("link del nic"));
+    scene_expect_ids(tree, device, FINDINGS_ALL, "unknown:nic@0000:00:03.0");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("network-state");
+    TCase *tests = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, enter_namespace, NULL);
+    tcase_add_test(tests, fresh_namespace);
+    tcase_add_test(tests, up_and_down);
+    tcase_add_test(tests, addresses);
+    tcase_add_test(tests, routes);
+    tcase_add_test(tests, route_with_several_hops);
+    tcase_add_test(tests, masters);
+    tcase_add_test(tests, lowers);
+    tcase_add_test(tests, interface_of_a_device);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
