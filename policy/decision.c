@@ -76,21 +76,6 @@ static void gather(Deciding *d, const HostFacts *host)
     }
 }
 
-/* Unknown is read the safe way. */
-static const DecisionMember *find_untrusted(const DecisionInput *input)
-{
-    const DecisionMember *found = NULL;
-
-    for (size_t i = 0; i < input->n_members; i++) {
-        const DecisionMember *member = &input->members[i];
-
-        if (member->facts->untrusted != TRISTATE_NO &&
-            (!found || strcmp(member->facts->name, found->facts->name) < 0))
-            found = member;
-    }
-    return found;
-}
-
 /* Finds what the kernel forces. */
 static void find_forced(Deciding *d)
 {
@@ -108,28 +93,14 @@ static void find_forced(Deciding *d)
     }
 }
 
-/* The types the kernel will not give, because it forces another or cannot. */
-static DomainTypeSet not_given(const DecisionInput *input)
-{
-    DomainTypeSet set = input->not_given;
-
-    for (size_t i = 0; i < input->n_members; i++)
-        if (input->members[i].kernel_type >= 0)
-            set |= ~DOMAIN_TYPE_BIT(input->members[i].kernel_type) & (DOMAIN_TYPE_BIT(_DOMAIN_TYPE_MAX) - 1);
-    /* `auto` is out only as far as what it may end in is. */
-    return set & ~DOMAIN_TYPE_BIT(DOMAIN_TYPE_AUTO);
-}
-
-static const DomainTypeSet untrusted_out = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY);
-
 /* Step 3. */
 static void find_out(Deciding *d)
 {
     Decision *decision = d->decision;
 
-    decision->out = decision->forbidden | not_given(d->input);
-    if (find_untrusted(d->input))
-        decision->out |= untrusted_out;
+    decision->out = decision->forbidden | wish_not_given(d->input);
+    if (wish_find_untrusted(d->input))
+        decision->out |= UNTRUSTED_OUT;
     decision->type_forbidden =
         d->input->current >= 0 && (decision->forbidden & DOMAIN_TYPE_BIT(d->input->current)) != 0;
 
@@ -591,120 +562,4 @@ void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts 
                 trail_add(decision->trail, input->members[i].facts->name, rule_origin(rule, !rule->has_type),
                           VERDICT_NEARLY, text);
         }
-}
-
-typedef struct Untranslated {
-    const Rule *rule;
-    bool forbid;
-    bool searching; /* for Type= */
-} Untranslated;
-
-static bool visit_untranslated(const Rule *rule, Tristate match, void *userdata)
-{
-    Untranslated *found = userdata;
-
-    if (rule->forbid != 0) {
-        found->rule = rule;
-        found->forbid = true;
-        return false;
-    }
-    if (rule->has_type && found->searching) {
-        found->searching = false;
-        if (match == TRISTATE_YES && !rule->keep && domain_type_strictness(rule->type) > 0) {
-            found->rule = rule;
-            return false;
-        }
-    }
-    return true;
-}
-
-bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device, char **ret_origin)
-{
-    Untranslated found = {.searching = true};
-
-    rule_set_match(rules, device, host, visit_untranslated, &found);
-    if (!found.rule)
-        return false;
-    if (ret_origin)
-        *ret_origin = rule_origin(found.rule, found.forbid);
-    return true;
-}
-
-typedef struct Forbidding {
-    DomainTypeSet types;
-    const Rule *rule;
-} Forbidding;
-
-static bool visit_forbidding(const Rule *rule, Tristate match, void *userdata)
-{
-    Forbidding *forbidding = userdata;
-
-    if (!(rule->forbid & forbidding->types))
-        return true;
-    forbidding->rule = rule;
-    return false;
-}
-
-static const DecisionMember *find_forced_member(const DecisionInput *input, DomainTypeSet types)
-{
-    for (size_t i = 0; i < input->n_members; i++) {
-        DomainType forced = input->members[i].kernel_type;
-
-        if (forced >= 0 && (types & ~DOMAIN_TYPE_BIT(forced)))
-            return &input->members[i];
-    }
-    return NULL;
-}
-
-static char *describe_not_given(const DecisionInput *input, DomainType type)
-{
-    const DecisionMember *forced = find_forced_member(input, wish_outcome(type, input));
-
-    if (forced)
-        return g_strdup_printf("the kernel forces %s for %s: %s", domain_type_to_string(forced->kernel_type),
-                               forced->facts->name, forced->kernel_reason ?: "no reason is known");
-    if (type == DOMAIN_TYPE_AUTO)
-        return g_strdup("auto may end in a type that this group cannot have");
-    return g_strdup_printf("this kernel and IOMMU do not give %s", domain_type_to_string(type) ?: "that type");
-}
-
-/* ret_* may be NULL. */
-static void give(char **ret, char *text)
-{
-    if (ret)
-        *ret = text;
-    else
-        g_free(text);
-}
-
-int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input, DomainType type,
-                        char **ret_text, char **ret_origin)
-{
-    DomainTypeSet outcome = wish_outcome(type, input);
-    const DecisionMember *untrusted = find_untrusted(input);
-
-    if (type != DOMAIN_TYPE_AUTO && !domain_type_is_switchable(type)) {
-        give(ret_text, g_strdup_printf("%s cannot be written", domain_type_to_string(type) ?: "that type"));
-        return -EINVAL;
-    }
-    if (untrusted && (outcome & untrusted_out)) {
-        give(ret_text, g_strdup_printf("%s is untrusted: its group can only have DMA", untrusted->facts->name));
-        return -EACCES;
-    }
-    for (size_t i = 0; i < input->n_members; i++) {
-        Forbidding forbidding = {.types = outcome};
-
-        rule_set_match(rules, input->members[i].facts, host, visit_forbidding, &forbidding);
-        if (!forbidding.rule)
-            continue;
-        give(ret_text, g_strdup_printf("%s is forbidden for %s", domain_type_to_string(type),
-                                       input->members[i].facts->name));
-        give(ret_origin, rule_origin(forbidding.rule, true));
-        return -EPERM;
-    }
-    if (outcome & not_given(input)) {
-        give(ret_text, describe_not_given(input, type));
-        return -EINVAL;
-    }
-    return 0;
 }

@@ -36,3 +36,13 @@ DomainTypeSet wish_outcome(DomainType type, const DecisionInput *input);
 
 /* True if a wish for TYPE is content with a group of WANTED: whatever it may end in is as lax as that, or laxer. */
 bool wish_is_as_lax(DomainType type, DomainType wanted, const DecisionInput *input);
+
+/* Returns the first untrusted member by name, or NULL. One that is not known to be trusted counts: unknown is read the
+ * safe way. */
+const DecisionMember *wish_find_untrusted(const DecisionInput *input);
+
+/* What is out for a group with an untrusted member. */
+#define UNTRUSTED_OUT (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
+
+/* Returns the types the kernel will not give the group, because it forces another for a member, or cannot. */
+DomainTypeSet wish_not_given(const DecisionInput *input);
