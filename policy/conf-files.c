@@ -115,8 +115,10 @@ static int read_whole(int fd, GBytes **ret)
     return 0;
 }
 
-/* Reads the opened FD, judged by ROOT_OWNER unless ANY_OWNER. Says what is wrong and returns NULL if it is refused. */
-static ConfFile *read_judged(int fd, const char *path, uid_t root_owner, bool any_owner, GPtrArray *diagnostics)
+/* Reads the opened FD, judged by ROOT_OWNER unless ANY_OWNER. Says what is wrong and returns NULL if it is
+ * refused. */
+static ConfFile *read_judged(int fd, const char *path, uid_t root_owner, bool any_owner,
+                             GPtrArray *diagnostics)
 {
     g_autoptr(ConfFile) file = g_new0(ConfFile, 1);
     const char *objection;
@@ -406,7 +408,8 @@ static void append_directory(GString *text, const Search *search, unsigned i)
     struct stat st;
 
     if (search->fds[i] >= 0 && fstat(search->fds[i], &st) >= 0)
-        g_string_append_printf(text, "%s %ju %o\n", search->directories[i], (uintmax_t) st.st_uid, st.st_mode);
+        g_string_append_printf(text, "%s %ju %o\n", search->directories[i], (uintmax_t) st.st_uid,
+                               st.st_mode);
 }
 
 char *conf_files_fingerprint(int root_fd, const char *const *directories)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Two smaller questions to the rules: may a call ask for this type, and is a device without a group one that some rule
- * wanted translated? */
+/* Two smaller questions to the rules: may a call ask for this type, and is a device without a group one that
+ * some rule wanted translated? */
 #include "decision.h"
 
 #include "wish.h"
@@ -31,7 +31,8 @@ static bool visit_untranslated(const Rule *rule, Tristate match, void *userdata)
     return true;
 }
 
-bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device, char **ret_origin)
+bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device,
+                           char **ret_origin)
 {
     Untranslated found = {.searching = true};
 
@@ -78,7 +79,8 @@ static char *describe_not_given(const DecisionInput *input, DomainType type)
                                forced->facts->name, forced->kernel_reason ?: "no reason is known");
     if (type == DOMAIN_TYPE_AUTO)
         return g_strdup("auto may end in a type that this group cannot have");
-    return g_strdup_printf("this kernel and IOMMU do not give %s", domain_type_to_string(type) ?: "that type");
+    return g_strdup_printf("this kernel and IOMMU do not give %s",
+                           domain_type_to_string(type) ?: "that type");
 }
 
 /* ret_* may be NULL. */
@@ -90,8 +92,8 @@ static void give(char **ret, char *text)
         g_free(text);
 }
 
-int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input, DomainType type,
-                        char **ret_text, char **ret_origin)
+int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
+                        DomainType type, char **ret_text, char **ret_origin)
 {
     DomainTypeSet outcome = wish_outcome(type, input);
     const DecisionMember *untrusted = wish_find_untrusted(input);
@@ -101,7 +103,8 @@ int decision_judge_call(const RuleSet *rules, const HostFacts *host, const Decis
         return -EINVAL;
     }
     if (untrusted && (outcome & UNTRUSTED_OUT)) {
-        give(ret_text, g_strdup_printf("%s is untrusted: its group can only have DMA", untrusted->facts->name));
+        give(ret_text,
+             g_strdup_printf("%s is untrusted: its group can only have DMA", untrusted->facts->name));
         return -EACCES;
     }
     for (size_t i = 0; i < input->n_members; i++) {

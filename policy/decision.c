@@ -9,26 +9,26 @@
 /*
  * The steps, which the tests name by their numbers:
  *
- * 1. Per member, the first matching file with Type= gives wish, Unbind= and Accept=; Forbid= is gathered from all
- *    matching files. `keep` wishes today's type and never unbinds.
- * 2. Bridges, and members under a driver that manages DMA itself, have no wish; their Forbid= counts. A member
- *    without a match has no opinion.
- * 3. Out are: what any member forbids; what the kernel will not give; identity and DMA-FQ for a group with an
- *    untrusted member.
- * 4. A wish that is out is void. Among the others the strictest wins; differing ones are a conflict. `auto` loses to
- *    any named type and is void where what it may end in is out.
- * 5. If today's type is forbidden and no wish is left, the least strict type that is stricter and not out is wanted;
- *    the files that forbid say whether drivers may be unbound for it, the strictest of them for all.
- * 6. To relax a group takes a wish at least as lax from every member that could have one; to unbind, Unbind=idle
- *    from every member that would be unbound, and only what all of them accept is accepted.
+ * 1. Per member, the first matching file with Type= gives wish, Unbind= and Accept=; Forbid= is gathered
+ *    from all matching files. `keep` wishes today's type and never unbinds.
+ * 2. Bridges, and members under a driver that manages DMA itself, have no wish; their Forbid= counts. A
+ *    member without a match has no opinion.
+ * 3. Out are: what any member forbids; what the kernel will not give; identity and DMA-FQ for a group with
+ *    an untrusted member.
+ * 4. A wish that is out is void. Among the others the strictest wins; differing ones are a conflict. `auto`
+ *    loses to any named type and is void where what it may end in is out.
+ * 5. If today's type is forbidden and no wish is left, the least strict type that is stricter and not out is
+ *    wanted; the files that forbid say whether drivers may be unbound for it, the strictest of them for all.
+ * 6. To relax a group takes a wish at least as lax from every member that could have one; to unbind,
+ *    Unbind=idle from every member that would be unbound, and only what all of them accept is accepted.
  * 7. Where nothing matches, nothing is wanted.
  * 8. A type that the kernel forces is the wanted one; a rule that named another is a conflict.
  *
  * Unknown is read the safe way throughout: it forbids, it ends the search, it allows nothing.
  */
 
-/* What is being decided, while it is. The members stand in the order of their names, so that the order in which
- * they were found cannot show in the outcome. */
+/* What is being decided, while it is. The members stand in the order of their names, so that the order in
+ * which they were found cannot show in the outcome. */
 typedef struct Deciding {
     const RuleSet *rules;
     const DecisionInput *input;
@@ -37,7 +37,8 @@ typedef struct Deciding {
     const Wish **sorted;   /* the same, by bus and name */
     size_t n;
 
-    DomainType forced;     /* by the kernel; _DOMAIN_TYPE_INVALID: no type, or members are forced to different ones */
+    /* By the kernel; _DOMAIN_TYPE_INVALID: nothing, or different types for different members. */
+    DomainType forced;
     const DecisionMember *forced_member; /* NULL: nothing is forced */
     bool any_hit;          /* some rule speaks of some member */
     const Wish *undecided; /* the first such member */
@@ -49,7 +50,8 @@ typedef struct Deciding {
 
 static int compare_wishes(gconstpointer a, gconstpointer b)
 {
-    const DeviceFacts *x = (*(const Wish *const *) a)->member->facts, *y = (*(const Wish *const *) b)->member->facts;
+    const DeviceFacts *x = (*(const Wish *const *) a)->member->facts,
+                      *y = (*(const Wish *const *) b)->member->facts;
     int r = strcmp(x->name, y->name);
 
     return r != 0 ? r : strcmp(x->bus, y->bus);
@@ -138,7 +140,8 @@ static void find_winner(Deciding *d)
     for (size_t i = 0; i < d->n; i++) {
         const Wish *wish = d->sorted[i];
 
-        if (stands(wish) && (!d->winner || domain_type_strictness(wish->type) > domain_type_strictness(d->winner->type)))
+        if (stands(wish) &&
+            (!d->winner || domain_type_strictness(wish->type) > domain_type_strictness(d->winner->type)))
             d->winner = wish;
     }
 }
@@ -158,10 +161,11 @@ static void decide_by_wishes(Deciding *d)
         if (!stands(wish) || wish_outcome(wish->type, d->input) == wish_outcome(d->winner->type, d->input))
             continue;
         origin = wish_origin(wish);
-        set_conflict(d, g_strdup_printf("%s asks for %s (%s), %s for %s (%s): the stricter wins",
-                                        d->winner->member->facts->name, domain_type_to_string(d->winner->type),
-                                        d->decision->wanted_by, wish->member->facts->name,
-                                        domain_type_to_string(wish->type), origin));
+        set_conflict(d,
+                     g_strdup_printf("%s asks for %s (%s), %s for %s (%s): the stricter wins",
+                                     d->winner->member->facts->name, domain_type_to_string(d->winner->type),
+                                     d->decision->wanted_by, wish->member->facts->name,
+                                     domain_type_to_string(wish->type), origin));
         return;
     }
 }
@@ -208,8 +212,9 @@ static void decide_by_call(Deciding *d)
     if (type < 0)
         return;
     if (wish_outcome(type, d->input) & d->decision->out) {
-        trail_add(d->decision->trail, NULL, g_strdup(origin), VERDICT_VOID,
-                  g_strdup_printf("asked for %s, which this group cannot have now", domain_type_to_string(type)));
+        trail_add(
+            d->decision->trail, NULL, g_strdup(origin), VERDICT_VOID,
+            g_strdup_printf("asked for %s, which this group cannot have now", domain_type_to_string(type)));
         return;
     }
     set_wanted(d, type, g_strdup(origin));
@@ -231,15 +236,17 @@ static void find_conflict_with_kernel(Deciding *d, DomainType forced)
         if (wish->type < 0 || wish_outcome(wish->type, d->input) == DOMAIN_TYPE_BIT(forced))
             continue;
         origin = wish_origin(wish);
-        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s asks for %s (%s)",
-                                        domain_type_to_string(forced), d->forced_member->kernel_reason ?: "kernel",
-                                        wish->member->facts->name, domain_type_to_string(wish->type), origin));
+        set_conflict(
+            d, g_strdup_printf("the kernel forces %s (%s), %s asks for %s (%s)",
+                               domain_type_to_string(forced), d->forced_member->kernel_reason ?: "kernel",
+                               wish->member->facts->name, domain_type_to_string(wish->type), origin));
         return;
     }
     if (d->decision->forbidden & DOMAIN_TYPE_BIT(forced)) {
         g_autofree char *origin = rule_origin(find_forbidding(d, forced), true);
 
-        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s forbids it", domain_type_to_string(forced),
+        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s forbids it",
+                                        domain_type_to_string(forced),
                                         d->forced_member->kernel_reason ?: "kernel", origin));
     }
 }
@@ -263,8 +270,8 @@ static void decide_by_kernel(Deciding *d)
 
 static bool is_by_call(const Deciding *d)
 {
-    return d->input->call_type >= 0 && !g_str_equal(d->decision->wanted_by, "kernel") && !d->winner && !d->by_forbid &&
-           d->decision->wanted == d->input->call_type;
+    return d->input->call_type >= 0 && !g_str_equal(d->decision->wanted_by, "kernel") && !d->winner &&
+           !d->by_forbid && d->decision->wanted == d->input->call_type;
 }
 
 static bool relaxes(const Deciding *d)
@@ -296,8 +303,8 @@ typedef struct UnbindLeave {
     FindingKindSet accept;
 } UnbindLeave;
 
-/* Step 5: the files that forbid today's type speak, and the strictest of them. One that may not be for this device
- * allows nothing. */
+/* Step 5: the files that forbid today's type speak, and the strictest of them. One that may not be for this
+ * device allows nothing. */
 static UnbindLeave leave_by_forbid(const Wish *wish, DomainType current)
 {
     UnbindLeave leave = {.unbind = UNBIND_IDLE, .accept = ~0u};
@@ -334,7 +341,7 @@ static void judge_unbind(Deciding *d)
 
         if (d->by_forbid)
             leave = leave_by_forbid(wish, d->input->current);
-        /* In step 5 a file that forbids speaks for the group, even if it is for a member that stays bound. */
+        /* In step 5 a file that forbids speaks for the group, even for a member that stays bound. */
         if (d->by_forbid && leave.named && leave.unbind == UNBIND_NEVER && !d->never)
             d->never = wish;
         if (!wish->member->unbinds)
@@ -408,8 +415,9 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
     const char *verb = relaxing ? "relaxed" : "unbound";
 
     if (rule_set_is_frozen(d->rules) && (relaxing || unbinds))
-        set_obstacle(d, PENDING_FROZEN,
-                     g_strdup_printf("a rule file is refused: until it is mended, nothing is %s for a rule", verb));
+        set_obstacle(
+            d, PENDING_FROZEN,
+            g_strdup_printf("a rule file is refused: until it is mended, nothing is %s for a rule", verb));
     else if (d->undecided && (relaxing || unbinds))
         set_obstacle(d, PENDING_UNDECIDED,
                      g_strdup_printf("what the rules ask for %s hangs on a late key that is not known yet",
@@ -419,7 +427,8 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
     else if (unwilling)
         set_obstacle(d, PENDING_UNNAMED_MEMBER,
                      g_strdup_printf("no rule that counts asks for %s, or a laxer type, for %s",
-                                     domain_type_to_string(decision->wanted), unwilling->member->facts->name));
+                                     domain_type_to_string(decision->wanted),
+                                     unwilling->member->facts->name));
     else if (unbinds && !decision->may_unbind)
         obstruct_unbind(d);
 }
@@ -467,9 +476,10 @@ static void judge(Deciding *d)
     else {
         g_autofree char *origin = rule_origin(find_forbidding(d, d->input->current), true);
 
-        set_obstacle(d, PENDING_FORBIDDEN_TYPE,
-                     g_strdup_printf("today's type %s is forbidden (%s), and the group cannot have a stricter one",
-                                     domain_type_to_string(d->input->current), origin));
+        set_obstacle(
+            d, PENDING_FORBIDDEN_TYPE,
+            g_strdup_printf("today's type %s is forbidden (%s), and the group cannot have a stricter one",
+                            domain_type_to_string(d->input->current), origin));
     }
 }
 
@@ -549,7 +559,8 @@ void decision_free(Decision *decision)
     g_free(decision);
 }
 
-void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host, const DecisionInput *input)
+void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host,
+                      const DecisionInput *input)
 {
     const GPtrArray *all = rule_set_rules(rules);
 

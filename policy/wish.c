@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-#define SWITCHABLE_TYPES \
-    (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
+#define SWITCHABLE_TYPES                                                                                    \
+    (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) |                               \
+     DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
 
 static bool note_hit(const Rule *rule, Tristate match, void *userdata)
 {

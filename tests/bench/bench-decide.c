@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Deciding many devices by many rules, against the least that an index could cost: one hash lookup by vendor and
- * device, and one by vendor, for each device. Prints
- *   name | limit | floor measured in the same run | ours | ratio | verdict
+ * Deciding many devices by many rules, against the least that an index could cost: one hash lookup by vendor
+ * and device, and one by vendor, for each device. Prints name | limit | floor measured in the same run |
+ * ours | ratio | verdict
  */
 #include <fcntl.h>
 #include <ftw.h>
@@ -57,9 +57,11 @@ static char *rule_number(unsigned i)
     case 3:
         return g_strdup_printf("[Match]\nModalias=pci:v0000%04xd*\n[Policy]\nType=DMA\n", i);
     case 4:
-        return g_strdup_printf("[Match]\nPath=pci%04x:00/*\nDriver=nvme\n[Policy]\nType=identity\nUnbind=idle\n", i);
+        return g_strdup_printf(
+            "[Match]\nPath=pci%04x:00/*\nDriver=nvme\n[Policy]\nType=identity\nUnbind=idle\n", i);
     default:
-        return g_strdup_printf("[Match]\nId=%04x:%04x\n[Policy]\nType=DMA-FQ\nUnbind=idle\n", id >> 16, id & 0xffff);
+        return g_strdup_printf("[Match]\nId=%04x:%04x\n[Policy]\nType=DMA-FQ\nUnbind=idle\n", id >> 16,
+                               id & 0xffff);
     }
 }
 
@@ -95,7 +97,8 @@ static RuleSet *make_rules(unsigned n)
 
 static DeviceFacts *device_number(unsigned i)
 {
-    g_autofree char *name = g_strdup_printf("%04x:00:04.0", i + 0x8000), *path = g_strdup_printf("pci%04x:00/%s", i, name);
+    g_autofree char *name = g_strdup_printf("%04x:00:04.0", i + 0x8000),
+                    *path = g_strdup_printf("pci%04x:00/%s", i, name);
     DeviceFacts *device = device_facts_new("pci", name, path);
     uint32_t id = some_id(i);
 
@@ -103,7 +106,8 @@ static DeviceFacts *device_number(unsigned i)
     device->device = id & 0xffff;
     device->subsystem_vendor = device->subsystem_device = i;
     device->class_code = i % 2 ? 0x010802 : 0x020000;
-    device->modalias = g_strdup_printf("pci:v0000%04Xd0000%04Xsv00000000sd00000000bc01sc08i02", device->vendor, device->device);
+    device->modalias = g_strdup_printf("pci:v0000%04Xd0000%04Xsv00000000sd00000000bc01sc08i02",
+                                       device->vendor, device->device);
     device->untrusted = device->virtual_function = device->reserved_direct = TRISTATE_NO;
     device->driver_known = device->udev_known = true;
     device->driver = g_strdup("nvme");
@@ -124,7 +128,8 @@ static unsigned decide_all(const RuleSet *rules, const HostFacts *host, const GP
     unsigned wanted = 0;
 
     for (unsigned i = 0; i < devices->len; i++) {
-        DecisionMember member = {.facts = devices->pdata[i], .kernel_type = _DOMAIN_TYPE_INVALID, .unbinds = true};
+        DecisionMember member = {
+            .facts = devices->pdata[i], .kernel_type = _DOMAIN_TYPE_INVALID, .unbinds = true};
         DecisionInput input = {
             .members = &member,
             .n_members = 1,
@@ -138,7 +143,8 @@ static unsigned decide_all(const RuleSet *rules, const HostFacts *host, const GP
     return wanted;
 }
 
-static double time_deciding(const RuleSet *rules, const HostFacts *host, const GPtrArray *devices, unsigned *ret_wanted)
+static double time_deciding(const RuleSet *rules, const HostFacts *host, const GPtrArray *devices,
+                            unsigned *ret_wanted)
 {
     double best = 1e9;
 
@@ -187,8 +193,11 @@ static double measure(unsigned n_devices, unsigned n_rules, const char *limit_te
     ours = time_deciding(rules, host, devices, &wanted);
     held = limit == 0 || ours <= limit;
     *ok = *ok && held && wanted > 0;
-    printf("deciding %u devices x %u rules | %s | %.3f ms | %.3f ms | %.0f | %s\n", n_devices, n_rules, limit_text, floor,
-           ours, ours / floor, limit == 0 ? "reported" : held ? "ok" : "MISSED");
+    printf("deciding %u devices x %u rules | %s | %.3f ms | %.3f ms | %.0f | %s\n", n_devices, n_rules,
+           limit_text, floor, ours, ours / floor,
+           limit == 0 ? "reported"
+           : held     ? "ok"
+                      : "MISSED");
     return ours;
 }
 
@@ -201,7 +210,8 @@ int main(void)
     pin_to_this_cpu();
     (void) measure(1000, 1000, "none", 0, &ok);
     ours = measure(1000, 10000, "5 ms", 5, &ok);
-    /* Ten times the devices may cost ten times as much, and half again for what no longer fits the caches. */
+    /* Ten times the devices may cost ten times as much, and half again for what no longer fits the caches.
+     */
     limit_text = g_strdup_printf("15 x the line above: %.3f ms", 15 * ours);
     (void) measure(10000, 10000, limit_text, 15 * ours, &ok);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
