@@ -380,9 +380,9 @@ ConfFile *conf_file_read_named(int root_fd, const char *path, GPtrArray *diagnos
 static void append_stat(GString *text, const struct stat *st)
 {
     g_string_append_printf(text, " %ju:%ju %ju %o %ju %jd.%09ld %jd.%09ld", (uintmax_t) st->st_dev,
-                           (uintmax_t) st->st_ino, (uintmax_t) st->st_uid, st->st_mode, (uintmax_t) st->st_size,
-                           (intmax_t) st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t) st->st_ctim.tv_sec,
-                           st->st_ctim.tv_nsec);
+                           (uintmax_t) st->st_ino, (uintmax_t) st->st_uid, st->st_mode,
+                           (uintmax_t) st->st_size, (intmax_t) st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+                           (intmax_t) st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 }
 
 static void append_candidate(GString *text, const Search *search, const Candidate *candidate)

@@ -13,7 +13,8 @@
 #include "record.h"
 #include "sysfs.h"
 
-/* The fake kernel of a scene sends no events, so a device that shows nothing is waited for until this is over. */
+/* The fake kernel of a scene sends no events, so a device that shows nothing is waited for until this is
+ * over. */
 #define SCENE_PROBE_USEC 2000
 
 static char *device_path(const char *device, const char *file)
@@ -151,8 +152,8 @@ bool scene_is_bound(const Scene *scene)
         if (g_str_equal(driver, scene->drivers[i]) && g_str_equal(override, "(null)"))
             continue;
         bound = false;
-        fprintf(stderr, "%s: driver '%s', not '%s'; override '%s'\n", scene->devices[i], driver, scene->drivers[i],
-                override);
+        fprintf(stderr, "%s: driver '%s', not '%s'; override '%s'\n", scene->devices[i], driver,
+                scene->drivers[i], override);
     }
     return bound;
 }
@@ -165,7 +166,8 @@ static void reset_driver(const Scene *scene, size_t i, const char *file)
         ck_assert_int_eq(scene_write(scene, path, scene->devices[i]), 0);
 }
 
-/* Lock, folder and what a killed write may have left of a record: the next change has to make all of it again. */
+/* Lock, folder and what a killed write may have left of a record: the next change has to make all of it
+ * again. */
 static void remove_run_folder(const Scene *scene)
 {
     static const char *const folders[] = { "run/iommu-policy/change", "run/iommu-policy" };

@@ -121,11 +121,12 @@ START_TEST(unbinds_and_binds_in_order)
     ck_assert(scene_is_bound(scene));
     ck_assert_int_eq(scene_records(scene), 0);
     /* The cheap try; then held, unbound, switched, bound in reverse order, override given back. */
-    assert_written(scene, "type=identity "
-                          "driver_override=iommu-policy-hold unbind=0000:03:00.1 "
-                          "driver_override=iommu-policy-hold unbind=0000:03:00.0 type=identity "
-                          "driver_override=e1000e bind=0000:03:00.0 driver_override=e1000e bind=0000:03:00.1 "
-                          "driver_override=\\n driver_override=\\n");
+    assert_written(scene,
+                   "type=identity "
+                   "driver_override=iommu-policy-hold unbind=0000:03:00.1 "
+                   "driver_override=iommu-policy-hold unbind=0000:03:00.0 type=identity "
+                   "driver_override=e1000e bind=0000:03:00.0 driver_override=e1000e bind=0000:03:00.1 "
+                   "driver_override=\\n driver_override=\\n");
 }
 END_TEST
 
@@ -137,8 +138,9 @@ START_TEST(bridge_stays_bound)
 
     ck_assert_int_eq(result->code, REFUSAL_NONE);
     ck_assert(scene_is_bound(scene));
-    assert_written(scene, "type=identity driver_override=iommu-policy-hold unbind=0000:01:00.0 type=identity "
-                          "driver_override=e1000e bind=0000:01:00.0 driver_override=\\n");
+    assert_written(scene,
+                   "type=identity driver_override=iommu-policy-hold unbind=0000:01:00.0 type=identity "
+                   "driver_override=e1000e bind=0000:01:00.0 driver_override=\\n");
 }
 END_TEST
 
@@ -324,7 +326,8 @@ START_TEST(replugged_device_is_left_alone)
     g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
     g_autoptr(ChangeResult) result = NULL;
 
-    fixture_command(scene->fixture, "rule replug op=write path='*/unbind' nth=1 when=after do 'replug " CARD "'");
+    fixture_command(scene->fixture,
+                    "rule replug op=write path='*/unbind' nth=1 when=after do 'replug " CARD "'");
     result = watched_change(scene, request);
     ck_assert_int_eq(result->code, REFUSAL_DEVICE_CHANGED);
     ck_assert(!result->broken);
@@ -464,8 +467,10 @@ START_TEST(record_of_another_boot_is_removed)
     g_autofree char *driver = NULL;
 
     kill_change(scene, request, "op=write path='*/bind' nth=1 when=before");
-    fixture_command(scene->fixture, "file proc/sys/kernel/random/boot_id 11111111-2222-3333-4444-555555555555\\n");
-    ck_assert_int_eq(transaction_recover(scene->root_fd, CARD_KEY, &request->limits, NULL, NULL, &result), 0);
+    fixture_command(scene->fixture,
+                    "file proc/sys/kernel/random/boot_id 11111111-2222-3333-4444-555555555555\\n");
+    ck_assert_int_eq(transaction_recover(scene->root_fd, CARD_KEY, &request->limits, NULL, NULL, &result),
+                     0);
     ck_assert_int_eq(result->notes->len, 1);
     ck_assert_int_eq(scene_records(scene), 0);
     driver = scene_driver(scene, CARD);
@@ -482,8 +487,10 @@ START_TEST(fallback_to_stricter_is_told)
     int fd = g_file_open_tmp("topology-XXXXXX", &path, NULL);
 
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_gt(dprintf(fd, "boot-default identity\niommu dmar0 no-fq\ndriver pci e1000e ids=8086:10d3\n"
-                                 "device pci " CARD " group=new id=8086:10d3 class=020000 child=net:eth0\n"), 0);
+    ck_assert_int_gt(dprintf(fd,
+                             "boot-default identity\niommu dmar0 no-fq\ndriver pci e1000e ids=8086:10d3\n"
+                             "device pci " CARD " group=new id=8086:10d3 class=020000 child=net:eth0\n"),
+                     0);
     (void) close(fd);
     scene = scene_new(path, "6.12", one);
     (void) unlink(path);

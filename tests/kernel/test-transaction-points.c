@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The change is killed at every operation it makes on /sys and /run, before and after the kernel has done it, and every operation is failed with each of a list of
- * errors. After each, a fresh process recovers: every driver link and driver_override is as it was, the type is the old or the new one, no record is left, and
- * another recovery writes nothing. Which operations there are is counted by the fake kernel.
+ * The change is killed at every operation it makes on /sys and /run, before and after the kernel has done
+ * it, and every operation is failed with each of a list of errors. After each, a fresh process recovers:
+ * every driver link and driver_override is as it was, the type is the old or the new one, no record is left,
+ * and another recovery writes nothing. Which operations there are is counted by the fake kernel.
  *
  * test-transaction-points TOPOLOGY kill|ERROR[,ERROR...]
  */
@@ -84,17 +85,20 @@ static void check_recovered(const Attempt *attempt, const char *point)
     recover(attempt);
     type = scene_type(scene);
     ck_assert_msg(scene_is_bound(scene), "%s: a driver is not as recorded", point);
-    ck_assert_msg(type == scene->type || type == attempt->request->type, "%s: the type is another one", point);
+    ck_assert_msg(type == scene->type || type == attempt->request->type, "%s: the type is another one",
+                  point);
     ck_assert_msg(scene_records(scene) == 0, "%s: a record is left", point);
 
     fixture_command(scene->fixture, "log-clear");
     ck_assert_int_eq(fixture_run(scene->fixture, run_recovery, (void *) attempt), 0);
-    ck_assert_msg(control_count(fixture_control(scene->fixture), "op=write,create,rename,unlink,truncate " PATHS) == 0,
-                  "%s: a second recovery writes", point);
+    ck_assert_msg(
+        control_count(fixture_control(scene->fixture), "op=write,create,rename,unlink,truncate " PATHS) == 0,
+        "%s: a second recovery writes", point);
     scene_reset(scene);
 }
 
-/* Runs the change with RULE for its N-th operation. Returns what the child exited with, or -1 if it was killed. */
+/* Runs the change with RULE for its N-th operation. Returns what the child exited with, or -1 if it was
+ * killed. */
 static int run_point(const Attempt *attempt, unsigned n, const char *rule)
 {
     Fixture *fixture = attempt->scene->fixture;
@@ -134,7 +138,8 @@ static unsigned try_errors(const Attempt *attempt, unsigned n_operations, unsign
             g_autofree char *point = g_strdup_printf("%s, operation %u, %s", group->topology, n, errors[i]);
             int outcome = run_point(attempt, n, rule);
 
-            ck_assert_msg(outcome >= 0 && outcome < CHILD_FATAL, "%s: the child ended with %d", point, outcome);
+            ck_assert_msg(outcome >= 0 && outcome < CHILD_FATAL, "%s: the child ended with %d", point,
+                          outcome);
             n_outcomes[outcome]++;
             ck_assert_msg(outcome == CHILD_BROKEN || scene_is_bound(attempt->scene),
                           "%s: a driver is missing, and it was not said", point);
@@ -163,8 +168,10 @@ START_TEST(every_point)
         printf("%s, killed: %d operations, %u points tried\n", group->topology, n, tried);
     } else {
         tried = try_errors(&attempt, (unsigned) n, outcomes);
-        printf("%s, failed: %d operations, %u points tried (%u done, %u refused or undone, %u left to recovery)\n",
-               group->topology, n, tried, outcomes[CHILD_DONE], outcomes[CHILD_REFUSED], outcomes[CHILD_BROKEN]);
+        printf("%s, failed: %d operations, %u points tried (%u done, %u refused or undone, %u left to "
+               "recovery)\n",
+               group->topology, n, tried, outcomes[CHILD_DONE], outcomes[CHILD_REFUSED],
+               outcomes[CHILD_BROKEN]);
     }
     change_request_free(request);
 }

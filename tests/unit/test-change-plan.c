@@ -34,59 +34,62 @@ typedef struct Case {
 #define BEHIND PORT "/0000:01:00.0"
 
 static const Case cases[] = {
-    { "same type", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, .members = { { A, "nvme" } }, .how = CHANGE_NOTHING },
-    { "live", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = { { A, "nvme" } }, .how = CHANGE_LIVE },
-    { "live needs no permission to unbind", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .no_unbind = true,
-      .members = { { A, "nvme" } }, .how = CHANGE_LIVE },
-    { "live, many", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = { { PORT, "pcieport", .managed = true,
-      .bridge = true }, { BEHIND, "nvme" } }, .how = CHANGE_LIVE },
-    { "nothing bound", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = { { A } }, .how = CHANGE_UNBOUND },
-    { "nothing bound, relaxed", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .no_unbind = true, .members = { { A } },
-      .how = CHANGE_UNBOUND },
-    { "manages its DMA", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = { { A, "vfio-pci", .managed = true } },
-      .how = CHANGE_UNBOUND },
-    { "lone bridge", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = { { PORT, "pcieport", .managed = true,
-      .bridge = true } }, .how = CHANGE_UNBOUND },
-    { "bound", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA, .members = { { A, "nvme" } }, .how = CHANGE_DISRUPTIVE,
-      .unbinds = "0000:00:04.0" },
-    { "auto is written even if it may change nothing", DOMAIN_TYPE_DMA, DOMAIN_TYPE_AUTO,
-      .members = { { A, "nvme" } }, .how = CHANGE_DISRUPTIVE, .unbinds = "0000:00:04.0" },
-    { "children first, bridge stays", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
-      .members = { { "pci0000:00/0000:00:03.0", "e1000e" }, { "pci0000:00/0000:00:03.0/0000:02:00.0", "e1000e" },
-                   { PORT, "pcieport", .managed = true, .bridge = true }, { BEHIND, "nvme" } },
-      .how = CHANGE_DISRUPTIVE, .unbinds = "0000:01:00.0 0000:02:00.0 0000:00:03.0" },
-    { "only the bound ones", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
-      .members = { { A, "nvme" }, { "pci0000:00/0000:00:04.1" } }, .how = CHANGE_DISRUPTIVE,
-      .unbinds = "0000:00:04.0" },
-    { "not allowed to unbind", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_IDENTITY, .no_unbind = true,
-      .members = { { A, "nvme" } }, .how = CHANGE_REFUSED, .refusal = REFUSAL_DISRUPTION_NOT_ALLOWED,
-      .detail = "0000:00:04.0", .unbinds = "0000:00:04.0" },
-    { "cannot be unbound", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = { { A, "lpc_ich", .no_unbind = true } },
-      .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED, .detail = "driver lpc_ich cannot be unbound",
-      .unbinds = "0000:00:04.0" },
-    { "bridge on another driver", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
-      .members = { { PORT, "shpchp", .bridge = true }, { BEHIND, "nvme" } }, .how = CHANGE_REFUSED,
-      .refusal = REFUSAL_STILL_BOUND, .unbinds = "0000:01:00.0" },
-    { "empty group", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .how = CHANGE_REFUSED,
-      .refusal = REFUSAL_NOT_SUPPORTED, .detail = "the group has no devices" },
-    { "no default domain", DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_DMA, .members = { { A } }, .how = CHANGE_REFUSED,
-      .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unknown" },
-    { "blocked", DOMAIN_TYPE_BLOCKED, DOMAIN_TYPE_DMA, .members = { { A } }, .how = CHANGE_REFUSED,
-      .refusal = REFUSAL_NOT_SUPPORTED },
-    { "not a type to ask for", DOMAIN_TYPE_DMA, DOMAIN_TYPE_BLOCKED, .members = { { A } }, .how = CHANGE_REFUSED,
-      .refusal = REFUSAL_INVALID_TYPE },
-    { "forbidden", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .out = DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY),
-      .members = { { A } }, .how = CHANGE_REFUSED, .refusal = REFUSAL_FORBIDDEN },
-    { "untrusted, lazy", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = { { A, .untrusted = true } },
-      .how = CHANGE_REFUSED, .refusal = REFUSAL_UNTRUSTED, .detail = "0000:00:04.0" },
-    { "untrusted, not translated", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = { { A, .untrusted = true } },
-      .how = CHANGE_REFUSED, .refusal = REFUSAL_UNTRUSTED },
-    { "untrusted, stricter", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA, .members = { { A, .untrusted = true } },
-      .how = CHANGE_UNBOUND },
-    { "family without lazy flushing", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ,
-      .members = { { A, "sdhci", .iommu = "rockchip" } }, .how = CHANGE_REFUSED, .refusal = REFUSAL_TYPE_NOT_GIVEN },
-    { "but the kernel chose it", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA_FQ,
-      .members = { { A, "sdhci", .iommu = "rockchip" } }, .how = CHANGE_NOTHING },
+    {"same type", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, .members = {{A, "nvme"}}, .how = CHANGE_NOTHING},
+    {"live", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = {{A, "nvme"}}, .how = CHANGE_LIVE},
+    {"live needs no permission to unbind", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .no_unbind = true,
+     .members = {{A, "nvme"}}, .how = CHANGE_LIVE},
+    {"live, many", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ,
+     .members = {{PORT, "pcieport", .managed = true, .bridge = true}, {BEHIND, "nvme"}}, .how = CHANGE_LIVE},
+    {"nothing bound", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = {{A}}, .how = CHANGE_UNBOUND},
+    {"nothing bound, relaxed", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .no_unbind = true, .members = {{A}},
+     .how = CHANGE_UNBOUND},
+    {"manages its DMA", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = {{A, "vfio-pci", .managed = true}},
+     .how = CHANGE_UNBOUND},
+    {"lone bridge", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
+     .members = {{PORT, "pcieport", .managed = true, .bridge = true}}, .how = CHANGE_UNBOUND},
+    {"bound", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA, .members = {{A, "nvme"}}, .how = CHANGE_DISRUPTIVE,
+     .unbinds = "0000:00:04.0"},
+    {"auto is written even if it may change nothing", DOMAIN_TYPE_DMA, DOMAIN_TYPE_AUTO,
+     .members = {{A, "nvme"}}, .how = CHANGE_DISRUPTIVE, .unbinds = "0000:00:04.0"},
+    {"children first, bridge stays", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
+     .members = {{"pci0000:00/0000:00:03.0", "e1000e"},
+                 {"pci0000:00/0000:00:03.0/0000:02:00.0", "e1000e"},
+                 {PORT, "pcieport", .managed = true, .bridge = true},
+                 {BEHIND, "nvme"}},
+     .how = CHANGE_DISRUPTIVE, .unbinds = "0000:01:00.0 0000:02:00.0 0000:00:03.0"},
+    {"only the bound ones", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
+     .members = {{A, "nvme"}, {"pci0000:00/0000:00:04.1"}}, .how = CHANGE_DISRUPTIVE,
+     .unbinds = "0000:00:04.0"},
+    {"not allowed to unbind", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_IDENTITY, .no_unbind = true,
+     .members = {{A, "nvme"}}, .how = CHANGE_REFUSED, .refusal = REFUSAL_DISRUPTION_NOT_ALLOWED,
+     .detail = "0000:00:04.0", .unbinds = "0000:00:04.0"},
+    {"cannot be unbound", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
+     .members = {{A, "lpc_ich", .no_unbind = true}}, .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED,
+     .detail = "driver lpc_ich cannot be unbound", .unbinds = "0000:00:04.0"},
+    {"bridge on another driver", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY,
+     .members = {{PORT, "shpchp", .bridge = true}, {BEHIND, "nvme"}}, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_STILL_BOUND, .unbinds = "0000:01:00.0"},
+    {"empty group", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_NOT_SUPPORTED, .detail = "the group has no devices"},
+    {"no default domain", DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_DMA, .members = {{A}}, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unknown"},
+    {"blocked", DOMAIN_TYPE_BLOCKED, DOMAIN_TYPE_DMA, .members = {{A}}, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_NOT_SUPPORTED},
+    {"not a type to ask for", DOMAIN_TYPE_DMA, DOMAIN_TYPE_BLOCKED, .members = {{A}}, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_INVALID_TYPE},
+    {"forbidden", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .out = DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY),
+     .members = {{A}}, .how = CHANGE_REFUSED, .refusal = REFUSAL_FORBIDDEN},
+    {"untrusted, lazy", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .members = {{A, .untrusted = true}},
+     .how = CHANGE_REFUSED, .refusal = REFUSAL_UNTRUSTED, .detail = "0000:00:04.0"},
+    {"untrusted, not translated", DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, .members = {{A, .untrusted = true}},
+     .how = CHANGE_REFUSED, .refusal = REFUSAL_UNTRUSTED},
+    {"untrusted, stricter", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA, .members = {{A, .untrusted = true}},
+     .how = CHANGE_UNBOUND},
+    {"family without lazy flushing", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ,
+     .members = {{A, "sdhci", .iommu = "rockchip"}}, .how = CHANGE_REFUSED,
+     .refusal = REFUSAL_TYPE_NOT_GIVEN},
+    {"but the kernel chose it", DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA_FQ,
+     .members = {{A, "sdhci", .iommu = "rockchip"}}, .how = CHANGE_NOTHING},
 };
 
 static void device_free_void(gpointer device)
@@ -137,7 +140,8 @@ START_TEST(plans)
     transaction_plan(devices, c->current, request, survey);
     unbinds = unbinding(survey);
     ck_assert_msg(survey->how == c->how, "%s: %s", c->what, change_how_to_string(survey->how));
-    ck_assert_msg(survey->refusal == c->refusal, "%s: refusal %d (%s)", c->what, survey->refusal, survey->detail);
+    ck_assert_msg(survey->refusal == c->refusal, "%s: refusal %d (%s)", c->what, survey->refusal,
+                  survey->detail);
     ck_assert_msg(survey->type_from == c->current, "%s", c->what);
     ck_assert_msg(survey->members->len == devices->len, "%s", c->what);
     if (c->detail)
@@ -166,8 +170,10 @@ START_TEST(survey_survives_message)
     member->driver = g_strdup("nvme");
     member->unbinds = true;
     g_ptr_array_add(survey->members, member);
-    g_ptr_array_add(survey->members, change_member_new("pci", "0000:00:05.0", "sys/devices/pci0000:00/0000:00:05.0"));
-    findings_add(survey->findings, FINDING_MOUNT, FINDING_ABSOLUTE, "0000:00:04.0", "/srv", "nvme0n1", "mounted");
+    g_ptr_array_add(survey->members,
+                    change_member_new("pci", "0000:00:05.0", "sys/devices/pci0000:00/0000:00:05.0"));
+    findings_add(survey->findings, FINDING_MOUNT, FINDING_ABSOLUTE, "0000:00:04.0", "/srv", "nvme0n1",
+                 "mounted");
     survey->how = CHANGE_DISRUPTIVE;
     survey->type_from = DOMAIN_TYPE_DMA_FQ;
     survey->refusal = REFUSAL_IN_USE;

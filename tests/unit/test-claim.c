@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Claims on a plain tree, where no node can be a block device: what is not one is never taken for free. And the children of a device. */
+/* Claims on a plain tree, where no node can be a block device: what is not one is never taken for free.
+ * And the children of a device. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ static void setup(void)
     g_autofree char *controller = NULL, *disk = NULL, *partition = NULL;
 
     tree = tree_new();
-    device = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:04.0", .class_code = 0x010802, .driver = "nvme" });
+    device = tree_add_device(
+        tree, &(TreeDevice){.name = "0000:00:04.0", .class_code = 0x010802, .driver = "nvme"});
     controller = g_strdup_printf("%s/nvme", device);
     add_node("nvme0", controller, "nvme", "240:0\n");
     g_free(controller);
@@ -126,7 +128,8 @@ START_TEST(vanished_member_is_told)
 }
 END_TEST
 
-static void assert_notes(const GPtrArray *before, const GPtrArray *now, const char *first, const char *second)
+static void assert_notes(const GPtrArray *before, const GPtrArray *now, const char *first,
+                         const char *second)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 
@@ -141,7 +144,8 @@ static void assert_notes(const GPtrArray *before, const GPtrArray *now, const ch
 START_TEST(children_are_compared)
 {
     g_autofree char *disk = disk_path(), *controller = g_strdup_printf("%s/nvme/nvme0", device);
-    g_autofree char *net = g_strdup_printf("%s/net", device), *flags = g_strdup_printf("%s/net/eth0/flags", device);
+    g_autofree char *net = g_strdup_printf("%s/net", device),
+                    *flags = g_strdup_printf("%s/net/eth0/flags", device);
     g_autoptr(GPtrArray) before = NULL, same = NULL, other = NULL, gone = NULL;
 
     tree_write(tree, "sys/class/net/bonding_masters", "\n");
