@@ -389,7 +389,7 @@ static void append_candidate(GString *text, const Search *search, const Candidat
 {
     g_autofree char *path = candidate_path(search, candidate);
     _cleanup_close_ int target = -EBADF;
-    struct stat st;
+    struct stat st = {0};
 
     g_string_append(text, path);
     if (fstatat(search->fds[candidate->directory], candidate->name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
