@@ -5,7 +5,8 @@
 
 typedef enum BoundDriver {
     ANY_DRIVER,
-    DRIVER_WITHOUT_OWN_DMA, /* one that lets the DMA API manage its domain: it keeps the group since Linux 6.4 */
+    DRIVER_WITHOUT_OWN_DMA, /* one that lets the DMA API manage its domain: it keeps the group since
+                               Linux 6.4 */
 } BoundDriver;
 
 static const Device *find_bound(const GroupView *view, BoundDriver which)
@@ -49,12 +50,13 @@ static void explain_busy(const Sequence *sequence, const GroupView *view, int er
     if (bound)
         fail_bound(sequence, bound, error);
     else
-        sequence_fail(sequence, REFUSAL_BUSY, NULL, error, "a member is being reset, or attached by somebody else");
+        sequence_fail(sequence, REFUSAL_BUSY, NULL, error,
+                      "a member is being reset, or attached by somebody else");
 }
 
 /*
- * EINVAL: a type that is forced or not offered; before 6.4 also any group of more than one device. A kernel since 6.4 says EPERM before it
- * looks at the type, so EINVAL while a driver is bound tells the older one.
+ * EINVAL: a type that is forced or not offered; before 6.4 also any group of more than one device. A kernel
+ * since 6.4 says EPERM before it looks at the type, so EINVAL while a driver is bound tells the older one.
  */
 static void explain_invalid(const Sequence *sequence, const GroupView *view, DomainType type, int error)
 {
@@ -122,7 +124,8 @@ RefusalCode change_findings_refusal(const GPtrArray *blocking, char **ret_detail
     return REFUSAL_IN_USE;
 }
 
-static int collect(int root_fd, const ChangeSurvey *survey, bool unbinds, FindingsScope scope, GPtrArray *findings)
+static int collect(int root_fd, const ChangeSurvey *survey, bool unbinds, FindingsScope scope,
+                   GPtrArray *findings)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new(), found = NULL;
     int r;
@@ -158,7 +161,8 @@ static bool contains(const GPtrArray *list, const void *element)
     return false;
 }
 
-bool change_explain_findings(const Sequence *sequence, const ChangeRequest *request, GPtrArray *findings, bool all)
+bool change_explain_findings(const Sequence *sequence, const ChangeRequest *request, GPtrArray *findings,
+                             bool all)
 {
     g_autoptr(GPtrArray) blocking = NULL;
     g_autofree char *detail = NULL;

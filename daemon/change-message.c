@@ -138,8 +138,8 @@ static GVariant *members_to_variant(const GPtrArray *members)
     for (guint i = 0; i < members->len; i++) {
         const ChangeMember *member = g_ptr_array_index(members, i);
 
-        g_variant_builder_add(&builder, "(ssstsb)", member->bus, member->name, member->syspath, member->inode,
-                              member->driver ?: "", member->unbinds);
+        g_variant_builder_add(&builder, "(ssstsb)", member->bus, member->name, member->syspath,
+                              member->inode, member->driver ?: "", member->unbinds);
     }
     return g_variant_builder_end(&builder);
 }
@@ -165,8 +165,8 @@ static void members_from_variant(GVariant *variant, GPtrArray *members)
 GVariant *change_survey_to_variant(const ChangeSurvey *survey)
 {
     return g_variant_new("(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "iss)", survey->how, survey->type_from,
-                         members_to_variant(survey->members), findings_to_variant(survey->findings), survey->refusal,
-                         survey->object ?: "", survey->detail ?: "");
+                         members_to_variant(survey->members), findings_to_variant(survey->findings),
+                         survey->refusal, survey->object ?: "", survey->detail ?: "");
 }
 
 ChangeSurvey *change_survey_from_variant(GVariant *variant)
@@ -176,8 +176,8 @@ ChangeSurvey *change_survey_from_variant(GVariant *variant)
     const char *object, *detail;
     int how, type, refusal;
 
-    g_variant_get(variant, "(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "i&s&s)", &how, &type, &members, &findings,
-                  &refusal, &object, &detail);
+    g_variant_get(variant, "(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "i&s&s)", &how, &type, &members,
+                  &findings, &refusal, &object, &detail);
     survey->how = how;
     survey->type_from = type;
     survey->refusal = refusal;
@@ -208,8 +208,9 @@ ChangeResult *change_result_from_variant(GVariant *variant)
     int code, type, how;
     gboolean undone, broken;
 
-    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&stt)", &code, &object, &detail, &result->error, &type,
-                  &how, &undone, &broken, &findings, &notes, &result->kernel_usec, &result->total_usec);
+    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&stt)", &code, &object, &detail, &result->error,
+                  &type, &how, &undone, &broken, &findings, &notes, &result->kernel_usec,
+                  &result->total_usec);
     result->code = code;
     result->type = type;
     result->how = how;

@@ -4,8 +4,9 @@
 #include "transaction.h"
 
 /*
- * The plan: from what was read of a group to how its type can be changed, in which order, or why not. Pure. What the kernel
- * will say to it is not foreseen here from its version: the change asks and judges the answer.
+ * The plan: from what was read of a group to how its type can be changed, in which order, or why not. Pure.
+ * What the kernel will say to it is not foreseen here from its version: the change asks and judges the
+ * answer.
  */
 
 static void refuse(ChangeSurvey *survey, RefusalCode code, const char *object, char *detail)
@@ -16,8 +17,9 @@ static void refuse(ChangeSurvey *survey, RefusalCode code, const char *object, c
     survey->detail = detail;
 }
 
-/* Bridges stay bound, and so do drivers that manage DMA themselves: since Linux 6.4 they do not stand in the way of a type
- * write, and before they refuse it (KERNEL drivers/iommu/iommu.c, iommu_group_store_type()), which costs nothing. */
+/* Bridges stay bound, and so do drivers that manage DMA themselves: since Linux 6.4 they do not stand in
+ * the way of a type write, and before they refuse it (KERNEL drivers/iommu/iommu.c,
+ * iommu_group_store_type()), which costs nothing. */
 static bool member_unbinds(const Device *device)
 {
     return device->driver && !device->facts->manages_dma && !device->facts->bridge;
@@ -73,8 +75,8 @@ static bool cannot_unbind(const Device *device)
     return member_unbinds(device) && !device->unbindable;
 }
 
-/* A bridge on a driver that does not manage DMA itself (shpchp) would make the kernel refuse, but only after the others
- * have been unbound for nothing. */
+/* A bridge on a driver that does not manage DMA itself (shpchp) would make the kernel refuse, but only
+ * after the others have been unbound for nothing. */
 static bool is_bound_bridge(const Device *device)
 {
     return device->driver && device->facts->bridge && !device->facts->manages_dma;
@@ -97,7 +99,8 @@ static bool refuse_type(const GPtrArray *devices, DomainType current, const Chan
     if (!domain_type_is_switchable(current)) {
         /* Linux 5.15 dereferences NULL when such a group's type is written. */
         refuse(survey, REFUSAL_NOT_SUPPORTED, NULL,
-               g_strdup_printf("its type reads %s", domain_type_to_string(current) ?: "a word that is not known"));
+               g_strdup_printf("its type reads %s",
+                               domain_type_to_string(current) ?: "a word that is not known"));
         return true;
     }
     if (request->out & DOMAIN_TYPE_BIT(request->type)) {
@@ -110,8 +113,10 @@ static bool refuse_type(const GPtrArray *devices, DomainType current, const Chan
         refuse(survey, REFUSAL_UNTRUSTED, NULL, g_strdup(device->facts->name));
         return true;
     }
-    if (request->type == DOMAIN_TYPE_DMA_FQ && request->type != current && find_device(devices, lacks_dma_fq)) {
-        /* Some IOMMU drivers cannot flush a queue, and the live switch does not ask them before it calls them. */
+    if (request->type == DOMAIN_TYPE_DMA_FQ && request->type != current &&
+        find_device(devices, lacks_dma_fq)) {
+        /* Some IOMMU drivers cannot flush a queue, and the live switch does not ask them before it calls
+         * them. */
         refuse(survey, REFUSAL_TYPE_NOT_GIVEN, NULL, g_strdup(word));
         return true;
     }
@@ -158,21 +163,29 @@ static bool is_bound(const Device *device)
     return device->driver;
 }
 
+static void keep_all_bound(ChangeSurvey *survey)
+{
+    for (guint i = 0; i < survey->members->len; i++)
+        ((ChangeMember *) g_ptr_array_index(survey->members, i))->unbinds = false;
+}
+
 void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
                       ChangeSurvey *survey)
 {
     survey->type_from = current;
     list_members(devices, survey);
-    if (refuse_type(devices, current, request, survey))
-        return;
-    if (request->type == current)
-        survey->how = CHANGE_NOTHING;
-    else if (request->type == DOMAIN_TYPE_DMA_FQ && current == DOMAIN_TYPE_DMA && find_device(devices, is_bound))
-        survey->how = CHANGE_LIVE;
-    else if (find_device(devices, member_unbinds))
-        plan_disruptive(devices, request, survey);
-    else
-        survey->how = CHANGE_UNBOUND;
-    for (guint i = 0; survey->how != CHANGE_DISRUPTIVE && survey->how != CHANGE_REFUSED && i < survey->members->len; i++)
-        ((ChangeMember *) g_ptr_array_index(survey->members, i))->unbinds = false;
+    if (!refuse_type(devices, current, request, survey)) {
+        if (request->type == current)
+            survey->how = CHANGE_NOTHING;
+        else if (request->type == DOMAIN_TYPE_DMA_FQ && current == DOMAIN_TYPE_DMA &&
+                 find_device(devices, is_bound))
+            survey->how = CHANGE_LIVE;
+        else if (!find_device(devices, member_unbinds))
+            survey->how = CHANGE_UNBOUND;
+        else {
+            plan_disruptive(devices, request, survey);
+            return;
+        }
+    }
+    keep_all_bound(survey);
 }

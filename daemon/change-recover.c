@@ -10,8 +10,9 @@
 #include "record.h"
 
 /*
- * What a killed change left behind: every device that was recorded with a driver and has none gets that driver back, and driver_override what it said. Read from
- * what is there, not from how far the change had come, so it can be killed and run again. The type stays as it is: both are good.
+ * What a killed change left behind: every device that was recorded with a driver and has none gets that
+ * driver back, and driver_override what it said. Read from what is there, not from how far the change had
+ * come, so it can be killed and run again. The type stays as it is: both are good.
  */
 
 static HeldDevice *held_from_record(const RecordMember *entry, const char *syspath)
@@ -28,7 +29,8 @@ static HeldDevice *held_from_record(const RecordMember *entry, const char *syspa
     return held;
 }
 
-/* Appends the device of ENTRY to LIST, opened, if it is still that one; a note says if not. Returns -errno if that cannot be told. */
+/* Appends the device of ENTRY to LIST, opened, if it is still that one; a note says if not. Returns
+ * -errno if that cannot be told. */
 static int find_recorded(const Sequence *sequence, const RecordMember *entry, GPtrArray *list)
 {
     g_autoptr(HeldDevice) held = NULL;
@@ -58,8 +60,8 @@ static bool lacks_driver(const HeldDevice *held)
 }
 
 /*
- * True if a user-space driver owns a member of the group: binding a kernel driver beside it crashes Linux 5.15 (BUG_ON in
- * drivers/vfio/vfio.c) and is refused by later ones. What cannot be told counts as owned.
+ * True if a user-space driver owns a member of the group: binding a kernel driver beside it crashes Linux
+ * 5.15 (BUG_ON in drivers/vfio/vfio.c) and is refused by later ones. What cannot be told counts as owned.
  */
 static bool has_owner(const Sequence *sequence, unsigned group)
 {
@@ -68,7 +70,8 @@ static bool has_owner(const Sequence *sequence, unsigned group)
 
     if (group_list_members(sequence->root_fd, group, &members) < 0 ||
         findings_collect(sequence->root_fd, members, FINDINGS_OWNER_ONLY, &findings) < 0) {
-        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, 0, "it cannot be told whether a member is in use");
+        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, 0,
+                      "it cannot be told whether a member is in use");
         return true;
     }
     for (guint i = 0; i < findings->len; i++) {
@@ -164,8 +167,8 @@ int change_recover_locked(const Sequence *sequence, const char *key)
     return recover(sequence, key, record);
 }
 
-int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step, void *userdata,
-                        ChangeResult **ret)
+int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step,
+                        void *userdata, ChangeResult **ret)
 {
     g_autoptr(ChangeResult) result = change_result_new();
     _cleanup_close_ int lock = -EBADF;

@@ -44,7 +44,8 @@ int sequence_write_type(const Sequence *sequence, unsigned group, DomainType typ
     return r;
 }
 
-void sequence_fail(const Sequence *sequence, RefusalCode code, const char *object, int error, const char *format, ...)
+void sequence_fail(const Sequence *sequence, RefusalCode code, const char *object, int error,
+                   const char *format, ...)
 {
     ChangeResult *result = sequence->result;
     va_list arguments;

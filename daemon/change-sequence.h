@@ -4,8 +4,8 @@
 #include "transaction.h"
 
 /*
- * What every step of a change carries with it: where the tree is, how long a step may take, whom to tell before a
- * step, and the result that is being filled. Private to the files of the change.
+ * What every step of a change carries with it: where the tree is, how long a step may take, whom to tell
+ * before a step, and the result that is being filled. Private to the files of the change.
  */
 typedef struct Sequence {
     int root_fd;
@@ -16,22 +16,24 @@ typedef struct Sequence {
 } Sequence;
 
 /* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own). */
-void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* sysfs_write() and group_write_type(), with the time spent in the kernel added to the result. */
 int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text);
 int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type);
 
 /*
- * Notes why the change failed; the first reason stays, whatever follows from it. OBJECT may be NULL (the group).
- * ERROR is a negative errno or 0. FORMAT gives the detail of the refusal and may be NULL.
+ * Notes why the change failed; the first reason stays, whatever follows from it. OBJECT may be NULL (the
+ * group). ERROR is a negative errno or 0. FORMAT gives the detail of the refusal and may be NULL.
  */
-void sequence_fail(const Sequence *sequence, RefusalCode code, const char *object, int error, const char *format, ...)
-    G_GNUC_PRINTF(5, 6);
+void sequence_fail(const Sequence *sequence, RefusalCode code, const char *object, int error,
+                   const char *format, ...) G_GNUC_PRINTF(5, 6);
 
-/* A member (OBJECT) is left without its driver, or the group (NULL) with the wrong type: outranks the first reason, which stays
- * readable in the detail. */
-void sequence_broken(const Sequence *sequence, const char *object, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* A member (OBJECT) is left without its driver, or the group (NULL) with the wrong type: outranks the
+ * first reason, which stays readable in the detail. */
+void sequence_broken(const Sequence *sequence, const char *object, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* Adds a note for people. */
 void sequence_note(const Sequence *sequence, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -39,6 +41,6 @@ void sequence_note(const Sequence *sequence, const char *format, ...) G_GNUC_PRI
 /* CLOCK_MONOTONIC in µs. */
 uint64_t sequence_now(void);
 
-/* Waits before try number TRY (from 0) of an operation that the kernel asked to repeat: 10 ms, doubled each time, at most 1 s.
- * Returns false, at once, when the tries or the time until DEADLINE are used up. */
+/* Waits before try number TRY (from 0) of an operation that the kernel asked to repeat: 10 ms, doubled
+ * each time, at most 1 s. Returns false, at once, when the tries or the time until DEADLINE are used up. */
 bool sequence_back_off(unsigned try, uint64_t deadline);

@@ -88,8 +88,10 @@ static bool prepare_device(const Switch *w, HeldDevice *held)
     if (r >= 0)
         r = held_device_read_override(held, &other);
     if (other) {
-        sequence_fail(sequence, REFUSAL_BUSY, held->name, r, "driver_override names %s while %s is bound: somebody "
-                      "is about to give it to another driver", other, held->driver);
+        sequence_fail(sequence, REFUSAL_BUSY, held->name, r,
+                      "driver_override names %s while %s is bound: somebody "
+                      "is about to give it to another driver",
+                      other, held->driver);
         return false;
     }
     if (r >= 0)
@@ -116,8 +118,9 @@ static bool prepare(Switch *w)
 }
 
 /*
- * Buses whose drivers claim the group for the DMA API when they are bound (iommu_device_use_default_domain() in the bus's dma_configure): there the kernel itself
- * refuses to take the domain from under a driver at work.
+ * Buses whose drivers claim the group for the DMA API when they are bound (iommu_device_use_default_domain()
+ * in the bus's dma_configure): there the kernel itself refuses to take the domain from under a driver at
+ * work.
  */
 static bool bus_claims_group(const char *bus)
 {
@@ -127,10 +130,11 @@ static bool bus_claims_group(const char *bus)
 }
 
 /*
- * Step 3, the cheap try: the wanted type with everything bound. A kernel that takes it has spared us the disruption, one that will never take it says so before
- * anything is lost. Done before disks are claimed, so that a type is never written while a claim is held, not even if somebody
- * else unbinds in this moment (Linux 6.1 then frees the memory of a claimed NVMe with the wrong operations). Not done where a bus would let
- * the kernel switch under a driver at work. Returns true if the change goes on.
+ * Step 3, the cheap try: the wanted type with everything bound. A kernel that takes it has spared us the
+ * disruption, one that will never take it says so before anything is lost. Done before disks are claimed, so
+ * that a type is never written while a claim is held, not even if somebody else unbinds in this moment
+ * (Linux 6.1 then frees the memory of a claimed NVMe with the wrong operations). Not done where a bus would
+ * let the kernel switch under a driver at work. Returns true if the change goes on.
  */
 static bool try_bound(const Switch *w)
 {
@@ -151,39 +155,54 @@ static bool try_bound(const Switch *w)
     sequence->result->how = CHANGE_LIVE;
     if (!type_is_kept(sequence, request->group, request->type, request->out, true) &&
         !type_restore(sequence, request->group, w->survey->type_from))
-        sequence_broken(sequence, NULL, "the group is left as %s", domain_type_to_string(sequence->result->type));
+        sequence_broken(sequence, NULL, "the group is left as %s",
+                        domain_type_to_string(sequence->result->type));
     return false;
 }
 
-/* The disks of PATHS are claimed; what that finds is judged. Returns true if nothing stands in the way. */
-static bool claim_disks(Switch *w, char **paths)
+static bool has_disk(const HeldDevice *held)
 {
-    g_autoptr(GPtrArray) findings = findings_new();
+    for (guint i = 0; i < held->nodes->len; i++)
+        if (g_array_index(held->nodes, NodeNumber, i).block)
+            return true;
+    return false;
+}
+
+/*
+ * The disks of DEVICES are claimed, and what that finds is judged. Returns true if nothing stands in the
+ * way.
+ */
+static bool claim_disks(Switch *w, const GPtrArray *devices)
+{
+    g_autoptr(GPtrArray) findings = findings_new(), paths = g_ptr_array_new();
     int r;
 
-    r = claims_take(w->sequence->root_fd, paths, findings, &w->claims);
+    for (guint i = 0; i < devices->len; i++) {
+        const HeldDevice *held = g_ptr_array_index(devices, i);
+
+        if (has_disk(held))
+            g_ptr_array_add(paths, held->syspath);
+    }
+    if (paths->len == 0)
+        return true;
+    g_ptr_array_add(paths, NULL);
+    r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
-        sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s", g_strerror(-r));
+        sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
+                      g_strerror(-r));
         return false;
     }
     return !change_explain_findings(w->sequence, w->request, findings, false);
 }
 
-static bool any_disk(const Switch *w)
-{
-    for (guint i = 0; i < w->held->len; i++)
-        if (children_have(((const HeldDevice *) g_ptr_array_index(w->held, i))->children, false))
-            return true;
-    return false;
-}
-
-/* Spinning up and probing disks takes time in which an interface can come up or a container start: look once more. */
+/* Spinning up and probing disks takes time in which an interface can come up or a container start: look
+ * once more. */
 static bool still_free(const Switch *w)
 {
     g_autoptr(GPtrArray) findings = findings_new();
     int r;
 
-    if (!any_disk(w))
+    if (!w->claims)
         return true;
     r = change_collect_findings(w->sequence->root_fd, w->survey, findings);
     if (r < 0) {
@@ -216,13 +235,16 @@ static void record_member(Record *record, const Switch *w, const ChangeMember *m
     }
 }
 
-/* Step 4. Nothing is unbound before this is on the disk of the running system (tmpfs: it is the boot that must not be survived). */
+/*
+ * Step 4. Nothing is unbound before this is in place. /run is memory: a record is worth nothing after a
+ * reboot, and needs no fsync().
+ */
 static bool write_record(const Switch *w)
 {
     g_autoptr(Record) record = record_new();
     int r;
 
-    record->origin = g_strdup(w->request->origin ?: "");
+    record->origin = g_strdup(w->request->origin);
     record->group = w->request->group;
     record->old_type = w->survey->type_from;
     record->wanted_type = w->request->type;
@@ -252,16 +274,18 @@ static bool take_devices(Switch *w, bool persist)
             continue;
         taken = false;
         if (r == -ENODEV || r == -ESTALE)
-            sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, held->name, r, "it is not bound to %s any more",
-                          held->driver);
+            sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, held->name, r,
+                          "it is not bound to %s any more", held->driver);
         else
-            sequence_fail(w->sequence, REFUSAL_UNBIND_FAILED, held->name, r, "%s: %s", held->name, g_strerror(-r));
+            sequence_fail(w->sequence, REFUSAL_UNBIND_FAILED, held->name, r, "%s: %s", held->name,
+                          g_strerror(-r));
     }
     w->claims = claims_release(w->claims);
     return taken;
 }
 
-/* Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a driver's memory with it. */
+/* Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a
+ * driver's memory with it. */
 static bool nodes_are_free(Switch *w)
 {
     g_autoptr(GPtrArray) findings = findings_new();
@@ -299,36 +323,31 @@ static bool switch_type(Switch *w)
 }
 
 /*
- * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it since. Returns false if it has to
- * stay as it is.
+ * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
+ * since. Returns false if it has to stay as it is.
  */
 static bool retake(Switch *w)
 {
-    g_autoptr(ChangeSurvey) bound = change_survey_new();
-    g_autoptr(GPtrArray) paths = g_ptr_array_new(), findings = findings_new();
+    g_autoptr(ChangeSurvey) survey = change_survey_new();
+    g_autoptr(GPtrArray) bound = g_ptr_array_new(), findings = findings_new();
 
-    bound->how = CHANGE_DISRUPTIVE;
+    survey->how = CHANGE_DISRUPTIVE;
     for (guint i = 0; i < w->held->len; i++) {
         HeldDevice *held = g_ptr_array_index(w->held, i);
-        g_autofree char *driver = NULL;
         ChangeMember *member;
 
-        if (held_device_driver(held, &driver) < 0 || g_strcmp0(driver, held->driver) != 0)
+        if (!held_device_has_driver(held))
             continue;
         if (look_below(w->sequence->root_fd, held) < 0)
             return false;
         member = change_member_new(held->bus, held->name, held->syspath);
         member->unbinds = true;
-        g_ptr_array_add(bound->members, member);
-        g_ptr_array_add(paths, held->syspath);
+        g_ptr_array_add(survey->members, member);
+        g_ptr_array_add(bound, held);
     }
-    if (paths->len > 0) {
-        g_ptr_array_add(paths, NULL);
-        if (change_collect_findings(w->sequence->root_fd, bound, findings) < 0 ||
-            change_explain_findings(w->sequence, w->request, findings, false) ||
-            !claim_disks(w, (char **) paths->pdata))
-            return false;
-    }
+    if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0 ||
+        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound))
+        return false;
     (void) take_devices(w, true);
     w->may_write = nodes_are_free(w);
     return true;
@@ -337,12 +356,13 @@ static bool retake(Switch *w)
 static void fail_rebind(const Sequence *sequence, const HeldDevice *held, int error, bool persist)
 {
     if (!held_device_is_present(sequence->root_fd, held)) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error, "it was removed during the change");
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error,
+                      "it was removed during the change");
         return;
     }
     if (error == -EEXIST) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error, "it was given to another driver than %s",
-                      held->driver);
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error,
+                      "it was given to another driver than %s", held->driver);
         return;
     }
     sequence_fail(sequence, REFUSAL_REBIND_FAILED, held->name, error, "%s, %s: %s", held->name, held->driver,
@@ -351,7 +371,8 @@ static void fail_rebind(const Sequence *sequence, const HeldDevice *held, int er
         sequence_broken(sequence, held->name, "%s is without its driver %s", held->name, held->driver);
 }
 
-/* A failure that leaves a device without a driver: not one that was taken out, or that somebody else has given a driver. */
+/* A failure that leaves a device without a driver: not one that was taken out, or that somebody else has
+ * given a driver. */
 static bool is_lost(const Sequence *sequence, const HeldDevice *held, int error)
 {
     return error < 0 && error != -EEXIST && held_device_is_present(sequence->root_fd, held);
@@ -392,10 +413,9 @@ static bool settle_all(const Sequence *sequence, const GPtrArray *held, bool per
 
     for (guint i = held->len; i-- > 0 && (back || persist);) {
         HeldDevice *device = g_ptr_array_index(held, i);
-        g_autofree char *driver = NULL;
         int r;
 
-        if (held_device_driver(device, &driver) < 0 || g_strcmp0(driver, device->driver) != 0)
+        if (!held_device_has_driver(device))
             continue; /* said already, by bind_all() */
         r = held_device_settle(sequence, device, events);
         if (r < 0)
@@ -419,7 +439,8 @@ static bool restore_overrides(const Sequence *sequence, const GPtrArray *held)
         if (r >= 0 || !held_device_is_present(sequence->root_fd, device))
             continue;
         restored = false;
-        sequence_note(sequence, "driver_override of %s could not be given back: %s", device->name, g_strerror(-r));
+        sequence_note(sequence, "driver_override of %s could not be given back: %s", device->name,
+                      g_strerror(-r));
     }
     return restored;
 }
@@ -443,10 +464,9 @@ static void care_after(const Switch *w)
 {
     for (guint i = 0; i < w->held->len; i++) {
         const HeldDevice *held = g_ptr_array_index(w->held, i);
-        g_autoptr(GPtrArray) now = NULL;
 
-        if (children_read(w->sequence->root_fd, held->syspath, &now) >= 0)
-            children_compare(held->children, now, w->sequence->result->notes);
+        if (held->children_now)
+            children_compare(held->children, held->children_now, w->sequence->result->notes);
     }
 }
 
@@ -468,7 +488,8 @@ static bool any_present(const Switch *w)
     return false;
 }
 
-/* The type on the way back. TO_OLD_TYPE false: what came back is in use already, and the new type has to do. */
+/* The type on the way back. TO_OLD_TYPE false: what came back is in use already, and the new type has to
+ * do. */
 static void settle_type(const Switch *w, bool to_old_type)
 {
     const Sequence *sequence = w->sequence;
@@ -486,7 +507,8 @@ static void settle_type(const Switch *w, bool to_old_type)
                         domain_type_to_string(sequence->result->type) ?: "nobody can tell");
 }
 
-/* The way back: the old type if it can be written, every member to its driver, and the verdict on what is left. */
+/* The way back: the old type if it can be written, every member to its driver, and the verdict on what is
+ * left. */
 static void go_back(Switch *w, bool to_old_type)
 {
     ChangeResult *result = w->sequence->result;
@@ -531,13 +553,7 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .view = view,
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
-    g_autoptr(GPtrArray) paths = g_ptr_array_new();
 
-    if (!prepare(&w) || !try_bound(&w))
-        return;
-    for (guint i = 0; i < w.held->len; i++)
-        g_ptr_array_add(paths, ((HeldDevice *) g_ptr_array_index(w.held, i))->syspath);
-    g_ptr_array_add(paths, NULL);
-    if (claim_disks(&w, (char **) paths->pdata) && still_free(&w) && write_record(&w))
+    if (prepare(&w) && try_bound(&w) && claim_disks(&w, w.held) && still_free(&w) && write_record(&w))
         run_recorded(&w);
 }

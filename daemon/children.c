@@ -15,7 +15,8 @@ void child_free(Child *child)
     g_free(child);
 }
 
-/* The links of sys/class read "../../devices/pci0000:00/...": what follows the dots is comparable with a syspath. */
+/* The links of sys/class read "../../devices/pci0000:00/...": what follows the dots is comparable with a
+ * syspath. */
 static bool link_is_below(const char *link, const char *syspath)
 {
     const char *device = strstr(link, "/devices/");
@@ -123,8 +124,21 @@ static const Child *find(const GPtrArray *children, const Child *wanted)
     return NULL;
 }
 
-/* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for WANTED's new name. */
-static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted, guint *position)
+bool children_have_names(const GPtrArray *before, const GPtrArray *now)
+{
+    for (guint i = 0; i < before->len; i++) {
+        const Child *child = g_ptr_array_index(before, i);
+
+        if (child->net && !find(now, child))
+            return false;
+    }
+    return true;
+}
+
+/* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for
+ * WANTED's new name. */
+static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted,
+                             guint *position)
 {
     for (; *position < now->len; (*position)++) {
         const Child *child = g_ptr_array_index(now, *position);

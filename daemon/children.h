@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * The disks and network interfaces below a device, as far as a change needs them: to see that a rebound device works
- * again, and to tell afterwards what came back under another name.
+ * The disks and network interfaces below a device, as far as a change needs them: to see that a rebound
+ * device works again, and to tell afterwards what came back under another name.
  */
 typedef struct Child {
     char *name;  /* "nvme0n1", "eth0" */
@@ -17,13 +17,17 @@ typedef struct Child {
 void child_free(Child *child);
 
 /*
- * Reads sys/class/block and sys/class/net for what lies below SYSPATH; partitions are left out. Network interfaces are
- * those of our own network namespace (the kernel shows no others). Sorted by name. Returns 0 with *ret; -errno.
+ * Reads sys/class/block and sys/class/net for what lies below SYSPATH; partitions are left out. Network
+ * interfaces are those of our own network namespace (the kernel shows no others). Sorted by name. Returns 0
+ * with *ret; -errno.
  */
 int children_read(int root_fd, const char *syspath, GPtrArray **ret);
 
 /* True if NOW has at least as many disks and as many interfaces as BEFORE. */
 bool children_are_back(const GPtrArray *before, const GPtrArray *now);
+
+/* True if every interface of BEFORE is there under its name. */
+bool children_have_names(const GPtrArray *before, const GPtrArray *now);
 
 /* True if there is a disk (or, with NET, an interface). */
 bool children_have(const GPtrArray *children, bool net);

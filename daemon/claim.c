@@ -75,8 +75,8 @@ static void add_unknown(GPtrArray *findings, const Disk *disk, int error)
 }
 
 /*
- * Opens the node of DISK and proves through the descriptor that it is that disk. O_NONBLOCK: a drive without a medium answers at once. Returns the descriptor;
- * -ESTALE: the node is something else; -errno of open.
+ * Opens the node of DISK and proves through the descriptor that it is that disk. O_NONBLOCK: a drive without
+ * a medium answers at once. Returns the descriptor; -ESTALE: the node is something else; -errno of open.
  */
 static int open_disk(int root_fd, const Disk *disk, int flags)
 {
@@ -106,7 +106,8 @@ static const char *signature_name(blkid_probe probe)
     return name ?: "unnamed";
 }
 
-/* Probes through the exclusive descriptor: blkid(3) reads the first and the last part of the disk. Returns 0 or -errno. */
+/* Probes through the exclusive descriptor: blkid(3) reads the first and the last part of the disk.
+ * Returns 0 or -errno. */
 static int probe_signature(const Disk *disk, int fd, GPtrArray *findings)
 {
     g_auto(blkid_probe) probe = blkid_new_probe();
@@ -130,7 +131,8 @@ static int probe_signature(const Disk *disk, int fd, GPtrArray *findings)
         return errno > 0 ? -errno : -EIO;
     found = r == -2 ? "ambiguous" : signature_name(probe);
     findings_add(findings, FINDING_SIGNATURE, FINDING_DISRUPTIVE, disk->member, found, name,
-                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment", name, found);
+                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment", name,
+                 found);
     return 0;
 }
 
@@ -140,8 +142,8 @@ static void keep(Claims *claims, int fd)
 }
 
 /*
- * Lock, then exclusive open, then probe. What stands in the way becomes a finding. Returns 0 also then; -errno if nothing can be said but that
- * the disk cannot be judged.
+ * Lock, then exclusive open, then probe. What stands in the way becomes a finding. Returns 0 also then;
+ * -errno if nothing can be said but that the disk cannot be judged.
  */
 static int claim_disk(Claims *claims, int root_fd, const Disk *disk, GPtrArray *findings)
 {

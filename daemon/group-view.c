@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "group.h"
+#include "record.h"
 
 void group_view_free(GroupView *view)
 {
@@ -38,8 +39,11 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
         view->type = DOMAIN_TYPE_UNKNOWN;
     else if (r < 0)
         return r;
-    if (view->devices->len > 0)
-        view->key = device_key(g_ptr_array_index(view->devices, 0));
+    if (view->devices->len > 0) {
+        const Device *first = g_ptr_array_index(view->devices, 0);
+
+        view->key = record_key(first->facts->bus, first->facts->name);
+    }
     *ret = g_steal_pointer(&view);
     return 0;
 }

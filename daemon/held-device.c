@@ -2,8 +2,10 @@
 #include "held-device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "children.h"
 #include "cleanup.h"
@@ -14,7 +16,14 @@
 #define CLASS_MASS_STORAGE 0x01u
 #define CLASS_NETWORK 0x02u
 
-/* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of `bind`. */
+/*
+ * A card comes back as eth0; udev gives it its name again some milliseconds later, or, if it is overrun,
+ * never.
+ */
+#define RENAME_USEC (2 * G_USEC_PER_SEC)
+
+/* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of
+ * `bind`. */
 #define KERNEL_EPROBE_DEFER 517
 
 HeldDevice *held_device_new(const char *bus, const char *name, const char *syspath)
@@ -39,6 +48,7 @@ void held_device_free(HeldDevice *held)
     g_free(held->driver);
     g_free(held->driver_override);
     g_clear_pointer(&held->children, g_ptr_array_unref);
+    g_clear_pointer(&held->children_now, g_ptr_array_unref);
     g_clear_pointer(&held->nodes, g_array_unref);
     g_strfreev(held->entries);
     safe_close(held->dir_fd);
@@ -82,7 +92,7 @@ int held_device_driver(const HeldDevice *held, char **ret)
     return r;
 }
 
-static bool has_driver(const HeldDevice *held)
+bool held_device_has_driver(const HeldDevice *held)
 {
     g_autofree char *driver = NULL;
 
@@ -135,8 +145,9 @@ int held_device_read_override(HeldDevice *held, char **ret_other)
 }
 
 /*
- * Our token where nobody has said anything, and where we said the driver's name in a bind that is now undone. An override that was set before the
- * change stays: it names the driver to which the device goes back.
+ * Our token where nobody has said anything, and where we said the driver's name in a bind that is now
+ * undone. An override that was set before the change stays: it names the driver to which the device goes
+ * back.
  */
 static int hold_override(const Sequence *sequence, const HeldDevice *held)
 {
@@ -185,8 +196,8 @@ int held_device_restore_override(const Sequence *sequence, const HeldDevice *hel
 }
 
 /*
- * The name was taken over by a new device between our look and our write, and the write may have hit that one: the kernel is
- * asked to find it a driver. Not we: it is none of ours.
+ * The name was taken over by a new device between our look and our write, and the write may have hit that
+ * one: the kernel is asked to find it a driver. Not we: it is none of ours.
  */
 static void probe_successor(const Sequence *sequence, const HeldDevice *held)
 {
@@ -196,7 +207,8 @@ static void probe_successor(const Sequence *sequence, const HeldDevice *held)
     sequence_note(sequence, "%s was replaced by another device during the change", held->name);
 }
 
-/* Which of the ENTRIES of the directory before went away with the driver. What is renumbered each time keeps its stem: usb3 is usb1 again. */
+/* Which of the ENTRIES of the directory before went away with the driver. What is renumbered each time
+ * keeps its stem: usb3 is usb1 again. */
 static char **entries_gone(const HeldDevice *held, char **before)
 {
     g_autoptr(GPtrArray) gone = g_ptr_array_new();
@@ -256,7 +268,7 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
     r = hold_override(sequence, held);
     if (r < 0)
         return r;
-    if (!held->entries)
+    if (held->children && held->children->len == 0 && !held->entries)
         (void) sysfs_list(held->dir_fd, ".", &entries);
 
     sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
@@ -284,8 +296,8 @@ static bool is_transient(int error)
 }
 
 /*
- * The driver's module was removed while the device was held. A synthetic `add` makes udev load it again; as the override names this driver, the module
- * takes the device by itself when it comes.
+ * The driver's module was removed while the device was held. A synthetic `add` makes udev load it again; as
+ * the override names this driver, the module takes the device by itself when it comes.
  */
 static int summon_driver(const Sequence *sequence, const HeldDevice *held, int events, uint64_t deadline)
 {
@@ -296,7 +308,7 @@ static int summon_driver(const Sequence *sequence, const HeldDevice *held, int e
     if (r < 0)
         return r;
     deadline = MIN(deadline, sequence_now() + sequence->limits->probe_usec);
-    while (!has_driver(held)) {
+    while (!held_device_has_driver(held)) {
         r = kernel_events_wait(events, held->syspath, deadline);
         if (r < 0)
             return r;
@@ -310,9 +322,9 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
     int r;
 
     r = sequence_write(sequence, sequence->root_fd, bind, held->name);
-    if (r == -ENOENT && !has_driver(held))
+    if (r == -ENOENT && !held_device_has_driver(held))
         r = summon_driver(sequence, held, events, deadline);
-    if (has_driver(held))
+    if (held_device_has_driver(held))
         return 0;
     return r < 0 ? r : -ENODEV;
 }
@@ -342,7 +354,8 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
     }
 }
 
-/* After a crash nobody knows what was there: a disk controller should have a disk again and a network card an interface. */
+/* After a crash nobody knows what was there: a disk controller should have a disk again and a network
+ * card an interface. */
 static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
 {
     uint32_t base = held->class_code == FACT_NO_ID ? 0 : held->class_code >> 16;
@@ -355,55 +368,62 @@ static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
 }
 
 /* True if all that can be seen of the device is as it was before the unbind, and that says something. */
-static bool works_again(int root_fd, const HeldDevice *held)
+static bool works_again(int root_fd, HeldDevice *held)
 {
-    g_autoptr(GPtrArray) now = NULL;
-    bool had_disk, had_interface;
-
-    if (children_read(root_fd, held->syspath, &now) < 0)
+    g_clear_pointer(&held->children_now, g_ptr_array_unref);
+    if (children_read(root_fd, held->syspath, &held->children_now) < 0)
         return false;
-    if (!held->children || !held->entries)
-        return works_again_unknown(held, now);
-    if (!children_are_back(held->children, now))
-        return false;
-    had_disk = children_have(held->children, false);
-    had_interface = children_have(held->children, true);
-    if (had_disk || had_interface)
-        return true;
+    if (!held->children)
+        return works_again_unknown(held, held->children_now);
+    if (held->children->len > 0)
+        return children_are_back(held->children, held->children_now);
     if (held->class_code != FACT_NO_ID && held->class_code >> 16 == CLASS_MASS_STORAGE)
         return false; /* a controller without disks shows its own nodes before its probe has ended */
-    return held->entries[0] && entries_are_back(held);
+    return held->entries && held->entries[0] && entries_are_back(held);
+}
+
+/* True while udev has still to give an interface the name it had; without udev nobody would. */
+static bool awaits_name(int root_fd, const HeldDevice *held)
+{
+    return held->children && faccessat(root_fd, "run/udev/control", F_OK, 0) >= 0 &&
+           !children_have_names(held->children, held->children_now);
 }
 
 /*
- * `bind` returning without an error proves little: on Linux 6.1 the nvme driver goes on probing behind its back, the order of events is add of the
- * controller, `bind`, add of the disk, and up to a minute later a failed probe ends in an `unbind` that nobody is told about. From 6.12 on the
- * same driver probes inside `bind`, and the `bind` event comes last.
+ * `bind` returning without an error proves little: on Linux 6.1 the nvme driver goes on probing behind its
+ * back, the order of events is add of the controller, `bind`, add of the disk, and up to a minute later a
+ * failed probe ends in an `unbind` that nobody is told about. From 6.12 on the same driver probes inside
+ * `bind`, and the `bind` event comes last.
  *
- * So this is waited for, in the order of what it proves:
- *   the disks and interfaces that were there before (as many; their names may differ): done at once on 6.12, some 100 ms on 6.1;
- *   for a device that had none: the entries of its sysfs directory that its driver had made (usb1, drm, sound);
- *   for one where neither says anything: that it keeps its driver until ProbeSec is over.
- * The link is looked at each time; when it goes, the probe has failed. Events only wake.
+ * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
+ * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
+ * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound); for one where
+ * neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
+ * when it goes, the probe has failed. Events only wake.
  */
-int held_device_settle(const Sequence *sequence, const HeldDevice *held, int events)
+int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)
 {
     uint64_t deadline = sequence_now() + sequence->limits->probe_usec;
-    bool told = false;
+    bool told = false, works = false;
 
     for (;;) {
         int r;
 
-        if (!has_driver(held))
+        if (!held_device_has_driver(held))
             return held_device_is_present(sequence->root_fd, held) ? -EIO : -ENODEV;
-        if (works_again(sequence->root_fd, held))
-            return 0;
+        if (works_again(sequence->root_fd, held)) {
+            if (!awaits_name(sequence->root_fd, held))
+                return 0;
+            if (!works)
+                deadline = MIN(deadline, sequence_now() + RENAME_USEC);
+            works = true;
+        }
         if (!told)
             sequence_step(sequence, sequence->limits->probe_usec, "wait for %s", held->name);
         told = true;
         r = kernel_events_wait(events, held->syspath, deadline);
         if (r == -ETIMEDOUT)
-            return has_driver(held) ? 0 : -EIO;
+            return held_device_has_driver(held) ? 0 : -EIO;
         if (r < 0)
             return r;
     }

@@ -12,7 +12,8 @@
 #include "cleanup.h"
 
 #define KERNEL_GROUP 1u       /* udev sends its own events to group 2 */
-#define RECEIVE_BUFFER 1048576 /* a disk controller with many disks sends some hundred events of 0.5 KiB at once */
+#define RECEIVE_BUFFER                                                                                      \
+    1048576 /* a disk controller with many disks sends some hundred events of 0.5 KiB at once */
 
 int kernel_events_open(void)
 {
@@ -42,7 +43,8 @@ static bool concerns(const char *message, const char *syspath)
     return strncmp(path + 1, device, length) == 0 && (path[1 + length] == '\0' || path[1 + length] == '/');
 }
 
-/* Takes all that has arrived. Returns whether one message concerns SYSPATH, or may: after an overflow nobody knows. */
+/* Takes all that has arrived. Returns whether one message concerns SYSPATH, or may: after an overflow
+ * nobody knows. */
 static bool drain(int fd, const char *syspath)
 {
     bool concerned = false;

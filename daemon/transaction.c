@@ -68,33 +68,49 @@ static bool unreadable(const Sequence *sequence, int error)
     return false;
 }
 
-/* The lock is named after the first member, so the group is read once to know it and once more under it. */
-static bool lock_group(const Sequence *sequence, const ChangeRequest *request, GroupView **ret_view, int *ret_lock)
+static bool read_view(const Sequence *sequence, unsigned group, GroupView **ret)
 {
-    g_autoptr(GroupView) before = NULL, view = NULL;
-    _cleanup_close_ int lock = -EBADF;
+    int r = group_view_read(sequence->root_fd, group, ret);
+
+    return r >= 0 || unreadable(sequence, r);
+}
+
+static bool take_lock(const Sequence *sequence, unsigned group, char **ret_key, int *ret_lock)
+{
+    g_autofree char *key = NULL;
     int r;
 
-    r = group_view_read(sequence->root_fd, request->group, &before);
-    if (r < 0)
-        return unreadable(sequence, r);
-    if (!before->key) {
+    r = record_group_key(sequence->root_fd, group, &key);
+    if (r == -ENODATA)
         sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "the group has no devices");
-        return false;
-    }
-    lock = record_lock(sequence->root_fd, before->key, false);
-    if (lock < 0) {
-        if (lock == -EWOULDBLOCK)
-            sequence_fail(sequence, REFUSAL_BUSY, NULL, lock, "another change of this group is running");
-        else
-            sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, lock, "%s.lock: %s", before->key, g_strerror(-lock));
-        return false;
-    }
-    r = group_view_read(sequence->root_fd, request->group, &view);
+    else if (r < 0)
+        (void) unreadable(sequence, r);
     if (r < 0)
-        return unreadable(sequence, r);
-    if (g_strcmp0(view->key, before->key) != 0) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "%s is now first in the group", view->key ?: "nothing");
+        return false;
+    r = record_lock(sequence->root_fd, key, false);
+    if (r == -EWOULDBLOCK)
+        sequence_fail(sequence, REFUSAL_BUSY, NULL, r, "another change of this group is running");
+    else if (r < 0)
+        sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s.lock: %s", key, g_strerror(-r));
+    if (r < 0)
+        return false;
+    *ret_key = g_steal_pointer(&key);
+    *ret_lock = r;
+    return true;
+}
+
+/* The lock is named after the first member, so who that is has to be asked once before it is held and once after. */
+static bool lock_group(const Sequence *sequence, unsigned group, GroupView **ret_view, int *ret_lock)
+{
+    g_autoptr(GroupView) view = NULL;
+    _cleanup_close_ int lock = -EBADF;
+    g_autofree char *key = NULL;
+
+    if (!take_lock(sequence, group, &key, &lock) || !read_view(sequence, group, &view))
+        return false;
+    if (g_strcmp0(view->key, key) != 0) {
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, 0, "its first member is %s now",
+                      view->key ?: "gone");
         return false;
     }
     *ret_view = g_steal_pointer(&view);
@@ -119,7 +135,8 @@ static int disruption(ChangeHow how)
     return how == CHANGE_NOTHING ? 0 : how == CHANGE_DISRUPTIVE ? 2 : 1;
 }
 
-/* The authorisation was for these members, from this type, at most so disruptive. Somebody had to type a password meanwhile. */
+/* The authorisation was for these members, from this type, at most so disruptive. Somebody had to type a
+ * password meanwhile. */
 static bool is_authorised(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey)
 {
     if (survey->members->len != request->members->len) {
@@ -151,8 +168,10 @@ static bool is_authorised(const Sequence *sequence, const ChangeRequest *request
     return true;
 }
 
-/* Live and unbound plans: one write. Nothing is unbound, so there is nothing to record and nothing to bring back but the type. */
-static void write_in_place(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey)
+/* Live and unbound plans: one write. Nothing is unbound, so there is nothing to record and nothing to
+ * bring back but the type. */
+static void write_in_place(const Sequence *sequence, const ChangeRequest *request,
+                           const ChangeSurvey *survey)
 {
     int r = type_write(sequence, request->group, request->type);
 
@@ -180,7 +199,8 @@ static void run_locked(const Sequence *sequence, const ChangeRequest *request, c
     }
     sequence->result->how = survey->how;
     if (survey->how == CHANGE_REFUSED) {
-        sequence_fail(sequence, survey->refusal, survey->object, 0, survey->detail ? "%s" : NULL, survey->detail);
+        sequence_fail(sequence, survey->refusal, survey->object, 0, survey->detail ? "%s" : NULL,
+                      survey->detail);
         return;
     }
     if (!is_authorised(sequence, request, survey) || survey->how == CHANGE_NOTHING)
@@ -193,11 +213,14 @@ static void run_locked(const Sequence *sequence, const ChangeRequest *request, c
         write_in_place(sequence, request, survey);
 }
 
-/*
- * What an earlier change left behind comes first, before the facts are read that are compared with the authorised ones. A device that cannot be brought back
- * keeps its record: then only a plan that unbinds nobody may go on (the old type may be what it needs), and recovery is tried again after it.
- */
-static bool finish_leftover(const Sequence *sequence, const char *key, bool *ret_left)
+typedef enum Leftover {
+    LEFTOVER_NONE,
+    LEFTOVER_RECOVERED, /* what was read of the group before is out of date */
+    LEFTOVER_STAYS,     /* a device could not be brought back */
+} Leftover;
+
+/* What an earlier change of this group left behind is recovered. Returns false if that cannot be told. */
+static bool finish_leftover(const Sequence *sequence, const char *key, Leftover *ret)
 {
     g_autoptr(ChangeResult) recovered = change_result_new();
     Sequence recovery = *sequence;
@@ -206,37 +229,44 @@ static bool finish_leftover(const Sequence *sequence, const char *key, bool *ret
     recovery.result = recovered;
     r = change_recover_locked(&recovery, key);
     sequence->result->kernel_usec += recovered->kernel_usec;
-    *ret_left = r >= 0 && recovered->broken;
-    if (r >= 0 || r == -ENOENT)
-        return true;
-    sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s", recovered->detail ?: g_strerror(-r));
-    return false;
+    if (r < 0 && r != -ENOENT) {
+        sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s", recovered->detail ?: g_strerror(-r));
+        return false;
+    }
+    *ret = r == -ENOENT ? LEFTOVER_NONE : recovered->broken ? LEFTOVER_STAYS : LEFTOVER_RECOVERED;
+    return true;
 }
 
+/*
+ * A leftover comes first, before the facts are read that are compared with the authorised ones. A device
+ * that cannot be brought back keeps its record: then only a plan that unbinds nobody may go on (the old type
+ * may be what it needs), and recovery is tried again after it.
+ */
 static void run_change(const Sequence *sequence, const ChangeRequest *request)
 {
     g_autoptr(GroupView) view = NULL, fresh = NULL;
     _cleanup_close_ int lock = -EBADF;
-    bool left;
-    int r;
+    Leftover leftover;
 
-    if (!lock_group(sequence, request, &view, &lock) || !finish_leftover(sequence, view->key, &left))
+    if (!lock_group(sequence, request->group, &view, &lock) || !finish_leftover(sequence, view->key, &leftover))
         return;
-    if (left && request->how == CHANGE_DISRUPTIVE) {
-        sequence_fail(sequence, REFUSAL_DEVICE_LOST, NULL, 0, "a member is without its driver since an earlier change");
-        return;
-    }
-    r = group_view_read(sequence->root_fd, request->group, &fresh);
-    if (r < 0) {
-        (void) unreadable(sequence, r);
+    if (leftover == LEFTOVER_NONE) {
+        run_locked(sequence, request, view);
         return;
     }
-    run_locked(sequence, request, fresh);
-    if (left)
-        (void) finish_leftover(sequence, view->key, &left);
+    if (leftover == LEFTOVER_STAYS && request->how == CHANGE_DISRUPTIVE) {
+        sequence_fail(sequence, REFUSAL_DEVICE_LOST, NULL, 0,
+                      "a member is without its driver since an earlier change");
+        return;
+    }
+    if (read_view(sequence, request->group, &fresh))
+        run_locked(sequence, request, fresh);
+    if (leftover == LEFTOVER_STAYS)
+        (void) finish_leftover(sequence, view->key, &leftover);
 }
 
-int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata, ChangeResult **ret)
+int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata,
+                    ChangeResult **ret)
 {
     g_autoptr(ChangeResult) result = change_result_new();
     uint64_t start = sequence_now();
@@ -248,7 +278,7 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
         .result = result,
     };
 
-    if (!request->members)
+    if (!request->members || !request->origin)
         return -EINVAL;
     result->object = g_strdup_printf("group %u", request->group);
     run_change(&sequence, request);

@@ -11,8 +11,8 @@
 #include "refusal.h"
 
 /*
- * One change of one group: the locked sequence of unbind, switch, rebind, and the way back. Knows no bus and no loop; everything here may block and
- * runs in a worker process. Rules and calls use the same road.
+ * One change of one group: the locked sequence of unbind, switch, rebind, and the way back. Knows no bus and
+ * no loop; everything here may block and runs in a worker process. Rules and calls use the same road.
  *
  *   survey   read the group afresh, plan, gather passive findings: changes nothing
  *   run      the change
@@ -62,7 +62,8 @@ typedef struct ChangeRequest {
     char **allow;              /* finding ids a call allows, or NULL */
     ChangeLimits limits;
 
-    /* What was authorised; anything different or less favourable is refused as DeviceChanged or InUse. Absent (NULL) in a survey. */
+    /* What was authorised; anything different or less favourable is refused as DeviceChanged or InUse.
+     * Absent (NULL) in a survey. */
     GPtrArray *members;        /* ChangeMember */
     DomainType type_from;
     ChangeHow how;
@@ -77,7 +78,8 @@ typedef struct ChangeSurvey {
     ChangeHow how;
     DomainType type_from;
     GPtrArray *members;        /* ChangeMember, unbind order: children before parents */
-    GPtrArray *findings;       /* Finding: of the members that would be unbound (owner alone for live and unbound plans) */
+    GPtrArray *findings; /* Finding: of the members that would be unbound (owner alone for live and unbound
+                            plans) */
     RefusalCode refusal;       /* REFUSAL_NONE unless how is CHANGE_REFUSED, or findings stand in the way */
     char *object, *detail;     /* for refusal_text(); may be NULL */
 } ChangeSurvey;
@@ -87,11 +89,13 @@ ChangeSurvey *change_survey_new(void);
 void change_survey_free(ChangeSurvey *survey);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeSurvey, change_survey_free)
 
-/* Reads afresh and plans. Returns 0 with *ret, also for a refusal; -ENOENT: no such group; -errno. Changes nothing, takes no lock. */
+/* Reads afresh and plans. Returns 0 with *ret, also for a refusal; -ENOENT: no such group; -errno.
+ * Changes nothing, takes no lock. */
 int transaction_survey(int root_fd, const ChangeRequest *request, ChangeSurvey **ret);
 
 /* The plan alone, pure: from what was read to HOW, order and refusal. DEVICES: array of Device. */
-void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request, ChangeSurvey *survey);
+void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
+                      ChangeSurvey *survey);
 
 typedef struct ChangeResult {
     RefusalCode code;          /* REFUSAL_NONE: done */
@@ -102,7 +106,7 @@ typedef struct ChangeResult {
     bool undone;               /* something was unbound and everything is back as it was */
     bool broken;               /* a member is left without its driver, or with the wrong type */
     GPtrArray *findings;       /* Finding: what stood in the way, for InUse */
-    GPtrArray *notes;          /* char *: stricter type than asked, names that changed, links that went down */
+    GPtrArray *notes; /* char *: stricter type than asked, names that changed, links that went down */
     uint64_t kernel_usec;      /* time spent inside writes to sysfs */
     uint64_t total_usec;
 } ChangeResult;
@@ -111,23 +115,25 @@ ChangeResult *change_result_new(void);
 void change_result_free(ChangeResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeResult, change_result_free)
 
-/* Called before each step that may block: its name ("unbind 0000:00:04.0", "write type", ...) and how long it may take (0: no limit of its own). */
+/* Called before each step that may block: its name ("unbind 0000:00:04.0", "write type", ...) and how
+ * long it may take (0: no limit of its own). */
 typedef void (*ChangeStep)(const char *step, uint64_t limit_usec, void *userdata);
 
 /*
- * Runs REQUEST. Takes the group's lock first, without waiting: somebody else's lock is REFUSAL_BUSY. Returns 0 with *ret for every outcome that
- * can be told, refusals included; -ENOMEM otherwise.
+ * Runs REQUEST. Takes the group's lock first, without waiting: somebody else's lock is REFUSAL_BUSY. Returns
+ * 0 with *ret for every outcome that can be told, refusals included; -ENOMEM otherwise.
  */
-int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata, ChangeResult **ret);
+int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata,
+                    ChangeResult **ret);
 
 /*
- * Recovers the record KEY if its lock is free: step 7 for members without a driver, same inode, no sibling owned through VFIO; then removes it.
- * Forces no type. A record of another boot is removed (*ret->notes says so). Idempotent.
- * Returns 0 with *ret; -EWOULDBLOCK: the lock is held, its owner finishes by itself; -EBADMSG: the record cannot be read (*ret has the text, the record stays);
- * -ENOENT: none.
+ * Recovers the record KEY if its lock is free: step 7 for members without a driver, same inode, no sibling
+ * owned through VFIO; then removes it. Forces no type. A record of another boot is removed (*ret->notes says
+ * so). Idempotent. Returns 0 with *ret; -EWOULDBLOCK: the lock is held, its owner finishes by itself;
+ * -EBADMSG: the record cannot be read (*ret has the text, the record stays); -ENOENT: none.
  */
-int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step, void *userdata,
-                        ChangeResult **ret);
+int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step,
+                        void *userdata, ChangeResult **ret);
 
 /* For a worker's messages; floating, of these types, which the readers must be given. */
 #define CHANGE_SURVEY_FORMAT "(iia(ssstsb)a(ssisssi)iss)"

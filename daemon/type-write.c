@@ -44,7 +44,8 @@ bool type_is_kept(const Sequence *sequence, unsigned group, DomainType wanted, D
 
     r = group_read_type(sequence->root_fd, group, &type);
     if (r < 0) {
-        sequence_fail(sequence, REFUSAL_SWITCH_FAILED, NULL, r, "type cannot be read back: %s", g_strerror(-r));
+        sequence_fail(sequence, REFUSAL_SWITCH_FAILED, NULL, r, "type cannot be read back: %s",
+                      g_strerror(-r));
         return false;
     }
     sequence->result->type = type;

@@ -66,14 +66,15 @@ static WishVerdict judge_wish(const Decision *decision, const DecisionInput *inp
     return ranked_above ? VERDICT_OUTRANKED : VERDICT_STRICTER_WINS;
 }
 
-static char *describe_wish(const Decision *decision, const Wish *wish, WishVerdict verdict)
+static char *describe_wish(const Decision *decision, const DecisionInput *input, const Wish *wish,
+                           WishVerdict verdict)
 {
     const char *type = wish->rule->keep ? "keep" : domain_type_to_string(wish->rule->type);
     const char *wanted = decision->wanted >= 0 ? domain_type_to_string(decision->wanted) : "nothing";
 
     switch (verdict) {
     case VERDICT_VOID:
-        if (decision->forbidden & decision->out & wish_outcome(wish->type, &(DecisionInput){0}))
+        if (decision->forbidden & wish_outcome(wish->type, input))
             return g_strdup_printf("wishes %s, which a rule forbids", type);
         return g_strdup_printf("wishes %s, which this group cannot have", type);
     case VERDICT_STRICTER_WINS:
@@ -112,7 +113,7 @@ static void add_type(GPtrArray *trail, const Decision *decision, const DecisionI
                                wish->member->facts->bridge ? "a bridge" : "its driver manages DMA itself");
     } else if (hit->rule == wish->rule) {
         verdict = judge_wish(decision, input, wish, is_winner);
-        text = describe_wish(decision, wish, verdict);
+        text = describe_wish(decision, input, wish, verdict);
     } else if (is_first && wish->undecided) {
         verdict = VERDICT_UNDECIDED;
         text = g_strdup_printf("Type=%s, if the rule is for this device: a late key is not known yet", type);
@@ -138,6 +139,9 @@ static void add_notes(GPtrArray *trail, const Wish *wish)
         trail_add(trail, name, rule_origin(wish->rule, false), VERDICT_NOTE,
                   g_strdup("uses a key that is known late: the rule acts live or by unbinding, never before the "
                            "driver binds"));
+    if (wish->hits->len > 0 && wish->member->facts->untrusted != TRISTATE_NO)
+        trail_add(trail, name, NULL, VERDICT_NOTE,
+                  g_strdup("is not trusted (external): its group can have DMA alone"));
     if (wish->hits->len > 0 && wish->member->facts->reserved_direct == TRISTATE_YES)
         trail_add(trail, name, NULL, VERDICT_NOTE,
                   g_strdup("has a direct reserved region: VFIO will not take this device"));

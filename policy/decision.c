@@ -6,6 +6,27 @@
 #include "decision-trail.h"
 #include "wish.h"
 
+/*
+ * The steps, which the tests name by their numbers:
+ *
+ * 1. Per member, the first matching file with Type= gives wish, Unbind= and Accept=; Forbid= is gathered from all
+ *    matching files. `keep` wishes today's type and never unbinds.
+ * 2. Bridges, and members under a driver that manages DMA itself, have no wish; their Forbid= counts. A member
+ *    without a match has no opinion.
+ * 3. Out are: what any member forbids; what the kernel will not give; identity and DMA-FQ for a group with an
+ *    untrusted member.
+ * 4. A wish that is out is void. Among the others the strictest wins; differing ones are a conflict. `auto` loses to
+ *    any named type and is void where what it may end in is out.
+ * 5. If today's type is forbidden and no wish is left, the least strict type that is stricter and not out is wanted;
+ *    the files that forbid say whether drivers may be unbound for it, the strictest of them for all.
+ * 6. To relax a group takes a wish at least as lax from every member that could have one; to unbind, Unbind=idle
+ *    from every member that would be unbound, and only what all of them accept is accepted.
+ * 7. Where nothing matches, nothing is wanted.
+ * 8. A type that the kernel forces is the wanted one; a rule that named another is a conflict.
+ *
+ * Unknown is read the safe way throughout: it forbids, it ends the search, it allows nothing.
+ */
+
 /* What is being decided, while it is. The members stand in the order of their names, so that the order in which
  * they were found cannot show in the outcome. */
 typedef struct Deciding {
@@ -422,7 +443,7 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
         set_obstacle(d, PENDING_UNDECIDED,
                      g_strdup_printf("what the rules ask for %s hangs on a late key that is not known yet",
                                      d->undecided->member->facts->name));
-    else if (g_str_equal(decision->wanted_by, "kernel") && decision->conflict)
+    else if ((relaxing || unbinds) && g_str_equal(decision->wanted_by, "kernel") && decision->conflict)
         set_obstacle(d, PENDING_CONFLICT, g_strdup(decision->conflict_text));
     else if (unwilling)
         set_obstacle(d, PENDING_UNNAMED_MEMBER,

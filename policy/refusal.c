@@ -88,7 +88,7 @@ static const struct {
         "Run 'iommuctl list' to see the groups there are; numbers change when devices come and go.", NULL},
     [REFUSAL_NO_SUCH_DEVICE] = {
         ERROR_NO_SUCH_DEVICE, "there is no such device, or it has no IOMMU group",
-        "Run 'iommuctl list' to see the devices there are, 'iommuctl doctor' if an IOMMU should be there.", NULL},
+        "Run 'iommuctl list' to see the devices there are, 'journalctl -k -g iommu' if an IOMMU should be there.", NULL},
     [REFUSAL_NO_SUCH_FINDING] = {
         ERROR_NO_SUCH_FINDING, "there is no finding of this id to allow",
         "Run 'iommuctl usage @' and take the id from there.",
@@ -116,23 +116,23 @@ static const struct {
     [REFUSAL_FORCED] = {
         ERROR_FORCED, "the kernel forces another type",
         "Run 'iommuctl show @' to see which types it can have, 'iommuctl why @' for the reason.",
-        "Run 'iommuctl doctor' to see what the kernel forces and why."},
+        "Run 'iommuctl list' to find its group and 'iommuctl why TARGET' for the reason."},
     [REFUSAL_CONFLICT] = {
         ERROR_CONFLICT, "a rule asks for something else and would win",
         "Run 'iommuctl why @' to see both places, edit one of the files and run 'iommuctl reload'.",
         "Run 'iommuctl rules' to see both places, edit one of the files and run 'iommuctl reload'."},
     [REFUSAL_NOT_SUPPORTED] = {
         ERROR_NOT_SUPPORTED, "the kernel cannot switch this",
-        "Run 'iommuctl show @' to see what this group can do, 'iommuctl doctor' for the machine.",
-        "Run 'iommuctl doctor' to see what this machine can do."},
+        "Run 'iommuctl show @' to see what this group can do.",
+        "Run 'iommuctl list' to see what can be switched."},
     [REFUSAL_TYPE_NOT_GIVEN] = {
         ERROR_NOT_SUPPORTED, "its IOMMU is not known to give this type",
         "Run 'iommuctl show @' to see which types it can have.",
-        "Run 'iommuctl doctor' to see which types this machine's IOMMUs give."},
+        "Run 'iommuctl list' to find its group and 'iommuctl show TARGET' to see which types it can have."},
     [REFUSAL_MULTIPLE_MEMBERS] = {
         ERROR_NOT_SUPPORTED, "this kernel does not switch a group with more than one device",
-        "Run 'iommuctl show @' to see its devices; Linux 6.4 and later can switch it, so can the default at boot.",
-        "Run 'iommuctl list --tree' to see its devices; Linux 6.4 and later can switch it, so can the default at boot."},
+        "Run 'iommuctl show @' to see its devices; use Linux 6.4 or later, or set the default at boot (iommu.passthrough=).",
+        "Run 'iommuctl list --tree' to see its devices; use Linux 6.4 or later, or set the default at boot (iommu.passthrough=)."},
     [REFUSAL_BUSY] = {
         ERROR_BUSY, "another change is running, of this group or of one that hangs together with it",
         "Run 'iommuctl monitor' to see it end, then try again.", NULL},
@@ -144,7 +144,7 @@ static const struct {
         "the kernel does."},
     [REFUSAL_DISABLED] = {
         ERROR_DISABLED, "nothing is changed on this boot",
-        "Run 'iommuctl doctor' to see what switched it off; boot without that to use it.", NULL},
+        "Run 'cat /proc/cmdline' to see how it was switched off, and boot without that word.", NULL},
     [REFUSAL_INHIBITED] = {
         ERROR_INHIBITED, "held as it is by an inhibitor",
         "Run 'iommuctl show @' to see who holds it; it is free when that program ends.",

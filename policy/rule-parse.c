@@ -27,6 +27,7 @@ typedef struct Parser {
     SectionKind section;
     unsigned section_line;  /* of the header of the section being read */
     unsigned section_items; /* keys seen in it, right or wrong */
+    unsigned section_said;  /* what had been said before it */
     RuleMatch *match;       /* the [Match] being filled */
     unsigned policy_line;   /* of the first [Policy], 0: none yet */
     unsigned unbind_line, accept_line, reason_line;
@@ -167,8 +168,6 @@ static void forbid_word(Parser *parser, const IniItem *item, size_t offset, cons
     static const char *const words[] = {"DMA-FQ", "identity", NULL};
     const char *near;
 
-    if (is_misplaced_word(parser, item, offset, word))
-        return;
     if (g_strv_contains(words, word)) {
         parser->rule->forbid |= DOMAIN_TYPE_BIT(domain_type_from_string(word));
         return;
@@ -192,6 +191,8 @@ static void set_forbid(Parser *parser, const IniItem *item)
     while ((next = next_word(item->value, &offset, &start))) {
         g_autofree char *word = next;
 
+        if (is_misplaced_word(parser, item, start, word))
+            return;
         forbid_word(parser, item, start, word);
     }
 }
@@ -207,7 +208,9 @@ static void set_unbind(Parser *parser, const IniItem *item)
         parser->rule->unbind = unbind_policy_from_string(item->value);
         return;
     }
-    near = diagnostic_suggest(item->value, words);
+    near = g_str_equal(item->value, "yes")  ? "idle"
+           : g_str_equal(item->value, "no") ? "never"
+                                            : diagnostic_suggest(item->value, words);
     if (near)
         value_error(parser, item, 0, "Unbind= takes never or idle (did you mean %s?)", near);
     else
@@ -231,8 +234,6 @@ static void accept_word(Parser *parser, const IniItem *item, size_t offset, cons
     FindingKind kind = finding_kind_from_string(word);
     const char *near;
 
-    if (is_misplaced_word(parser, item, offset, word))
-        return;
     if (kind >= 0 && finding_kind_severity(kind) == FINDING_DISRUPTIVE) {
         parser->rule->accept |= FINDING_KIND_BIT(kind);
         return;
@@ -259,6 +260,8 @@ static void set_accept(Parser *parser, const IniItem *item)
     while ((next = next_word(item->value, &offset, &start))) {
         g_autofree char *word = next;
 
+        if (is_misplaced_word(parser, item, start, word))
+            return;
         accept_word(parser, item, start, word);
     }
 }
@@ -331,7 +334,7 @@ static void unknown_key(Parser *parser, const IniItem *item)
                     "there is no key for the group number: it is not stable, the kernel gives it anew at each boot; "
                     "name the device by Address=, Path= or Id=");
     else if (in_match ? find_policy_key(item->key) != NULL : find_match_key(item->key) >= 0)
-        place_error(parser, item->line, item->column, "%s= belongs into [%s]", item->key,
+        place_error(parser, item->line, item->column, "%s= belongs in [%s]", item->key,
                     in_match ? "Policy" : "Match");
     else if (near)
         place_error(parser, item->line, item->column, "unknown key %s in [%s] (did you mean %s=?)", item->key,
@@ -361,7 +364,9 @@ static void handle_key(Parser *parser, const IniItem *item)
 /* What can only be said of a section when it is over. */
 static void end_section(Parser *parser)
 {
-    if (parser->section == SECTION_MATCH && parser->section_items == 0)
+    bool nothing_said = parser->diagnostics->len == parser->section_said;
+
+    if (parser->section == SECTION_MATCH && parser->section_items == 0 && nothing_said)
         place_error(parser, parser->section_line, 1,
                     "empty [Match]: it would match every device; if that is meant, write Any=yes");
     parser->section = SECTION_NONE;
@@ -394,6 +399,7 @@ static void handle_header(Parser *parser, const IniItem *item)
     end_section(parser);
     parser->section_line = item->line;
     parser->section_items = 0;
+    parser->section_said = parser->diagnostics->len;
 
     if (g_str_equal(item->section, "Match"))
         start_match(parser);
@@ -433,7 +439,7 @@ static void check_whole(Parser *parser)
         place_error(parser, 0, 0, "no [Match] section: it says which devices the rule is for");
     if (parser->policy_line == 0)
         place_error(parser, 0, 0, "no [Policy] section: it says what the rule wants");
-    else if (rule->type_line == 0 && rule->forbid_line == 0)
+    else if (rule->type_line == 0 && rule->forbid_line == 0 && parser->n_errors == 0)
         place_error(parser, parser->policy_line, 1, "[Policy] has neither Type= nor Forbid=: it wants nothing");
 }
 

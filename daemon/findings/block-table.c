@@ -95,7 +95,8 @@ static void read_device(BlockTable *table, int root_fd, const char *name)
         .name = g_strdup(name),
         .title = g_str_has_prefix(name, "dm-") ? read_optional(table, root_fd, base, "dm/name") : NULL,
         .parent = read_parent(root_fd, base),
-        .backing = g_str_has_prefix(name, "loop") ? read_optional(table, root_fd, base, "loop/backing_file") : NULL,
+        .backing =
+            g_str_has_prefix(name, "loop") ? read_optional(table, root_fd, base, "loop/backing_file") : NULL,
         .number = number,
     };
     if (!device->title)
@@ -273,7 +274,8 @@ bool block_table_resolve(const BlockTable *table, int root_fd, const char *path,
     return false;
 }
 
-static bool is_backed_by(const BlockTable *table, int root_fd, const BlockDevice *loop, const BlockDevice *backing)
+static bool is_backed_by(const BlockTable *table, int root_fd, const BlockDevice *loop,
+                         const BlockDevice *backing)
 {
     dev_t number;
 
@@ -333,7 +335,8 @@ const BtrfsDevices *block_table_find_btrfs(const BlockTable *table, const char *
 }
 
 /* A mount without a device number of its own is on the device that it names as its source. */
-bool block_table_mount_is_on(const BlockTable *table, int root_fd, const Mount *mount, const char *name, dev_t number)
+bool block_table_mount_is_on(const BlockTable *table, int root_fd, const Mount *mount, const char *name,
+                             dev_t number)
 {
     g_autofree char *base = NULL;
     dev_t source;

@@ -29,7 +29,8 @@ static void descendant_free(Descendant *descendant)
 /* Directories of attributes, which hold no devices but up to hundreds of files. */
 static bool holds_attributes_only(const char *name)
 {
-    static const char *const names[] = { "power", "queue", "mq", "msi_irqs", "queues", "statistics", "trace", NULL };
+    static const char *const names[] = { "power",  "queue",      "mq",    "msi_irqs",
+                                         "queues", "statistics", "trace", NULL };
 
     return g_strv_contains(names, name);
 }

@@ -7,18 +7,19 @@
 
 /* A device of any kind below a member: its disk, network interface, SCSI host, ... */
 typedef struct Descendant {
-    char *path;         /* "sys/devices/..." */
-    const char *name;   /* last component, within PATH */
-    char *subsystem;    /* name of its bus or class; NULL: none */
-    char *driver;       /* bound to it, or NULL */
-    dev_t number;       /* of its node, 0: none (a hidden disk has none) */
+    char *path;       /* "sys/devices/..." */
+    const char *name; /* last component, within PATH */
+    char *subsystem;  /* name of its bus or class; NULL: none */
+    char *driver;     /* bound to it, or NULL */
+    dev_t number;     /* of its node, 0: none (a hidden disk has none) */
     bool partition;
 } Descendant;
 
 /*
- * Lists all devices below SYSPATH, parents before children, without SYSPATH itself. Heads of NVMe multipath disks, which lie below
- * sys/devices/virtual/nvme-subsystem (drivers/nvme/host/multipath.c), are included if one of their controllers is below SYSPATH. Does not block.
- * Devices that vanish while we look are left out. Returns 0 with a list that owns its Descendants; -ENODEV if SYSPATH is gone; -errno of reading.
+ * Lists all devices below SYSPATH, parents before children, without SYSPATH itself. Heads of NVMe multipath
+ * disks, which lie below sys/devices/virtual/nvme-subsystem (drivers/nvme/host/multipath.c), are included if
+ * one of their controllers is below SYSPATH. Does not block. Devices that vanish while we look are left out.
+ * Returns 0 with a list that owns its Descendants; -ENODEV if SYSPATH is gone; -errno of reading.
  */
 int descendants_read(int root_fd, const char *syspath, GPtrArray **ret);
 

@@ -29,7 +29,7 @@ typedef struct Member {
     const char *syspath;
     const char *name;
     Device *device;
-    GPtrArray *descendants;   /* Descendant */
+    GPtrArray *descendants; /* Descendant */
 } Member;
 
 /* Each judge appends what it sees to FINDINGS. */
@@ -44,14 +44,20 @@ void findings_judge_unknown(const Member *member, GPtrArray *findings);
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
                               GPtrArray *findings);
 
-/* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER free. */
+/* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
+ * free. */
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source);
 
 /* Tells uid 0 which processes FINDING is about. */
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids);
 
-/* Appends "mount", or "root" for what the system itself runs from; WHERE is the chain of devices below it. */
-void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount, const char *where);
+/* True if process 1 has it where the system's own files are: "/", "/usr", "/boot". */
+bool mount_is_of_system(const Mount *mount);
+
+/* Appends "mount", or "root" for what the system itself runs from; WHERE is the chain of devices below it.
+ */
+void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
+                        const char *where);
 
 /* True if user space alone may use the member through its driver, so that its owner tells all. */
 bool member_is_for_user_space(const Member *member);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "evidence.h"
+#include "sysfs.h"
 #include "udev-data.h"
 
 /* What the disks below a member are used for, followed up through everything that is stacked on them. */
@@ -10,19 +11,25 @@
 typedef struct Chain {
     const Evidence *evidence;
     const char *member;
-    GHashTable *visited;   /* names of devices on the way: each once */
+    GHashTable *visited; /* names of devices on the way: each once */
     GPtrArray *findings;
 } Chain;
 
+/* Process 1's mounts come first. What the system runs from is mounted again, in part, in each service's
+ * sandbox: that says nothing more. */
 static void judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
 {
     const Evidence *evidence = chain->evidence;
+    bool is_of_system = false;
 
     for (unsigned i = 0; evidence->mounts && i < evidence->mounts->mounts->len; i++) {
         const Mount *mount = g_ptr_array_index(evidence->mounts->mounts, i);
 
-        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, name, number))
-            findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
+        if ((is_of_system && !mount->of_init) ||
+            !block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, name, number))
+            continue;
+        is_of_system |= mount_is_of_system(mount);
+        findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
     }
 }
 
@@ -36,7 +43,8 @@ static void judge_swap(const Chain *chain, dev_t number, const char *where)
                          "%s is swapped to; run swapoff on it first", where);
     if (blocks->resume != 0 && blocks->resume == number)
         findings_add(chain->findings, FINDING_SWAP, FINDING_ABSOLUTE, chain->member, "resume", where,
-                     "%s is where this system resumes from; write another device to /sys/power/resume first", where);
+                     "%s is where this system resumes from; write another device to /sys/power/resume first",
+                     where);
 }
 
 static bool mount_is_of_btrfs(const Evidence *evidence, const Mount *mount, const BtrfsDevices *btrfs)
@@ -46,7 +54,8 @@ static bool mount_is_of_btrfs(const Evidence *evidence, const Mount *mount, cons
     for (char **name = btrfs->names; *name; name++) {
         const BlockDevice *device = block_table_find(evidence->blocks, *name);
 
-        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, *name, device ? device->number : 0))
+        if (block_table_mount_is_on(evidence->blocks, evidence->root_fd, mount, *name,
+                                    device ? device->number : 0))
             return true;
     }
     return false;
@@ -116,7 +125,8 @@ static void judge_device(Chain *chain, const char *name, dev_t number, const cha
 }
 
 /* Returns true if somebody uses the disk or partition. */
-static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk, GPtrArray *findings)
+static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk,
+                       GPtrArray *findings)
 {
     g_autoptr(GHashTable) visited = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Chain chain = { .evidence = evidence, .member = member->name, .visited = visited, .findings = findings };
@@ -126,10 +136,12 @@ static bool judge_disk(const Evidence *evidence, const Member *member, const Des
     return findings->len > before;
 }
 
-static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk, const char *type)
+static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk,
+                          const char *type)
 {
     findings_add(findings, FINDING_SIGNATURE, FINDING_DISRUPTIVE, member->name, type, disk->name,
-                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment", disk->name, type);
+                 "%s carries data (%s) that nobody uses now; allow that it goes away for a moment",
+                 disk->name, type);
 }
 
 /* udev gives a partition the ID_PART_TABLE_TYPE of its disk. */
@@ -152,10 +164,32 @@ static void judge_signature(const Evidence *evidence, const Member *member, cons
         add_signature(findings, member, disk, type);
     type = g_hash_table_lookup(properties, "ID_FS_AMBIVALENT");
     if (type && *type)
-        add_signature(findings, member, disk, "ambivalent");
+        add_signature(findings, member, disk, "ambiguous");
     type = g_hash_table_lookup(properties, "ID_PART_TABLE_TYPE");
     if (type && *type && !disk->partition)
         add_signature(findings, member, disk, type);
+}
+
+/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding
+ * others. */
+static void judge_targets(const Evidence *evidence, const Member *member, GPtrArray *findings)
+{
+    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems",
+                                           "sys/kernel/config/target/core" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
+        g_autofree char *source = g_strdup_printf("/%s", targets[i]);
+        g_auto(GStrv) names = NULL;
+        int r = sysfs_list(evidence->root_fd, targets[i], &names);
+
+        if (r < 0 && r != -ENOENT)
+            findings_add_unread(findings, member->name, source);
+        for (char **name = names; r >= 0 && *name; name++)
+            if (strcmp(*name, "alua") != 0) /* always there */
+                findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, source, member->name,
+                             "this system exports disks (%s), perhaps those of %s; stop the exports first",
+                             source, member->name);
+    }
 }
 
 /* A disk is used if one of its partitions is. */
@@ -186,6 +220,7 @@ void findings_judge_block(const Evidence *evidence, const Member *member, GPtrAr
         findings_add_unread(findings, member->name, evidence->mounts_unread);
     if (evidence->blocks->unread)
         findings_add_unread(findings, member->name, evidence->blocks->unread);
+    judge_targets(evidence, member, findings);
     for (unsigned i = 0; i < disks->len; i++)
         if (judge_disk(evidence, member, g_ptr_array_index(disks, i), findings))
             g_ptr_array_add(used, g_ptr_array_index(disks, i));

@@ -7,10 +7,32 @@
 
 /* What a device is rather than who uses it: virtual functions, infrastructure. */
 
-static void judge_virtual_functions(const Evidence *evidence, const Member *member, GPtrArray *findings)
+static void judge_virtual_functions(const Member *member, char **names, GPtrArray *findings)
+{
+    unsigned n = 0;
+
+    for (char **name = names; *name; name++)
+        n += g_str_has_prefix(*name, "virtfn") && g_ascii_isdigit((*name)[strlen("virtfn")]);
+    if (n > 0)
+        findings_add(findings, FINDING_VF, FINDING_ABSOLUTE, member->name, member->name, member->name,
+                     "%s has %u virtual functions that would go with it; write 0 to /%s/sriov_numvfs first",
+                     member->name, n, member->syspath);
+}
+
+/* Device links (Documentation/driver-api/device_link.rst): unbinding a supplier makes the kernel unbind its
+ * consumers. */
+static void judge_consumers(const Member *member, char **names, GPtrArray *findings)
+{
+    for (char **name = names; *name; name++)
+        if (g_str_has_prefix(*name, "consumer:"))
+            findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, *name, member->name,
+                         "another device needs %s (%s) and its use cannot be judged; unbind that first",
+                         member->name, *name);
+}
+
+static void judge_links(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     g_auto(GStrv) names = NULL;
-    unsigned n = 0;
     int r;
 
     r = sysfs_list(evidence->root_fd, member->syspath, &names);
@@ -20,15 +42,12 @@ static void judge_virtual_functions(const Evidence *evidence, const Member *memb
         findings_add_unread(findings, member->name, source);
         return;
     }
-    for (char **name = names; *name; name++)
-        n += g_str_has_prefix(*name, "virtfn") && g_ascii_isdigit((*name)[strlen("virtfn")]);
-    if (n > 0)
-        findings_add(findings, FINDING_VF, FINDING_ABSOLUTE, member->name, member->name, member->name,
-                     "%s has %u virtual functions that would go away with it; write 0 to /%s/sriov_numvfs first",
-                     member->name, n, member->syspath);
+    judge_virtual_functions(member, names, findings);
+    judge_consumers(member, names, findings);
 }
 
-/* PCI classes (base class and subclass, include/linux/pci_ids.h) without which the machine does not go on: returns their name, or NULL. */
+/* PCI classes (base class and subclass, include/linux/pci_ids.h) without which the machine does not go on:
+ * returns their name, or NULL. */
 static const char *infrastructure_class(uint32_t class_code)
 {
     static const struct {
@@ -62,8 +81,8 @@ static const char *infrastructure_subsystem(const char *subsystem)
     static const struct {
         const char *subsystem, *name;
     } subsystems[] = {
-        { "watchdog", "a watchdog" }, { "tpm", "a TPM" },      { "tpmrm", "a TPM" },
-        { "ipmi", "an IPMI interface" }, { "rtc", "a clock" }, { "nd", "persistent memory" },
+        { "watchdog", "a watchdog" },    { "tpm", "a TPM" },      { "tpmrm", "a TPM" },
+        { "ipmi", "an IPMI interface" }, { "rtc", "a clock" },    { "nd", "persistent memory" },
         { "dax", "persistent memory" },  { "cxl", "CXL memory" },
     };
 
@@ -73,11 +92,12 @@ static const char *infrastructure_subsystem(const char *subsystem)
     return NULL;
 }
 
-static void add_infrastructure(const Member *member, const char *object, const char *what, GPtrArray *findings)
+static void add_infrastructure(const Member *member, const char *object, const char *what,
+                               GPtrArray *findings)
 {
     findings_add(findings, FINDING_INFRASTRUCTURE, FINDING_ABSOLUTE, member->name, object, member->name,
-                 "%s is or holds %s, which this machine cannot do without; set the boot default instead", member->name,
-                 what);
+                 "%s is or holds %s, which this machine cannot do without; set the boot default instead",
+                 member->name, what);
 }
 
 static void judge_infrastructure(const Member *member, GPtrArray *findings)
@@ -99,13 +119,14 @@ static void judge_infrastructure(const Member *member, GPtrArray *findings)
             add_infrastructure(member, descendant->name, what, findings);
     }
     if (device->driver && !device->unbindable)
-        findings_add(findings, FINDING_INFRASTRUCTURE, FINDING_ABSOLUTE, member->name, device->driver, member->name,
-                     "the driver %s of %s cannot be unbound (suppress_bind_attrs); set the boot default instead",
+        findings_add(findings, FINDING_INFRASTRUCTURE, FINDING_ABSOLUTE, member->name, device->driver,
+                     member->name,
+                     "the driver %s of %s has no unbind (suppress_bind_attrs); set the boot default instead",
                      device->driver, member->name);
 }
 
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
-    judge_virtual_functions(evidence, member, findings);
+    judge_links(evidence, member, findings);
     judge_infrastructure(member, findings);
 }

@@ -10,7 +10,8 @@ static const char *family_name(int family)
     return family == AF_INET ? "IPv4" : "IPv6";
 }
 
-static void judge_masters(const NetworkState *state, const NetworkLink *link, const char *member, GPtrArray *findings)
+static void judge_masters(const NetworkState *state, const NetworkLink *link, const char *member,
+                          GPtrArray *findings)
 {
     for (unsigned i = 0; i < state->links->len; i++) {
         const NetworkLink *other = &g_array_index(state->links, NetworkLink, i);
@@ -53,13 +54,15 @@ static void judge_routes(const NetworkState *state, const NetworkLink *link, int
         others_have_route |= route->index != link->index;
     }
     if (has_default)
-        findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member, family == AF_INET ? "0.0.0.0/0" : "::/0",
-                     link->name, "%s carries the default route of %s; give it to another interface first",
-                     link->name, family_name(family));
+        findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member,
+                     family == AF_INET ? "0.0.0.0/0" : "::/0", link->name,
+                     "%s carries the default route of %s; give it to another interface first", link->name,
+                     family_name(family));
     else if (has_route && !others_have_route)
-        findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member, family == AF_INET ? "only-ipv4" : "only-ipv6",
-                     link->name, "%s carries the only routes of %s; add another way to this host first",
-                     link->name, family_name(family));
+        findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member,
+                     family == AF_INET ? "only-ipv4" : "only-ipv6", link->name,
+                     "%s carries the only routes of %s; add another way to this host first", link->name,
+                     family_name(family));
 }
 
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
@@ -69,13 +72,14 @@ void findings_judge_interface(const NetworkState *state, const char *member, con
 
     if (!link || strcmp(link->name, name) != 0) {
         findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member, name, member,
-                     "the kernel's list of interfaces does not have %s, so its use cannot be judged; look again once "
-                     "it is in the host's network namespace", name);
+                     "%s is not in this network namespace, so its use cannot be judged; bring it back first",
+                     name);
         return;
     }
     if (link->up)
         findings_add(findings, FINDING_UP, FINDING_DISRUPTIVE, member, name, member,
-                     "%s is up; set it down first (ip link set %s down), or allow that it goes away", name, name);
+                     "%s is up; set it down first (ip link set %s down), or allow that it goes away", name,
+                     name);
     judge_masters(state, link, member, findings);
     judge_addresses(state, link, member, findings);
     judge_routes(state, link, AF_INET, member, findings);
@@ -102,7 +106,8 @@ static void judge_uppers(const Evidence *evidence, const Member *member, const D
                          interface->name);
 }
 
-static void judge_one(const Evidence *evidence, const Member *member, const Descendant *interface, GPtrArray *findings)
+static void judge_one(const Evidence *evidence, const Member *member, const Descendant *interface,
+                      GPtrArray *findings)
 {
     g_autofree char *path = g_strdup_printf("%s/ifindex", interface->path);
     uint64_t index;

@@ -5,7 +5,8 @@
 
 #include "evidence.h"
 
-/* The last look, when the driver is unbound and sysfs no longer shows the nodes: who still holds one of them? */
+/* The last look, when the driver is unbound and sysfs no longer shows the nodes: who still holds one of
+ * them? */
 
 int findings_nodes(int root_fd, char **members, GArray **ret)
 {
@@ -31,8 +32,8 @@ int findings_nodes(int root_fd, char **members, GArray **ret)
     return 0;
 }
 
-static void judge_open(int root_fd, const OpenFiles *files, const NodeNumber *node, pid_t self, const char *member,
-                       GPtrArray *findings)
+static void judge_open(int root_fd, const OpenFiles *files, const NodeNumber *node, pid_t self,
+                       const char *member, GPtrArray *findings)
 {
     g_autoptr(GArray) pids = open_files_holders(files, node->number, node->block, self);
     Finding *finding;
@@ -73,7 +74,8 @@ static void note_gap(GPtrArray *findings, const char *member, const char *file, 
         findings_add_unread(findings, member, source);
 }
 
-int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const char *member, GPtrArray *findings)
+int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const char *member,
+                          GPtrArray *findings)
 {
     g_autoptr(OpenFiles) files = NULL;
     g_autoptr(MountTable) mounts = NULL;

@@ -6,7 +6,8 @@
 #include "evidence.h"
 #include "sysfs.h"
 
-/* User space as the driver of a device: VFIO, uio, mediated and vDPA devices; and any process that has a node of a device open. */
+/* User space as the driver of a device: VFIO, uio, mediated and vDPA devices; and any process that has a
+ * node of a device open. */
 
 /* Nodes that are opened to own the device, each with its own finding. */
 static bool is_owner_node(const Descendant *descendant)
@@ -33,7 +34,8 @@ static bool read_class_number(int root_fd, const char *node, dev_t *ret)
     return true;
 }
 
-/* NODE is that of the class device SYSFS_NAME, or, where a container has its nodes elsewhere numbered alike, has the name LINK. */
+/* Processes that have the node of the class device SYSFS_NAME open, known by its number, or something whose
+ * link reads LINK. */
 static GArray *node_users(const Evidence *evidence, const char *sysfs_name, const char *link)
 {
     GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
@@ -123,9 +125,9 @@ static void judge_derived_devices(const Member *member, GPtrArray *findings)
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
 
         if (descendant_is(descendant, "mdev") || descendant_is(descendant, "vdpa"))
-            findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, member->name, descendant->name, member->name,
-                         "the %s device %s is made of %s; remove it first", descendant->subsystem,
-                         descendant->name, member->name);
+            findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, member->name, descendant->name,
+                         member->name, "the %s device %s is made of %s; remove it first",
+                         descendant->subsystem, descendant->name, member->name);
     }
 }
 
@@ -134,7 +136,8 @@ static bool names_its_device(const OpenFile *file)
 {
     if (file->syspath)
         return true;
-    return file->link && g_str_has_prefix(file->link, "/dev/vfio/") && strcmp(file->link, "/dev/vfio/vfio") != 0;
+    return file->link && g_str_has_prefix(file->link, "/dev/vfio/") &&
+           strcmp(file->link, "/dev/vfio/vfio") != 0;
 }
 
 static bool process_names_its_device(const OpenFiles *files, pid_t pid)
@@ -159,8 +162,10 @@ static void keep_nameless(const OpenFiles *files, const GArray *users, GArray *p
 }
 
 /*
- * A VFIO descriptor keeps its group alive after the group's own descriptor was closed (drivers/vfio/group.c), and KVM can hold the last reference. Before
- * Linux 6.18 nothing tells which device it is for; so for a member under a VFIO driver, a process with such descriptors that names no device may be its owner.
+ * A VFIO descriptor keeps its group alive after the group's own descriptor was closed
+ * (drivers/vfio/group.c), and KVM can hold the last reference. Before Linux 6.18 nothing tells which device
+ * it is for; so for a member under a VFIO driver, a process with such descriptors that names no device may
+ * be its owner.
  */
 static void judge_nameless_users(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
@@ -185,10 +190,28 @@ static void judge_nameless_users(const Evidence *evidence, const Member *member,
     }
 }
 
+/* Only what has a node for user space can be owned: descriptors that could not be read do not concern the
+ * rest. */
+static bool can_have_owner(const Evidence *evidence, const Member *member)
+{
+    static const char *const prefixes[] = { "", "noiommu-" };
+
+    if (member_is_for_user_space(member) || descendants_have(member->descendants, "vfio-dev"))
+        return true;
+    for (size_t i = 0; member->device->group >= 0 && i < G_N_ELEMENTS(prefixes); i++) {
+        g_autofree char *node = g_strdup_printf("vfio/%s%d", prefixes[i], member->device->group);
+        dev_t number;
+
+        if (read_class_number(evidence->root_fd, node, &number))
+            return true;
+    }
+    return false;
+}
+
 void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     judge_derived_devices(member, findings);
-    if (evidence->files_unread)
+    if (evidence->files_unread && can_have_owner(evidence, member))
         findings_add_unread(findings, member->name, evidence->files_unread);
     if (!evidence->files)
         return;
@@ -200,6 +223,8 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
 
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
+    if (evidence->files_unread)
+        findings_add_unread(findings, member->name, evidence->files_unread);
     for (unsigned i = 0; evidence->files && i < member->descendants->len; i++) {
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
         g_autoptr(GArray) pids = NULL;
@@ -207,11 +232,13 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 
         if (descendant->number == 0 || is_owner_node(descendant))
             continue;
-        pids = open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"), 0);
+        pids =
+            open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"), 0);
         if (pids->len == 0)
             continue;
-        finding = findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, descendant->name, member->name,
-                               "a process has the node of %s open and what it does there cannot be judged; stop it first",
+        finding = findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, descendant->name,
+                               member->name,
+                               "a process has the node of %s open for an unknown use; stop it first",
                                descendant->name);
         finding_name_processes(finding, evidence->root_fd, pids);
     }

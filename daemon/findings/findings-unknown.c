@@ -4,11 +4,12 @@
 #include "evidence.h"
 
 /*
- * What cannot be judged is in use. A member counts as judged if its class is one of the tables below and each device below
- * it belongs to a subsystem whose use is seen elsewhere (disks, interfaces, owners, open nodes) or that has no use of its own.
+ * What cannot be judged is in use. A member counts as judged if judge_class() knows its class and each
+ * device below it belongs to a subsystem whose use is seen elsewhere (disks, interfaces, owners, open nodes)
+ * or that has no use of its own.
  */
 
-/* A list of drivers: of a device on this bus only these lead to devices that are judged themselves; NULL: any, or none at all. */
+/* With a list of drivers only these lead to devices that are judged themselves. */
 typedef struct JudgedSubsystem {
     const char *name;
     const char *const *drivers;
@@ -58,10 +59,10 @@ static void judge_descendants(const Member *member, GPtrArray *findings)
         if (!descendant->subsystem || is_judged(descendant))
             continue;
         is_infiniband = g_str_has_prefix(descendant->subsystem, "infiniband");
-        findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE, member->name,
-                     descendant->subsystem, member->name,
-                     "%s has a device below it whose use cannot be judged (%s, subsystem %s); stop what uses it and allow this",
-                     member->name, descendant->name, descendant->subsystem);
+        findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE,
+                     member->name, descendant->subsystem, member->name,
+                     "the use of %s below %s (%s) cannot be judged; stop what uses it and allow this",
+                     descendant->name, member->name, descendant->subsystem);
     }
 }
 
@@ -80,7 +81,7 @@ static void add_unknown_class(const Member *member, GPtrArray *findings)
                                                        : g_strdup_printf("class-%06x", class_code);
 
     findings_add(findings, FINDING_UNKNOWN, FINDING_DISRUPTIVE, member->name, object, member->name,
-                 "%s is bound to %s and the use of such a device cannot be judged; stop what uses it and allow this",
+                 "the use of %s (driver %s) cannot be judged; stop what uses it and allow this",
                  member->name, member->device->driver);
 }
 
@@ -90,13 +91,14 @@ static void judge_interfaces(const Member *member, GPtrArray *findings)
     if (descendants_have(member->descendants, "net"))
         return;
     findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, "no-interface", member->name,
-                 "%s is bound to %s but shows no interface here; bring the interface back from its network namespace first",
+                 "%s (driver %s) shows no interface here; bring it back from its network namespace first",
                  member->name, member->device->driver);
 }
 
 static void judge_class(const Member *member, GPtrArray *findings)
 {
-    static const char *const storage[] = { "block", "nvme", "scsi_host", "ata_port", "virtio", "mmc_host", NULL };
+    static const char *const storage[] = { "block",  "nvme",     "scsi_host", "ata_port",
+                                           "virtio", "mmc_host", NULL };
     static const char *const any[] = { "block", "net", NULL };
     uint32_t class_code = member->device->facts->class_code;
     bool is_judged_class;

@@ -51,7 +51,8 @@ GVariant *findings_to_bus(const GPtrArray *findings, bool with_private_text)
     g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
     for (unsigned i = 0; i < findings->len; i++) {
         const Finding *finding = g_ptr_array_index(findings, i);
-        const char *text = with_private_text && finding->private_text ? finding->private_text : finding->text;
+        const char *text =
+            with_private_text && finding->private_text ? finding->private_text : finding->text;
         const char *const pairs[][2] = {
             { "id", finding->id },
             { "member", finding->member },

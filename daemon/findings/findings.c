@@ -57,23 +57,31 @@ void finding_name_processes(Finding *finding, int root_fd, const GArray *pids)
 
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source)
 {
-    g_autofree char *path = g_strndup(source, strcspn(source, ": "));
+    const char *reason = strstr(source, ": ");
+    g_autofree char *path = reason ? g_strndup(source, (size_t) (reason - source)) : g_strdup(source);
 
     findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member, path, member,
-                 "nothing proves that %s is free, because a source could not be read (%s); let the daemon read it first",
+                 "nothing proves that %s is free while this cannot be read: %s; make it readable first",
                  member, source);
 }
 
-void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount, const char *where)
+bool mount_is_of_system(const Mount *mount)
 {
-    static const char *const system[] = { "/", "/usr", "/boot", "/boot/efi", "/efi", NULL };
+    static const char *const targets[] = { "/", "/usr", "/boot", "/boot/efi", "/efi", NULL };
+
+    return mount->of_init && g_strv_contains(targets, mount->target);
+}
+
+void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
+                        const char *where)
+{
     g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
     Finding *finding;
 
-    if (mount->of_init && g_strv_contains(system, mount->target)) {
+    if (mount_is_of_system(mount)) {
         findings_add(findings, FINDING_ROOT, FINDING_ABSOLUTE, member, mount->target, where,
-                     "%s is mounted from %s and this system runs from it; set the boot default instead", mount->target,
-                     where);
+                     "%s is mounted from %s and this system runs from it; set the boot default instead",
+                     mount->target, where);
         return;
     }
     if (mount->of_init) {
@@ -83,8 +91,9 @@ void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, co
     }
 
     finding = findings_add(findings, FINDING_MOUNT, FINDING_ABSOLUTE, member, mount->target, where,
-                           "%s is mounted from %s in a mount namespace of its own; stop the service or container that "
-                           "uses it first", mount->target, where);
+                           "%s is mounted from %s in another mount namespace; stop the service or container "
+                           "there first",
+                           mount->target, where);
     process_list_add(pids, mount->pid);
     finding_name_processes(finding, root_fd, pids);
 }
@@ -128,7 +137,7 @@ static bool any_member_has(const GPtrArray *members, const char *subsystem)
 
 static char *unread_processes(const char *file, unsigned n, int error)
 {
-    return g_strdup_printf("/proc/PID/%s of %u processes: %s", file, n, g_strerror(-error));
+    return g_strdup_printf("/proc/PID/%s: %s, processes concerned: %u", file, g_strerror(-error), n);
 }
 
 static void read_files(Evidence *evidence)
@@ -138,7 +147,8 @@ static void read_files(Evidence *evidence)
     if (r < 0)
         evidence->files_unread = g_strdup_printf("/proc: %s", g_strerror(-r));
     else if (evidence->files->n_unreadable > 0)
-        evidence->files_unread = unread_processes("fd", evidence->files->n_unreadable, evidence->files->error);
+        evidence->files_unread =
+            unread_processes("fd", evidence->files->n_unreadable, evidence->files->error);
 }
 
 static void read_mounts(Evidence *evidence)
@@ -148,8 +158,8 @@ static void read_mounts(Evidence *evidence)
     if (r < 0)
         evidence->mounts_unread = g_strdup_printf("/proc/1/mountinfo: %s", g_strerror(-r));
     else if (evidence->mounts->n_unreadable > 0)
-        evidence->mounts_unread = unread_processes("mountinfo", evidence->mounts->n_unreadable,
-                                                   evidence->mounts->error);
+        evidence->mounts_unread =
+            unread_processes("mountinfo", evidence->mounts->n_unreadable, evidence->mounts->error);
 }
 
 /* Reads what the members need, once for all of them. */

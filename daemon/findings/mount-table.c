@@ -22,7 +22,8 @@ static void mount_free(Mount *mount)
     g_free(mount);
 }
 
-/* libmount skips a line that it does not understand; a mount that we do not understand must not pass for none. */
+/* libmount skips a line that it does not understand; a mount that we do not understand must not pass for
+ * none. */
 static int refuse_bad_line(LibmountTable *table, const char *name, int line)
 {
     return -EBADMSG;
@@ -84,10 +85,12 @@ static int read_mountinfo(MountTable *table, GHashTable *seen, int proc_fd, cons
     return 0;
 }
 
-/* A process's view of mounts: its namespace and its root directory. Returns -errno if it may not be known. */
+/* A process's view of mounts: its namespace and its root directory. Returns -errno if it may not be known.
+ */
 static int read_view(int proc_fd, const char *pid, char **ret)
 {
-    g_autofree char *ns_path = g_strdup_printf("%s/ns/mnt", pid), *root_path = g_strdup_printf("%s/root", pid);
+    g_autofree char *ns_path = g_strdup_printf("%s/ns/mnt", pid),
+                    *root_path = g_strdup_printf("%s/root", pid);
     g_autofree char *ns = NULL, *root = NULL;
     int r;
 
@@ -117,7 +120,8 @@ static int read_process(MountTable *table, GHashTable *views, GHashTable *seen, 
     if (g_hash_table_contains(views, view))
         return 0;
     r = read_mountinfo(table, seen, proc_fd, pid);
-    if (r < 0) /* EINVAL: it has left its namespaces because it is about to end (fs/proc_namespace.c, mounts_open_common()) */
+    if (r < 0) /* EINVAL: it has left its namespaces because it is about to end (fs/proc_namespace.c,
+                  mounts_open_common()) */
         return has_ended(r) || r == -EINVAL ? 0 : r;
     g_hash_table_add(views, g_steal_pointer(&view));
     return 0;

@@ -7,24 +7,26 @@
 
 /* One mount of a file system that may lie on a block device. */
 typedef struct Mount {
-    dev_t number;     /* as mountinfo says; the major is 0 for btrfs, overlay and others without a device of their own */
-    char *source;     /* "/dev/nvme0n1p1", as its mounter named it */
+    dev_t number; /* as mountinfo says; its major is 0 for btrfs, overlay, ZFS: no device of their own */
+    char *source; /* "/dev/nvme0n1p1", as its mounter named it */
     char *target;
-    char *type;       /* "ext4" */
-    pid_t pid;        /* a process that sees it */
-    bool of_init;     /* process 1 sees it */
+    char *type;   /* "ext4" */
+    pid_t pid;    /* a process that sees it */
+    bool of_init; /* process 1 sees it */
 } Mount;
 
-/* Mounts of all mount namespaces that have a process. What is mounted nowhere any more (lazy unmount) is seen by claims only. */
+/* Mounts of all mount namespaces that have a process. What is mounted nowhere any more (lazy unmount) is
+ * seen by claims only. */
 typedef struct MountTable {
-    GPtrArray *mounts;      /* Mount; each device and mount point once, those of process 1 first */
-    unsigned n_unreadable;  /* processes whose namespace could not be read */
-    int error;              /* the first -errno of those */
+    GPtrArray *mounts;     /* Mount; each device and mount point once, those of process 1 first */
+    unsigned n_unreadable; /* processes whose namespace could not be read */
+    int error;             /* the first -errno of those */
 } MountTable;
 
 /*
- * Reads proc/PID/mountinfo once for each mount namespace and root directory (a chroot hides what lies outside of it, see proc(5)).
- * Returns 0 with *ret (n_unreadable tells of gaps), or -errno if the list of processes or the mounts of process 1 cannot be read.
+ * Reads proc/PID/mountinfo once for each mount namespace and root directory (a chroot hides what lies
+ * outside of it, see proc(5)). Returns 0 with *ret (n_unreadable tells of gaps), or -errno if the list of
+ * processes or the mounts of process 1 cannot be read.
  */
 int mount_table_read(int root_fd, MountTable **ret);
 

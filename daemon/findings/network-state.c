@@ -51,7 +51,8 @@ static int read_tunnel_lower(const struct nlattr *info)
     const char *kind = "";
 
     mnl_attr_for_each_nested(attribute, info) {
-        if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+        if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
+            mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
             kind = mnl_attr_get_str(attribute);
         else if (mnl_attr_get_type(attribute) == IFLA_INFO_DATA)
             data = attribute;
@@ -59,7 +60,8 @@ static int read_tunnel_lower(const struct nlattr *info)
     if (strcmp(kind, "vxlan") != 0 || !data)
         return 0;
     mnl_attr_for_each_nested(attribute, data)
-        if (mnl_attr_get_type(attribute) == IFLA_VXLAN_LINK && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+        if (mnl_attr_get_type(attribute) == IFLA_VXLAN_LINK &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
             return (int) mnl_attr_get_u32(attribute);
     return 0;
 }
@@ -102,7 +104,8 @@ static bool is_link_local(int family, const void *address)
 {
     const unsigned char *bytes = address;
 
-    return family == AF_INET ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    return family == AF_INET ? bytes[0] == 169 && bytes[1] == 254
+                             : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
 static bool is_multicast(int family, const void *address)
@@ -187,7 +190,8 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
     return MNL_CB_OK;
 }
 
-/* Of a request's header the kernel reads the family only; struct ifinfomsg is the longest of the three that it could be. */
+/* Of a request's header the kernel reads the family only; struct ifinfomsg is the longest of the three that
+ * it could be. */
 static int dump(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t take, NetworkState *state)
 {
     unsigned sequence = type, port = mnl_socket_get_portid(socket);

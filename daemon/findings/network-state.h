@@ -12,33 +12,35 @@ typedef struct NetworkLink {
     int index;
     char name[IFNAMSIZ];
     bool up;
-    int master;        /* index of the bond, bridge, VRF or team it is part of; 0: none */
-    int lower;         /* index of the link it is built on (VLAN, macvlan, ipvlan, VXLAN); 0: none in this namespace */
+    int master; /* index of the bond, bridge, VRF or team it is part of; 0: none */
+    int lower;  /* index of the link it is built on (VLAN, macvlan, ipvlan, VXLAN); 0: none here */
 } NetworkLink;
 
 typedef struct NetworkAddress {
     int index;
-    bool link_local;   /* 169.254.0.0/16, fe80::/10: every interface that is up may have one */
+    bool link_local; /* 169.254.0.0/16, fe80::/10: every interface that is up may have one */
     char text[INET6_ADDRSTRLEN];
 } NetworkAddress;
 
-/* A way to other hosts: unicast, any table, not to a link-local or multicast destination. One for each next hop. */
+/* A way to other hosts: unicast, any table, not to a link-local or multicast destination. One for each next
+ * hop. */
 typedef struct NetworkRoute {
-    int index;         /* 0: the kernel does not tell (a next hop object alone) */
-    int family;        /* AF_INET, AF_INET6 */
+    int index;  /* 0: the kernel does not tell (a next hop object alone) */
+    int family; /* AF_INET, AF_INET6 */
     bool is_default;
 } NetworkRoute;
 
 typedef struct NetworkState {
-    GArray *links;      /* NetworkLink */
-    GArray *addresses;  /* NetworkAddress */
-    GArray *routes;     /* NetworkRoute */
+    GArray *links;     /* NetworkLink */
+    GArray *addresses; /* NetworkAddress */
+    GArray *routes;    /* NetworkRoute */
 } NetworkState;
 
 /* Returns an empty state. */
 NetworkState *network_state_new(void);
 
-/* Reads the state. Returns 0; -EAGAIN if it changed each time we looked; -errno of the socket or of the kernel's answer. */
+/* Reads the state. Returns 0; -EAGAIN if it changed each time we looked; -errno of the socket or of the
+ * kernel's answer. */
 int network_state_read(NetworkState **ret);
 
 void network_state_free(NetworkState *state);

@@ -20,8 +20,8 @@ static void open_file_free(OpenFile *file)
     g_free(file);
 }
 
-/* Terminals and the memory devices (/dev/null, /dev/urandom): nearly every descriptor of a device is one of these, and none
- * belongs to a member of a group (Documentation/admin-guide/devices.txt). */
+/* Terminals and the memory devices (/dev/null, /dev/urandom): nearly every descriptor of a device is one of
+ * these, and none belongs to a member of a group (Documentation/admin-guide/devices.txt). */
 static bool is_common_device(dev_t number)
 {
     unsigned m = major(number);
@@ -37,7 +37,8 @@ static char *read_link_text(int dir_fd, const char *name)
     return n < 0 ? NULL : g_strndup(text, (size_t) n);
 }
 
-/* The kernel names the device of a VFIO descriptor in fdinfo since Linux 6.18 (drivers/vfio/vfio_main.c, vfio_device_show_fdinfo()). */
+/* The kernel names the device of a VFIO descriptor in fdinfo since Linux 6.18 (drivers/vfio/vfio_main.c,
+ * vfio_device_show_fdinfo()). */
 static char *read_vfio_syspath(int proc_fd, const char *pid, const char *fd)
 {
     static const char key[] = "vfio-device-syspath:";
@@ -191,7 +192,8 @@ char *process_list_to_string(int root_fd, const GArray *pids)
 
     for (unsigned i = 0; i < MIN(pids->len, PROCESSES_NAMED_MAX); i++) {
         pid_t pid = g_array_index(pids, pid_t, i);
-        g_autofree char *path = g_strdup_printf("proc/%d/comm", (int) pid), *command = NULL, *printable = NULL;
+        g_autofree char *path = g_strdup_printf("proc/%d/comm", (int) pid), *command = NULL,
+                        *printable = NULL;
 
         if (sysfs_read(root_fd, path, &command) >= 0)
             printable = printable_text(command);

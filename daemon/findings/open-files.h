@@ -6,28 +6,30 @@
 #include <sys/types.h>
 
 /*
- * Who has which device open, from one walk over /proc/PID/fd. Nothing is opened but /proc, and file systems are not asked (AT_STATX_DONT_SYNC), so a
- * dead NFS server does not hold the walk up. It needs CAP_SYS_PTRACE (proc(5)).
+ * Who has which device open, from one walk over /proc/PID/fd. Nothing is opened but /proc, and file systems
+ * are not asked (AT_STATX_DONT_SYNC), so a dead NFS server does not hold the walk up. It needs
+ * CAP_SYS_PTRACE (proc(5)).
  *
- * Out of sight are descriptors in flight over a socket, files registered with io_uring or KVM alone, and those of a thread that has left its
- * process's table (unshare(CLONE_FILES)).
+ * Out of sight are descriptors in flight over a socket, files registered with io_uring or KVM alone, and
+ * those of a thread that has left its process's table (unshare(CLONE_FILES)).
  */
 typedef struct OpenFile {
     pid_t pid;
-    bool is_device;    /* `number` and `block` mean something */
+    bool is_device; /* then `number` and `block` are those of its node */
     bool block;
     dev_t number;
-    char *link;        /* text of the link ("/dev/vfio/7", "anon_inode:[vfio-device]"), or NULL for common devices */
-    char *syspath;     /* "sys/devices/...", if the kernel says which device a VFIO descriptor is for (fdinfo, Linux 6.18), or NULL */
+    char *link;    /* its text ("/dev/vfio/7", "anon_inode:[vfio-device]"); NULL for common devices */
+    char *syspath; /* "sys/devices/...": what a VFIO descriptor is for, if the kernel tells (6.18); or NULL */
 } OpenFile;
 
 typedef struct OpenFiles {
-    GPtrArray *files;       /* OpenFile */
-    unsigned n_unreadable;  /* processes whose descriptors could not be read */
-    int error;              /* the first -errno of those */
+    GPtrArray *files;      /* OpenFile */
+    unsigned n_unreadable; /* processes whose descriptors could not be read */
+    int error;             /* the first -errno of those */
 } OpenFiles;
 
-/* Walks. Returns 0 with *ret (n_unreadable tells of gaps), or -errno if the list of processes cannot be read. */
+/* Walks. Returns 0 with *ret (n_unreadable tells of gaps), or -errno if the list of processes cannot be
+ * read. */
 int open_files_read(int root_fd, OpenFiles **ret);
 
 void open_files_free(OpenFiles *files);
@@ -36,7 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenFiles, open_files_free)
 /* Appends to PIDS (GArray of pid_t) PID, once. */
 void process_list_add(GArray *pids, pid_t pid);
 
-/* Returns the processes that have the node NUMBER open, but EXCEPT (0: nobody): GArray of pid_t, perhaps empty. */
+/* Returns the processes that have the node NUMBER open, but EXCEPT (0: nobody): GArray of pid_t, perhaps
+ * empty. */
 GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid_t except);
 
 /* Returns "pid 812 (qemu-system-x86), pid 900 (fio)" for PIDS; the caller frees it. */

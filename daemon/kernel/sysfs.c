@@ -26,7 +26,7 @@ int sysfs_open_dir(int dir_fd, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* Reads until SIZE bytes or the end. sysfs gives an attribute in one piece, but /proc and FUSE do not promise that. */
+/* Reads until SIZE bytes or the end. */
 static ssize_t read_full(int fd, char *buffer, size_t size)
 {
     size_t done = 0;
@@ -45,7 +45,10 @@ static ssize_t read_full(int fd, char *buffer, size_t size)
     return (ssize_t) done;
 }
 
-/* Opens for reading what should be a plain attribute; a FIFO that somebody put there must not hang the caller. */
+/*
+ * Opens for reading what should be a plain attribute; a FIFO that somebody put there must not hang the
+ * caller.
+ */
 static int open_attribute(int dir_fd, const char *path)
 {
     int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -53,14 +56,9 @@ static int open_attribute(int dir_fd, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size)
+/* Judges N bytes in BUFFER of SIZE, as read, and ends them: at the last newline, if there is one. */
+static ssize_t finish_text(char *buffer, size_t size, ssize_t n)
 {
-    _cleanup_close_ int fd = open_attribute(dir_fd, path);
-    ssize_t n;
-
-    if (fd < 0)
-        return fd;
-    n = read_full(fd, buffer, size);
     if (n < 0)
         return n;
     if ((size_t) n == size)
@@ -73,25 +71,32 @@ ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t siz
     return n;
 }
 
-int sysfs_read(int dir_fd, const char *path, char **ret)
+ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size)
 {
-    g_autofree char *large = NULL;
-    char small[4096];
+    _cleanup_close_ int fd = open_attribute(dir_fd, path);
     ssize_t n;
 
-    n = sysfs_read_buffer(dir_fd, path, small, sizeof(small));
-    if (n >= 0) {
-        *ret = g_strndup(small, (size_t) n);
-        return 0;
-    }
-    if (n != -EFBIG)
-        return (int) n;
+    if (fd < 0)
+        return fd;
+    do
+        n = read(fd, buffer, size);
+    while (n < 0 && errno == EINTR);
+    return finish_text(buffer, size, n < 0 ? -errno : n);
+}
 
-    large = g_malloc(READ_MAX + 1);
-    n = sysfs_read_buffer(dir_fd, path, large, READ_MAX + 1);
+int sysfs_read(int dir_fd, const char *path, char **ret)
+{
+    _cleanup_close_ int fd = open_attribute(dir_fd, path);
+    g_autofree char *text = NULL;
+    ssize_t n;
+
+    if (fd < 0)
+        return fd;
+    text = g_malloc(READ_MAX + 1);
+    n = finish_text(text, READ_MAX + 1, read_full(fd, text, READ_MAX + 1));
     if (n < 0)
         return (int) n;
-    *ret = g_steal_pointer(&large);
+    *ret = g_realloc(g_steal_pointer(&text), (size_t) n + 1);
     return 0;
 }
 

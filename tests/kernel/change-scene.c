@@ -13,6 +13,10 @@
 #include "record.h"
 #include "sysfs.h"
 
+/* The fake kernel of a scene sends no events, so a device that shows nothing is waited for until this is
+ * over. */
+#define SCENE_PROBE_USEC 2000
+
 static char *device_path(const char *device, const char *file)
 {
     return g_strdup_printf("sys/bus/pci/devices/%s/%s", device, file);
@@ -87,7 +91,7 @@ ChangeRequest *scene_authorise(const Scene *scene, DomainType type)
 
     request->origin = g_strdup("call:uid=0");
     request->may_unbind = true;
-    request->limits.probe_usec = 20000;
+    request->limits.probe_usec = SCENE_PROBE_USEC;
     ck_assert_int_eq(transaction_survey(scene->root_fd, request, &survey), 0);
     for (guint i = 0; i < survey->findings->len; i++)
         g_ptr_array_add(allow, g_strdup(((const Finding *) g_ptr_array_index(survey->findings, i))->id));
@@ -114,7 +118,7 @@ unsigned scene_recover(const Scene *scene)
         .unbind_usec = G_USEC_PER_SEC,
         .type_usec = G_USEC_PER_SEC,
         .bind_usec = G_USEC_PER_SEC,
-        .probe_usec = 20000,
+        .probe_usec = SCENE_PROBE_USEC,
     };
     g_auto(GStrv) keys = NULL;
     unsigned n = 0;
@@ -148,8 +152,8 @@ bool scene_is_bound(const Scene *scene)
         if (g_str_equal(driver, scene->drivers[i]) && g_str_equal(override, "(null)"))
             continue;
         bound = false;
-        fprintf(stderr, "%s: driver '%s', not '%s'; override '%s'\n", scene->devices[i], driver, scene->drivers[i],
-                override);
+        fprintf(stderr, "%s: driver '%s', not '%s'; override '%s'\n", scene->devices[i], driver,
+                scene->drivers[i], override);
     }
     return bound;
 }
@@ -162,7 +166,8 @@ static void reset_driver(const Scene *scene, size_t i, const char *file)
         ck_assert_int_eq(scene_write(scene, path, scene->devices[i]), 0);
 }
 
-/* Lock, folder and what a killed write may have left of a record: the next change has to make all of it again. */
+/* Lock, folder and what a killed write may have left of a record: the next change has to make all of it
+ * again. */
 static void remove_run_folder(const Scene *scene)
 {
     static const char *const folders[] = { "run/iommu-policy/change", "run/iommu-policy" };

@@ -8,8 +8,9 @@
 #include "transaction.h"
 
 /*
- * One group of a fake kernel that is changed, killed, recovered and looked at. The kernel has no network interfaces of its own here: the scene puts the
- * calling process into an empty network namespace, so that what the machine of the test has does not count.
+ * One group of a fake kernel that is changed, killed, recovered and looked at. The kernel has no network
+ * interfaces of its own here: the scene puts the calling process into an empty network namespace, so that
+ * what the machine of the test has does not count.
  */
 typedef struct Scene {
     Fixture *fixture;

@@ -25,7 +25,7 @@ static void tear_down(void)
 
 static void expect(const char *ids)
 {
-    g_autoptr(GPtrArray) findings = scene_expect(tree, nvme, ALL, ids);
+    scene_expect_ids(tree, nvme, ALL, ids);
 }
 
 START_TEST(free_drive)
@@ -57,6 +57,10 @@ START_TEST(what_the_system_runs_from)
     scene_mount(tree, 1, "259:1", "/usr", "ext4", "/dev/root");
     scene_mount(tree, 1, "259:0", "/boot/efi", "vfat", "/dev/nvme0n1");
     expect("root:/@nvme0n1p1 root:/boot/efi@nvme0n1 root:/usr@nvme0n1p1");
+    /* Parts of it in the sandbox of a service say nothing more. */
+    scene_add_process(tree, 300, "sandboxed", 2, "/");
+    scene_mount(tree, 300, "259:1", "/etc/service", "ext4", "/dev/root");
+    expect("root:/@nvme0n1p1 root:/boot/efi@nvme0n1 root:/usr@nvme0n1p1");
 }
 END_TEST
 
@@ -77,7 +81,8 @@ START_TEST(mount_namespaces)
 }
 END_TEST
 
-/* A process in a chroot does not show what is mounted outside of it; another one of the same namespace does. */
+/* A process in a chroot does not show what is mounted outside of it; another one of the same namespace does.
+ */
 START_TEST(chroot_in_a_namespace)
 {
     scene_add_process(tree, 300, "chrooted", 2, "/var/empty");
@@ -107,8 +112,9 @@ END_TEST
 
 START_TEST(swap)
 {
-    tree_write(tree, "proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n"
-                                   "/swapfile file 1024 0 -2\n/dev/nvme0n1p1 partition 1024 0 -3\n");
+    tree_write(tree, "proc/swaps",
+               "Filename\tType\tSize\tUsed\tPriority\n"
+               "/swapfile file 1024 0 -2\n/dev/nvme0n1p1 partition 1024 0 -3\n");
     expect("swap:swap@nvme0n1p1");
     tree_write(tree, "proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/swapfile file 1024 0 -2\n");
     expect("");
@@ -233,7 +239,8 @@ START_TEST(udev_has_not_looked)
 }
 END_TEST
 
-/* With multipath the disk that is mounted lies below the NVMe subsystem; the one below the device is hidden. */
+/* With multipath the disk that is mounted lies below the NVMe subsystem; the one below the device is hidden.
+ */
 START_TEST(nvme_multipath)
 {
 #define SUBSYSTEM "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
@@ -251,6 +258,19 @@ START_TEST(nvme_multipath)
     expect("");
     tree_link(tree, SUBSYSTEM "/nvme0", controller);
     expect("mount:/srv@nvme0n1");
+}
+END_TEST
+
+/* Which disks the kernel's targets export is a later question; until then they may all be. */
+START_TEST(targets)
+{
+    tree_mkdir(tree, "sys/kernel/config/nvmet/subsystems");
+    tree_mkdir(tree, "sys/kernel/config/target/core/alua");
+    expect("");
+    tree_mkdir(tree, "sys/kernel/config/nvmet/subsystems/nqn.2026-01.example:a");
+    tree_mkdir(tree, "sys/kernel/config/target/core/iblock_0");
+    expect("unknown:/sys/kernel/config/nvmet/subsystems@0000:00:04.0 "
+           "unknown:/sys/kernel/config/target/core@0000:00:04.0");
 }
 END_TEST
 
@@ -281,6 +301,7 @@ int main(void)
     tcase_add_test(tests, signatures);
     tcase_add_test(tests, udev_has_not_looked);
     tcase_add_test(tests, nvme_multipath);
+    tcase_add_test(tests, targets);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

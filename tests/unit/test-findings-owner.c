@@ -24,14 +24,18 @@ static void tear_down(void)
 
 static char *add_device(const char *driver)
 {
-    return tree_add_device(tree, &(TreeDevice){ .name = "0000:00:05.0", .vendor = 0x8086, .device = 0x10d3,
-                                                .class_code = 0x020000, .driver = driver, .group = 7 });
+    return tree_add_device(tree, &(TreeDevice){ .name = "0000:00:05.0",
+                                                .vendor = 0x8086,
+                                                .device = 0x10d3,
+                                                .class_code = 0x020000,
+                                                .driver = driver,
+                                                .group = 7 });
 }
 
 static void expect(const char *syspath, const char *ids)
 {
-    g_autoptr(GPtrArray) owner = scene_expect(tree, syspath, OWNER, ids);
-    g_autoptr(GPtrArray) all = scene_expect(tree, syspath, ALL, ids);
+    scene_expect_ids(tree, syspath, OWNER, ids);
+    scene_expect_ids(tree, syspath, ALL, ids);
 }
 
 START_TEST(vfio_group)
@@ -91,9 +95,11 @@ START_TEST(vfio_device_descriptor)
 
     scene_open(tree, 812, 3, "anon_inode:[vfio-device]");
     expect(device, "owner:\\x5bvfio-device\\x5d@0000:00:05.0");
-    tree_write(tree, "proc/812/fdinfo/3", "pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
+    tree_write(tree, "proc/812/fdinfo/3",
+               "pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:06.0\n");
     expect(device, "");
-    tree_write(tree, "proc/812/fdinfo/3", "pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n");
+    tree_write(tree, "proc/812/fdinfo/3",
+               "pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n");
     expect(device, "owner:vfio-device@0000:00:05.0");
 }
 END_TEST
@@ -115,11 +121,10 @@ END_TEST
 START_TEST(containers_of_others)
 {
     g_autofree char *device = add_device("igb");
-    g_autoptr(GPtrArray) findings = NULL;
 
     scene_open(tree, 812, 3, "/dev/vfio/vfio");
     scene_open(tree, 812, 4, "anon_inode:[vfio-device]");
-    findings = scene_expect(tree, device, OWNER, "");
+    scene_expect_ids(tree, device, OWNER, "");
 }
 END_TEST
 
@@ -163,6 +168,22 @@ START_TEST(unreadable_process)
     expect(device, "");
     tree_write(tree, "proc/812/fd", "not a directory");
     expect(device, "unknown:/proc/PID/fd@0000:00:05.0");
+}
+END_TEST
+
+/* A process that cannot be read does not stop the live change of a device that has no node for user space.
+ */
+START_TEST(unreadable_process_and_a_kernel_driver)
+{
+    g_autofree char *device = scene_add_nvme(tree);
+
+    tree_remove(tree, "proc/812/fd");
+    tree_write(tree, "proc/812/fd", "not a directory");
+    scene_expect_ids(tree, device, OWNER, "");
+    scene_expect_ids(tree, device, ALL, "unknown:/proc/PID/fd@0000:00:04.0");
+    /* Another member of its group is under a VFIO driver. */
+    tree_write(tree, "sys/class/vfio/7/dev", "243:0\n");
+    scene_expect_ids(tree, device, OWNER, "unknown:/proc/PID/fd@0000:00:04.0");
 }
 END_TEST
 
@@ -246,6 +267,7 @@ int main(void)
     tcase_add_test(tests, derived_devices);
     tcase_add_test(tests, no_processes);
     tcase_add_test(tests, unreadable_process);
+    tcase_add_test(tests, unreadable_process_and_a_kernel_driver);
     tcase_add_test(tests, open_node);
     tcase_add_test(tests, node_holders);
     tcase_add_test(tests, vanished_member);

@@ -79,7 +79,8 @@ START_TEST(through_a_message)
     g_autoptr(GPtrArray) findings = findings_new(), copy = NULL;
     g_autoptr(GVariant) message = NULL;
     Finding *one = findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, "m1", "o1", "w1", "text 1");
-    const Finding *other = findings_add(findings, FINDING_UP, FINDING_DISRUPTIVE, "m2", "o2", "w2", "text 2");
+    const Finding *other =
+        findings_add(findings, FINDING_UP, FINDING_DISRUPTIVE, "m2", "o2", "w2", "text 2");
 
     one->private_text = g_strdup("text 1: pid 7");
     message = g_variant_ref_sink(findings_to_variant(findings));
@@ -103,8 +104,8 @@ END_TEST
 /* A message that was damaged may only become stricter. */
 START_TEST(damaged_message)
 {
-    g_autoptr(GVariant) message = g_variant_ref_sink(
-        g_variant_new_parsed("[('up:a@b', 'm', 99, 'o', 't', '', 77), ('up:a@b', 'm', -1, 'o', 't', '', -1)]"));
+    g_autoptr(GVariant) message = g_variant_ref_sink(g_variant_new_parsed(
+        "[('up:a@b', 'm', 99, 'o', 't', '', 77), ('up:a@b', 'm', -1, 'o', 't', '', -1)]"));
     g_autoptr(GPtrArray) findings = findings_from_variant(message);
 
     ck_assert_uint_eq(findings->len, 2);
@@ -122,12 +123,13 @@ START_TEST(on_the_bus)
     static const struct {
         const char *key, *value;
     } expected[] = {
-        { "id", "owner:o@w" }, { "member", "m" },           { "kind", "owner" },
+        { "id", "owner:o@w" }, { "member", "m" },          { "kind", "owner" },
         { "object", "o" },     { "severity", "absolute" }, { "text", "text" },
     };
     const char *value;
 
-    findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, "m", "o", "w", "text")->private_text = g_strdup("secret");
+    findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, "m", "o", "w", "text")->private_text =
+        g_strdup("secret");
     closed = g_variant_ref_sink(findings_to_bus(findings, false));
     ck_assert(g_variant_is_of_type(closed, G_VARIANT_TYPE("aa{sv}")));
     one = g_variant_get_child_value(closed, 0);
@@ -152,15 +154,14 @@ START_TEST(order)
     g_autofree char *nvme = scene_add_nvme(tree), *nic = NULL;
     g_autoptr(GPtrArray) findings = NULL;
     static const char *const expected[] = {
-        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0",
-        "0000:00:03.0 unknown:no-interface@0000:00:03.0",
-        "0000:00:03.0 unknown:usb@0000:00:03.0",
-        "0000:00:04.0 mount:/a@nvme0n1p1",
+        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0", "0000:00:03.0 unknown:no-interface@0000:00:03.0",
+        "0000:00:03.0 unknown:usb@0000:00:03.0",     "0000:00:04.0 mount:/a@nvme0n1p1",
         "0000:00:04.0 mount:/z@nvme0n1p1",
     };
 
-    nic = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0", .class_code = 0x020000, .driver = "igb",
-                                               .group = 7 });
+    nic = tree_add_device(tree,
+                          &(TreeDevice){
+                              .name = "0000:00:03.0", .class_code = 0x020000, .driver = "igb", .group = 7 });
     scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/usb1", "usb", NULL);
     scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/usb2", "usb", NULL);
     tree_link(tree, "sys/devices/pci0000:00/0000:00:03.0/virtfn0", nvme);

@@ -11,7 +11,8 @@
 #include "scene.h"
 #include "network-state.h"
 
-/* The reader of rtnetlink against the real one, in a network namespace of its own. Each test runs in its own process. */
+/* The reader of rtnetlink against the real one, in a network namespace of its own. Each test runs in its own
+ * process. */
 
 static bool ip(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
@@ -45,7 +46,8 @@ static void write_own(const char *file, const char *text)
 /* Whoever is not root becomes it in a user namespace: ip(8) would lose its capabilities otherwise. */
 static void enter_namespace(void)
 {
-    g_autofree char *users = g_strdup_printf("0 %u 1", geteuid()), *groups = g_strdup_printf("0 %u 1", getegid());
+    g_autofree char *users = g_strdup_printf("0 %u 1", geteuid()),
+                    *groups = g_strdup_printf("0 %u 1", getegid());
 
     if (unshare(CLONE_NEWNET) >= 0)
         return;
@@ -211,7 +213,8 @@ START_TEST(lowers)
         return;
     }
     add_interface();
-    if (!ip("link add link nic name upper type vlan id 7") && !ip("link add link nic name upper type macvlan"))
+    if (!ip("link add link nic name upper type vlan id 7") &&
+        !ip("link add link nic name upper type macvlan"))
         ck_abort_msg("this kernel has neither veth, VLAN nor macvlan interfaces");
     state = read_state();
     ck_assert_int_eq(find_link(state, "upper")->lower, if_nametoindex("nic"));
@@ -222,29 +225,30 @@ END_TEST
 START_TEST(interface_of_a_device)
 {
     g_autoptr(Tree) tree = scene_new();
-    g_autofree char *device = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0", .class_code = 0x020000,
-                                                                   .driver = "e1000e", .group = 4 });
+    g_autofree char *device = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0",
+                                                                   .class_code = 0x020000,
+                                                                   .driver = "e1000e",
+                                                                   .group = 4 });
     g_autofree char *interface = g_strconcat(device, "/net/nic", NULL);
     g_autofree char *index_path = g_strconcat(interface, "/ifindex", NULL), *index_text = NULL;
     g_autofree char *upper = g_strconcat(interface, "/upper_vlan7", NULL);
-    g_autoptr(GPtrArray) before = NULL, after = NULL, gone = NULL;
 
     add_interface();
     index_text = g_strdup_printf("%u\n", if_nametoindex("nic"));
     scene_add_child(tree, interface, "net", NULL);
     tree_write(tree, index_path, index_text);
-    before = scene_expect(tree, device, FINDINGS_ALL, "");
+    scene_expect_ids(tree, device, FINDINGS_ALL, "");
 
     ck_assert(ip("link set nic up"));
     ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
     ck_assert(ip("route add default via 192.0.2.254"));
     tree_link(tree, upper, "sys/devices/virtual/net/vlan7");
-    after = scene_expect(tree, device, FINDINGS_ALL,
-                         "master:vlan7@nic route:0.0.0.0/0@nic addr:192.0.2.1@nic up:nic@0000:00:03.0");
+    scene_expect_ids(tree, device, FINDINGS_ALL,
+                     "master:vlan7@nic route:0.0.0.0/0@nic addr:192.0.2.1@nic up:nic@0000:00:03.0");
 
     tree_remove(tree, upper);
     ck_assert(ip("link del nic"));
-    gone = scene_expect(tree, device, FINDINGS_ALL, "unknown:nic@0000:00:03.0");
+    scene_expect_ids(tree, device, FINDINGS_ALL, "unknown:nic@0000:00:03.0");
 }
 END_TEST
 

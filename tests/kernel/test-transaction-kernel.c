@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The change against the fake kernel: how it goes well, how it goes back, and what it leaves alone. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "change-scene.h"
+#include "findings.h"
+#include "record.h"
+
+#define CARD "0000:00:06.0"
+#define CARD_PATH "sys/devices/pci0000:00/" CARD
+#define CARD_KEY "pci:" CARD
+#define TYPE_GLOB "path='*/type'"
+
+static const char *const one[] = { CARD, NULL };
+static const char *const two[] = { "0000:03:00.0", "0000:03:00.1", NULL };
+static const char *const four[] = { "0000:03:00.0", "0000:03:00.1", "0000:03:00.2", "0000:03:00.3", NULL };
+static const char *const bridge[] = { "0000:00:05.0", "0000:01:00.0", NULL };
+static const char *const vfio[] = { CARD, NULL };
+
+/* What was written to sysfs since the log was cleared: "PATH=TEXT", paths without folders. */
+static char *written(const Scene *scene)
+{
+    g_autoptr(GPtrArray) log = NULL;
+    GString *text = g_string_new(NULL);
+
+    ck_assert_int_eq(control_log(fixture_control(scene->fixture), &log), 0);
+    for (guint i = 0; i < log->len; i++) {
+        const Operation *operation = g_ptr_array_index(log, i);
+        g_autofree char *name = g_path_get_basename(operation->path);
+        g_autofree char *bytes = g_strescape(operation->bytes, NULL);
+
+        if (g_str_equal(operation->name, "write") && g_str_has_prefix(operation->path, "sys/"))
+            g_string_append_printf(text, "%s%s=%s", text->len ? " " : "", name, bytes);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* Runs the change watched from here, in this process. */
+static ChangeResult *watched_change(const Scene *scene, const ChangeRequest *request)
+{
+    fixture_command(scene->fixture, "watch %d", getpgrp());
+    fixture_command(scene->fixture, "log-clear");
+    return scene_change(scene, request);
+}
+
+static void assert_written(const Scene *scene, const char *expected)
+{
+    g_autofree char *text = written(scene);
+
+    ck_assert_str_eq(text, expected);
+}
+
+static int killed_change(void *data)
+{
+    const void *const *pair = data;
+    ChangeResult *result = NULL;
+
+    return transaction_run(((const Scene *) pair[0])->root_fd, pair[1], NULL, NULL, &result);
+}
+
+/* The change in a child that RULE kills. */
+static void kill_change(const Scene *scene, const ChangeRequest *request, const char *rule)
+{
+    const void *pair[] = { scene, request };
+    int status;
+
+    fixture_command(scene->fixture, "rule death %s kill", rule);
+    status = fixture_run(scene->fixture, killed_change, pair);
+    ck_assert(WIFSIGNALED(status));
+    fixture_command(scene->fixture, "rule-remove death");
+    fixture_command(scene->fixture, "watch none");
+}
+
+START_TEST(same_type_writes_nothing)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, scene->type);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(request->how, CHANGE_NOTHING);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(result->how, CHANGE_NOTHING);
+    assert_written(scene, "");
+}
+END_TEST
+
+START_TEST(live_leaves_driver)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) tighten = scene_authorise(scene, DOMAIN_TYPE_DMA);
+    g_autoptr(ChangeResult) tightened = scene_change(scene, tighten);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_DMA_FQ);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(tightened->type, DOMAIN_TYPE_DMA);
+    ck_assert_int_eq(request->how, CHANGE_LIVE);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(result->type, DOMAIN_TYPE_DMA_FQ);
+    assert_written(scene, "type=DMA-FQ");
+}
+END_TEST
+
+START_TEST(unbinds_and_binds_in_order)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(result->type, DOMAIN_TYPE_IDENTITY);
+    ck_assert(!result->undone && !result->broken);
+    ck_assert_int_gt(result->kernel_usec, 0);
+    ck_assert_int_ge(result->total_usec, result->kernel_usec);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+    /* The cheap try; then held, unbound, switched, bound in reverse order, override given back. */
+    assert_written(scene,
+                   "type=identity "
+                   "driver_override=iommu-policy-hold unbind=0000:03:00.1 "
+                   "driver_override=iommu-policy-hold unbind=0000:03:00.0 type=identity "
+                   "driver_override=e1000e bind=0000:03:00.0 driver_override=e1000e bind=0000:03:00.1 "
+                   "driver_override=\\n driver_override=\\n");
+}
+END_TEST
+
+START_TEST(bridge_stays_bound)
+{
+    g_autoptr(Scene) scene = scene_new("bridge", "6.12", bridge);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert(scene_is_bound(scene));
+    assert_written(scene,
+                   "type=identity driver_override=iommu-policy-hold unbind=0000:01:00.0 type=identity "
+                   "driver_override=e1000e bind=0000:01:00.0 driver_override=\\n");
+}
+END_TEST
+
+START_TEST(older_kernel_switches_one)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.1", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = scene_change(scene, request);
+
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(older_kernel_refuses_many_untouched)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.1", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(result->code, REFUSAL_MULTIPLE_MEMBERS);
+    ck_assert_int_eq(result->error, EINVAL);
+    assert_written(scene, "type=identity");
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(older_kernel_refuses_unopened_vfio)
+{
+    g_autoptr(Scene) scene = scene_new("vfio", "6.1", vfio);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(request->how, CHANGE_UNBOUND);
+    ck_assert_int_eq(result->code, REFUSAL_STILL_BOUND);
+    ck_assert_str_eq(result->detail, CARD " is bound to vfio-pci");
+    assert_written(scene, "type=identity");
+}
+END_TEST
+
+START_TEST(owned_by_user_is_said)
+{
+    g_autoptr(Scene) scene = scene_new("vfio", "6.12", vfio);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "vfio %u owned", scene->group);
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_OWNED_BY_USER);
+    ck_assert_int_eq(scene_type(scene), scene->type);
+}
+END_TEST
+
+START_TEST(reset_is_waited_for)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    /* The first write is the cheap try. */
+    fixture_command(scene->fixture, "rule reset op=write " TYPE_GLOB " nth=2 count=2 fail EBUSY");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(failed_probe_is_undone)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "probe 0000:03:00.1 ENODEV type=identity");
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_REBIND_FAILED);
+    ck_assert_str_eq(result->object, "0000:03:00.1");
+    ck_assert_int_eq(result->error, ENODEV);
+    ck_assert(result->undone && !result->broken);
+    ck_assert_int_eq(result->type, scene->type);
+    ck_assert_int_eq(scene_type(scene), scene->type);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+START_TEST(transient_probe_error_is_tried_again)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "probe " CARD " EAGAIN count=3");
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+/* An asynchronous probe takes some milliseconds; each question lets the fake kernel go on. */
+static void wait_for_interface(const Scene *scene)
+{
+    g_autofree char *flags = NULL;
+
+    while (!flags)
+        flags = control_cat(fixture_control(scene->fixture), CARD_PATH "/net/eth0/flags");
+}
+
+/* The driver probes behind the back of `bind`, and lets go of the device when the probe has failed. */
+START_TEST(late_probe_failure_is_undone)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.1", one);
+    g_autoptr(ChangeRequest) request = NULL;
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "driver-remove pci e1000e");
+    fixture_command(scene->fixture, "driver pci e1000e ids=8086:10d3 async");
+    wait_for_interface(scene);
+    request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    request->limits.probe_usec = 200000;
+    fixture_command(scene->fixture, "probe " CARD " EIO type=identity");
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_REBIND_FAILED);
+    ck_assert_int_eq(result->error, EIO);
+    ck_assert(result->undone);
+    ck_assert_int_eq(scene_type(scene), scene->type);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(lost_device_keeps_its_record)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeRequest) again = NULL;
+    g_autoptr(ChangeResult) result = NULL, in_place = NULL;
+    g_autofree char *override = NULL;
+
+    fixture_command(scene->fixture, "probe " CARD " ENODEV");
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_DEVICE_LOST);
+    ck_assert_str_eq(result->object, CARD);
+    ck_assert(result->broken && !result->undone);
+    ck_assert_int_eq(scene_records(scene), 1);
+    override = scene_override(scene, CARD);
+    ck_assert_str_eq(override, "(null)");
+    ck_assert_int_eq(scene_recover(scene), 1);
+    ck_assert_int_eq(scene_records(scene), 1);
+
+    /* The type alone may still be changed, and the device comes back with it. */
+    fixture_command(scene->fixture, "probe " CARD " ok");
+    fixture_command(scene->fixture, "probe " CARD " ENODEV type=%s", domain_type_to_string(scene->type));
+    again = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    ck_assert_int_eq(again->how, CHANGE_UNBOUND);
+    in_place = scene_change(scene, again);
+    ck_assert_int_eq(in_place->code, REFUSAL_NONE);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+START_TEST(removed_module_is_loaded_again)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule gone op=write path='*/unbind' nth=1 when=after "
+                                    "do 'driver-remove pci e1000e autoload'");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(replugged_device_is_left_alone)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture,
+                    "rule replug op=write path='*/unbind' nth=1 when=after do 'replug " CARD "'");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_DEVICE_CHANGED);
+    ck_assert(!result->broken);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+START_TEST(override_of_others_stays)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) busy = NULL, same = NULL;
+    g_autofree char *override = NULL;
+
+    ck_assert_int_eq(scene_write(scene, CARD_PATH "/driver_override", "vfio-pci"), 0);
+    busy = watched_change(scene, request);
+    ck_assert_int_eq(busy->code, REFUSAL_BUSY);
+    assert_written(scene, "");
+
+    ck_assert_int_eq(scene_write(scene, CARD_PATH "/driver_override", "e1000e"), 0);
+    same = watched_change(scene, request);
+    ck_assert_int_eq(same->code, REFUSAL_NONE);
+    assert_written(scene, "type=identity unbind=" CARD " type=identity bind=" CARD);
+    override = scene_override(scene, CARD);
+    ck_assert_str_eq(override, "e1000e");
+}
+END_TEST
+
+START_TEST(authorised_facts_are_compared)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) less_severe = NULL, from = NULL, replugged = NULL;
+
+    request->how = CHANGE_UNBOUND;
+    less_severe = watched_change(scene, request);
+    ck_assert_int_eq(less_severe->code, REFUSAL_DEVICE_CHANGED);
+    request->how = CHANGE_DISRUPTIVE;
+
+    request->type_from = DOMAIN_TYPE_DMA;
+    from = scene_change(scene, request);
+    ck_assert_int_eq(from->code, REFUSAL_DEVICE_CHANGED);
+    request->type_from = scene->type;
+
+    fixture_command(scene->fixture, "replug " CARD);
+    replugged = scene_change(scene, request);
+    ck_assert_int_eq(replugged->code, REFUSAL_DEVICE_CHANGED);
+    ck_assert_str_eq(replugged->object, CARD);
+    assert_written(scene, "");
+}
+END_TEST
+
+START_TEST(new_finding_refuses)
+{
+    g_autoptr(Scene) scene = scene_new("four", "6.12", four);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    ck_assert_int_gt(g_strv_length(request->allow), 0);
+    g_clear_pointer(&request->allow, g_strfreev);
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_IN_USE);
+    ck_assert_int_gt(result->findings->len, 0);
+    assert_written(scene, "");
+}
+END_TEST
+
+START_TEST(lock_of_others_is_busy)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL, recovered = NULL;
+    int lock;
+
+    kill_change(scene, request, "op=write path='*/bind' nth=1 when=before");
+    lock = record_lock(scene->root_fd, CARD_KEY, false);
+    ck_assert_int_ge(lock, 0);
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_BUSY);
+    ck_assert_int_eq(transaction_recover(scene->root_fd, CARD_KEY, &request->limits, NULL, NULL, &recovered),
+                     -EWOULDBLOCK);
+    (void) close(lock);
+    ck_assert_int_eq(scene_recover(scene), 1);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(leftover_is_recovered_before_a_change)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    kill_change(scene, request, "op=write path='*/unbind' nth=2 when=after");
+    ck_assert_int_eq(scene_records(scene), 1);
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+START_TEST(recovery_waits_for_owned_neighbour)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autofree char *driver = NULL;
+
+    kill_change(scene, request, "op=write path='*/bind' nth=1 when=before");
+    ck_assert_int_eq(scene_write(scene, "sys/bus/pci/devices/0000:03:00.1/driver_override", "vfio-pci"), 0);
+    ck_assert_int_eq(scene_write(scene, "sys/bus/pci/drivers/vfio-pci/bind", "0000:03:00.1"), 0);
+    fixture_command(scene->fixture, "vfio %u owned", scene->group);
+    fixture_command(scene->fixture, "directory proc/77/fd");
+    fixture_command(scene->fixture, "link proc/77/fd/5 /dev/vfio/%u", scene->group);
+    ck_assert_int_eq(scene_recover(scene), 1);
+    driver = scene_driver(scene, "0000:03:00.0");
+    ck_assert_str_eq(driver, "");
+    ck_assert_int_eq(scene_records(scene), 1);
+
+    fixture_command(scene->fixture, "vfio %u none", scene->group);
+    fixture_command(scene->fixture, "unlink proc/77/fd/5");
+    ck_assert_int_eq(scene_write(scene, "sys/bus/pci/drivers/vfio-pci/unbind", "0000:03:00.1"), 0);
+    ck_assert_int_eq(scene_write(scene, "sys/bus/pci/devices/0000:03:00.1/driver_override", "\n"), 0);
+    ck_assert_int_eq(scene_recover(scene), 1);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+START_TEST(record_of_another_boot_is_removed)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+    g_autofree char *driver = NULL;
+
+    kill_change(scene, request, "op=write path='*/bind' nth=1 when=before");
+    fixture_command(scene->fixture,
+                    "file proc/sys/kernel/random/boot_id 11111111-2222-3333-4444-555555555555\\n");
+    ck_assert_int_eq(transaction_recover(scene->root_fd, CARD_KEY, &request->limits, NULL, NULL, &result),
+                     0);
+    ck_assert_int_eq(result->notes->len, 1);
+    ck_assert_int_eq(scene_records(scene), 0);
+    driver = scene_driver(scene, CARD);
+    ck_assert_str_eq(driver, "");
+}
+END_TEST
+
+START_TEST(fallback_to_stricter_is_told)
+{
+    g_autoptr(Scene) scene = NULL;
+    g_autoptr(ChangeRequest) request = NULL;
+    g_autoptr(ChangeResult) result = NULL;
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("topology-XXXXXX", &path, NULL);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_gt(dprintf(fd,
+                             "boot-default identity\niommu dmar0 no-fq\ndriver pci e1000e ids=8086:10d3\n"
+                             "device pci " CARD " group=new id=8086:10d3 class=020000 child=net:eth0\n"),
+                     0);
+    (void) close(fd);
+    scene = scene_new(path, "6.12", one);
+    (void) unlink(path);
+    request = scene_authorise(scene, DOMAIN_TYPE_DMA_FQ);
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(result->type, DOMAIN_TYPE_DMA);
+    ck_assert_int_eq(result->notes->len, 1);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+START_TEST(forbidden_outcome_is_undone)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeRequest) automatic = NULL;
+    g_autoptr(ChangeResult) result = scene_change(scene, request), undone = NULL;
+
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    automatic = scene_authorise(scene, DOMAIN_TYPE_AUTO); /* ends as DMA-FQ */
+    automatic->out = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
+    undone = scene_change(scene, automatic);
+    ck_assert_int_eq(undone->code, REFUSAL_TYPE_NOT_KEPT);
+    ck_assert(undone->undone);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("transaction");
+    TCase *tcase = tcase_create("fake kernel");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, same_type_writes_nothing);
+    tcase_add_test(tcase, live_leaves_driver);
+    tcase_add_test(tcase, unbinds_and_binds_in_order);
+    tcase_add_test(tcase, bridge_stays_bound);
+    tcase_add_test(tcase, older_kernel_switches_one);
+    tcase_add_test(tcase, older_kernel_refuses_many_untouched);
+    tcase_add_test(tcase, older_kernel_refuses_unopened_vfio);
+    tcase_add_test(tcase, owned_by_user_is_said);
+    tcase_add_test(tcase, reset_is_waited_for);
+    tcase_add_test(tcase, failed_probe_is_undone);
+    tcase_add_test(tcase, transient_probe_error_is_tried_again);
+    tcase_add_test(tcase, late_probe_failure_is_undone);
+    tcase_add_test(tcase, lost_device_keeps_its_record);
+    tcase_add_test(tcase, removed_module_is_loaded_again);
+    tcase_add_test(tcase, replugged_device_is_left_alone);
+    tcase_add_test(tcase, override_of_others_stays);
+    tcase_add_test(tcase, authorised_facts_are_compared);
+    tcase_add_test(tcase, new_finding_refuses);
+    tcase_add_test(tcase, lock_of_others_is_busy);
+    tcase_add_test(tcase, leftover_is_recovered_before_a_change);
+    tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
+    tcase_add_test(tcase, record_of_another_boot_is_removed);
+    tcase_add_test(tcase, fallback_to_stricter_is_told);
+    tcase_add_test(tcase, forbidden_outcome_is_undone);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
