@@ -44,8 +44,8 @@
  *   event ACTION PATH [KEY=VALUE...]      a kernel uevent for sys/devices/..., if events are on
  *
  * Whose operations count
- *   watch PGID|all|none             the log and the rules are for processes of this process group (default none).
- *                                   `watch PGID` twice watches both
+ *   watch ID|all|none               the log and the rules are for the processes of this process group or session
+ *                                   (default none). `watch ID` twice watches both
  *
  * Faults
  *   rule NAME [op=NAME[,NAME...]] [path=GLOB] [nth=N] [count=M] [when=before|after] ACTION

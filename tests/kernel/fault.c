@@ -88,7 +88,8 @@ bool faults_watches(const Faults *faults, pid_t pid)
 {
     if (faults->everybody)
         return true;
-    return pid > 0 && g_hash_table_contains(faults->groups, GINT_TO_POINTER(getpgid(pid)));
+    return pid > 0 && (g_hash_table_contains(faults->groups, GINT_TO_POINTER(getpgid(pid)))
+                       || g_hash_table_contains(faults->groups, GINT_TO_POINTER(getsid(pid))));
 }
 
 static int parse_kinds(const char *words, unsigned *ret)

@@ -6,6 +6,7 @@ import array
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import struct
@@ -125,7 +126,6 @@ class Daemon:
         with contextlib.suppress(FileNotFoundError):
             os.unlink("/run/notify")
         notify.bind("/run/notify")
-        notify.settimeout(30)
         gate = os.pipe()
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", f"read -r go <&{gate[0]}; exec \"$0\" {gate[0]}<&-", self.path],
@@ -138,10 +138,13 @@ class Daemon:
         os.close(gate[1])
         if not wait:
             return
-        while True:
+        ended = os.pidfd_open(self.process.pid)
+        message = b""
+        while b"READY=1" not in message.split(b"\n"):
+            ready = select.select([notify, ended], [], [], 30)[0]
+            assert notify in ready, "the daemon has ended" if ready else "the daemon is not ready after 30 s"
             message = notify.recv(65536)
-            if b"READY=1" in message.split(b"\n"):
-                break
+        os.close(ended)
         notify.close()
 
     def signal(self, number):
