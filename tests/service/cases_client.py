@@ -64,7 +64,7 @@ def client_takes_any_target(context):
 @case()
 def client_sets_and_reverts(context):
     plan = ask(context, "plan", "0", "identity", code=3)
-    equal((plan["how"], plan["action"]), ("disruptive", ""))
+    equal((plan["how"], plan["action"]), ("disruptive", "org.iommupolicy1.relax"))
     assert plan["refusal"] and plan["findings"], plan
     contains(run(context, "set", "0", "identity", code=3), "group 0", "iommuctl usage 0")
     equal(context.kernel.type(0), "DMA-FQ")
