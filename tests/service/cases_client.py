@@ -119,6 +119,9 @@ def client_tests_rules_offline(context):
     groups = ask(context, "test", "/etc/iommu-policy.d/30-relax.conf")["groups"]
     equal([(group["id"], group["wanted_type"], group["pending_reason"]) for group in groups],
           [(0, "identity", "unbind-not-allowed")])
+    context.write_rule("30-late.conf", "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
+    groups = ask(context, "test", "/etc/iommu-policy.d/30-late.conf")["groups"]
+    equal([group["wanted_type"] for group in groups], ["DMA"])
 
 
 @case()
