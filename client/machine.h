@@ -22,9 +22,9 @@ typedef struct Machine {
 } Machine;
 
 /*
- * Reads what stands below ROOT_FD, and what udev knows of it: UDEV is NULL for the tree of another machine. What
- * vanishes meanwhile is left out. Returns 0 with *ret owned by the caller; -errno if the groups or the kernel
- * command line cannot be read.
+ * Reads what stands below ROOT_FD, and what udev knows of it: UDEV is NULL for the tree of another machine.
+ * What vanishes meanwhile is left out. Returns 0 with *ret owned by the caller; -errno if the groups or the
+ * kernel command line cannot be read.
  */
 int machine_read(int root_fd, struct udev *udev, Machine **ret);
 
