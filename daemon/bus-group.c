@@ -141,7 +141,8 @@ static int find_group(sd_bus *bus, const char *path, const char *interface, void
         !g_ascii_string_to_unsigned(number, 10, 0, UINT_MAX, &id, NULL))
         return 0;
     group = manager_group(userdata, (unsigned) id);
-    if (!group)
+    /* What has not been announced is not there: nobody would be told of its changes. */
+    if (!group || !group->announced)
         return 0;
     *ret_found = group;
     return 1;

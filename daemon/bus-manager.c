@@ -45,6 +45,8 @@ static int list_groups(sd_bus_message *message, void *userdata, sd_bus_error *er
         const ManagedGroup *group = manager_group(manager, g_array_index(ids, unsigned, i));
         g_autofree char *path = bus_group_path(group->id);
 
+        if (!group->announced)
+            continue;
         r = sd_bus_message_append(reply, "(usssso)", group->id,
                                   group->type < 0 ? "" : domain_type_to_string(group->type),
                                   group->wanted < 0 ? "" : domain_type_to_string(group->wanted),
@@ -58,12 +60,14 @@ static int list_groups(sd_bus_message *message, void *userdata, sd_bus_error *er
 static int get_group(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     g_autofree char *path = NULL;
+    const ManagedGroup *group;
     unsigned id;
     int r = sd_bus_message_read(message, "u", &id);
 
     if (r < 0)
         return r;
-    if (!manager_group(userdata, id))
+    group = manager_group(userdata, id);
+    if (!group || !group->announced)
         return bus_reply_group_refusal(message, REFUSAL_NO_SUCH_GROUP, id, NULL);
     path = bus_group_path(id);
     return sd_bus_reply_method_return(message, "o", path);

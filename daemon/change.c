@@ -11,6 +11,8 @@
 #include "manager.h"
 #include "persist.h"
 
+#define WORKER_ENDED "the worker was ended; its devices are being brought back"
+
 static void change_end(Change *change)
 {
     manager_drop_change(change->manager, change);
@@ -193,7 +195,7 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
     if (result)
         change_answer(change, result->code, result->object, result->detail);
     else
-        change_answer(change, REFUSAL_INTERNAL, NULL, "the worker ended before its work");
+        change_answer(change, REFUSAL_SWITCH_FAILED, NULL, WORKER_ENDED);
     change_end(change);
 }
 

@@ -27,6 +27,8 @@ ManagedGroup *managed_group_new(Manager *manager, unsigned id)
     group->members = g_ptr_array_sized_new(1);
     group->type = group->wanted = group->last_result.type = _DOMAIN_TYPE_INVALID;
     group->wanted_by = g_strdup("");
+    group->state = GROUP_PENDING;
+    group->reason = PENDING_SETTLING;
     group->inhibitors = g_ptr_array_new_with_free_func(inhibitor_free);
     return group;
 }

@@ -67,7 +67,7 @@ static char *result_text(const Change *change, const ManagedGroup *group, const 
     g_autofree char *target = g_strdup_printf("%u", group->id);
 
     if (!result)
-        return refusal_text(REFUSAL_INTERNAL, object, target, "the worker ended before its work");
+        return refusal_text(REFUSAL_SWITCH_FAILED, object, target, "the worker was ended");
     if (result->code != REFUSAL_NONE)
         return refusal_text(result->code, result->object ?: object, target, result->detail);
     if (result->notes && result->notes->len > 0) {
@@ -115,7 +115,7 @@ static void note_try(Manager *manager, ManagedGroup *group)
 /* What a rule's change that was not done means for trying again. */
 static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change, const ChangeResult *result)
 {
-    switch (result ? result->code : REFUSAL_INTERNAL) {
+    switch (result ? result->code : REFUSAL_SWITCH_FAILED) {
     case REFUSAL_NONE:
         managed_group_forget_tries(group);
         if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
@@ -175,7 +175,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
     g_autofree char *text = result_text(change, group, result);
-    RefusalCode code = result ? result->code : REFUSAL_INTERNAL;
+    RefusalCode code = result ? result->code : REFUSAL_SWITCH_FAILED;
 
     log_result(change, group, result, text);
     keep_finding_ids(group, result);

@@ -143,6 +143,8 @@ static ManagedDevice *update_device(Manager *manager, const char *syspath)
     }
     if (group) {
         (void) managed_group_add_member(group, managed);
+        if (!manager->starting)
+            manager_announce(manager, group);
         manager_touch(manager, group);
     }
     return managed;

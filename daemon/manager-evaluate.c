@@ -402,10 +402,8 @@ void manager_set_scanning(Manager *manager, ManagedGroup *group, bool scanning)
         return;
     group->scanning = scanning;
     manager->scanning += scanning ? 1 : -1;
-    if (!scanning && manager->starting && manager->scanning == 0) {
-        manager->starting = false;
-        manager->on_started(manager, manager->started_userdata);
-    }
+    if (!scanning && manager->scanning == 0)
+        manager_started(manager);
 }
 
 void manager_read_group(Manager *manager, ManagedGroup *group)

@@ -119,6 +119,14 @@ static void count_group(Manager *manager, ManagedGroup *group, unsigned now)
     group->counted = now;
 }
 
+void manager_announce(Manager *manager, ManagedGroup *group)
+{
+    if (group->announced)
+        return;
+    group->announced = true;
+    notify_group(manager, group, true);
+}
+
 static void tell_group(Manager *manager, ManagedGroup *group)
 {
     unsigned now = (group->state == GROUP_PENDING ? MANAGER_PENDING : 0) |
@@ -127,12 +135,9 @@ static void tell_group(Manager *manager, ManagedGroup *group)
 
     count_group(manager, group, now);
     group->changed = 0;
-    if (!group->announced) {
-        group->announced = true;
-        notify_group(manager, group, true);
-    } else if (changed) {
+    if (group->announced && changed)
         notify_group_changed(manager, group, changed);
-    }
+    manager_announce(manager, group);
     for (guint i = 0; i < group->members->len; i++) {
         ManagedDevice *managed = group->members->pdata[i];
 
@@ -153,9 +158,8 @@ void manager_forget_group(Manager *manager, ManagedGroup *group)
     manager_touch(manager, NULL);
 }
 
-static int on_tell(sd_event_source *source, void *userdata)
+void manager_tell(Manager *manager)
 {
-    Manager *manager = userdata;
     g_autoptr(GHashTable) touched = g_steal_pointer(&manager->touched);
     GHashTableIter iter;
     gpointer id;
@@ -176,6 +180,11 @@ static int on_tell(sd_event_source *source, void *userdata)
     manager_check_waiters(manager);
     if (manager->stopping && change_queue_count_running(manager->queue) == 0)
         (void) sd_event_exit(manager->event, 0);
+}
+
+static int on_tell(sd_event_source *source, void *userdata)
+{
+    manager_tell(userdata);
     return 0;
 }
 
@@ -271,6 +280,16 @@ int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
     return 0;
 }
 
+/* Every group is announced before the first caller can ask for it. */
+void manager_started(Manager *manager)
+{
+    if (!manager->starting)
+        return;
+    manager_tell(manager);
+    manager->starting = false;
+    manager->on_started(manager, manager->started_userdata);
+}
+
 int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata)
 {
     int r;
@@ -291,10 +310,8 @@ int manager_start(Manager *manager, void (*started)(Manager *manager, void *user
         return r;
     manager_count_untranslated(manager);
     manager_read_all(manager);
-    if (manager->starting && manager->scanning == 0) {
-        manager->starting = false;
-        started(manager, userdata);
-    }
+    if (manager->scanning == 0)
+        manager_started(manager);
     return 0;
 }
 
