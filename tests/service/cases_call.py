@@ -11,7 +11,7 @@ from harness import (DEVICE, GROUP, MANAGER, NAME, PROPERTIES, ROOT, case, equal
 
 INTROSPECT = "org.freedesktop.DBus.Introspectable"
 INVALID = "org.freedesktop.DBus.Error.InvalidArgs"
-CARD_PATH = f"{ROOT}/device/pci/0000_3a00_3a06_2e0"
+CARD_PATH = f"{ROOT}/device/pci/_30000_3a00_3a06_2e0"
 
 
 def shape(interface):
@@ -84,8 +84,8 @@ def device_properties(context):
               "VendorId": 0x8086, "DeviceId": 0x10d3, "Class": 0x020000, "Untrusted": False, "DmaMaskBits": 64,
               "VirtualFunction": False, "ManagesDma": False, "RuleType": ""}
     equal({name: values[name] for name in wanted}, wanted)
-    equal(context.get(f"{ROOT}/device/pci/0000_3a00_3a07_2e0", DEVICE, "Untrusted"), True)
-    equal(context.get(f"{ROOT}/device/pci/0000_3a00_3a05_2e0", DEVICE, "ManagesDma"), True)
+    equal(context.get(f"{ROOT}/device/pci/_30000_3a00_3a07_2e0", DEVICE, "Untrusted"), True)
+    equal(context.get(f"{ROOT}/device/pci/_30000_3a00_3a05_2e0", DEVICE, "ManagesDma"), True)
 
 
 @case(topology="machine")
@@ -106,7 +106,7 @@ def get_group(context):
 @case()
 def paths_that_do_not_encode_back(context):
     for path in "group/00", "group/99", "group/0x0", "group/-1", "group/4294967296", "group/18446744073709551616", \
-                "group/0/1", "device/pci", "device/pci/nosuch", "device/pci/0000_3A00_3A06_2E0", "device/x/y":
+                "group/0/1", "device/pci", "device/pci/nosuch", "device/pci/_30000_3A00_3A06_2E0", "device/x/y":
         error = error_of(context.call, f"{ROOT}/{path}", PROPERTIES, "GetAll", "s", GROUP)
         assert error.name in ("org.freedesktop.DBus.Error.UnknownObject",
                               "org.freedesktop.DBus.Error.UnknownMethod"), f"{path}: {error}"
