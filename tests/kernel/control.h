@@ -45,7 +45,7 @@
  *
  * Whose operations count
  *   watch ID|all|none               the log and the rules are for the processes of this process group or session
- *                                   (default none). `watch ID` twice watches both
+ *                                   (default none) and their children. `watch ID` twice watches both
  *
  * Faults
  *   rule NAME [op=NAME[,NAME...]] [path=GLOB] [nth=N] [count=M] [when=before|after] ACTION
