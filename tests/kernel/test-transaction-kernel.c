@@ -60,7 +60,7 @@ static void assert_written(const Scene *scene, const char *expected)
 static int killed_change(void *data)
 {
     const void *const *pair = data;
-    ChangeResult *result = NULL;
+    g_autoptr(ChangeResult) result = NULL;
 
     return transaction_run(((const Scene *) pair[0])->root_fd, pair[1], NULL, NULL, &result);
 }

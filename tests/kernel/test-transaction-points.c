@@ -58,7 +58,7 @@ typedef struct Attempt {
 static int run_change(void *data)
 {
     const Attempt *attempt = data;
-    ChangeResult *result = NULL;
+    g_autoptr(ChangeResult) result = NULL;
 
     if (transaction_run(attempt->scene->root_fd, attempt->request, NULL, NULL, &result) < 0)
         return CHILD_FATAL;
