@@ -29,7 +29,7 @@ static void G_GNUC_NORETURN run_agent(int ready_fd, pid_t parent)
 pid_t ask_password_start(void)
 {
     _cleanup_close_ int read_end = -EBADF, write_end = -EBADF;
-    struct pollfd registered = { .events = 0 };
+    struct pollfd registered = {.events = 0};
     pid_t parent = getpid(), agent;
     int ends[2];
 

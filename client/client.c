@@ -74,8 +74,8 @@ static int call_and_wait(Client *client, const char *path, const char *interface
     return sd_bus_call(client->bus, call, UINT64_MAX, &client->error, ret);
 }
 
-int client_call(Client *client, const char *path, const char *interface, const char *method, GVariant *parameters,
-                GVariant **ret)
+int client_call(Client *client, const char *path, const char *interface, const char *method,
+                GVariant *parameters, GVariant **ret)
 {
     g_autoptr(sd_bus_message) reply = NULL;
     int r;
@@ -123,13 +123,14 @@ static int show_step(sd_bus_message *signal, void *userdata, sd_bus_error *error
     g_autoptr(GVariant) content = NULL, changed = NULL;
     const char *step;
 
-    if (message_read_tuple(signal, &content) < 0 || !g_variant_is_of_type(content, G_VARIANT_TYPE("(sa{sv}as)")))
+    if (message_read_tuple(signal, &content) < 0 ||
+        !g_variant_is_of_type(content, G_VARIANT_TYPE("(sa{sv}as)")))
         return 0;
 
     changed = g_variant_get_child_value(content, 1);
     step = property_string(changed, "Step");
     if (*step)
-        progress_show("%s: %s", strrchr(sd_bus_message_get_path(signal), '/') + 1, step);
+        progress_show("group %s: %s", strrchr(sd_bus_message_get_path(signal), '/') + 1, step);
     return 0;
 }
 
@@ -156,7 +157,7 @@ int client_call_with_progress(Client *client, const char *path, const char *inte
 {
     g_autoptr(sd_bus_message) call = NULL, reply = NULL;
     g_autoptr(sd_bus_slot) steps = NULL, answer = NULL;
-    Awaited awaited = { .reply = NULL };
+    Awaited awaited = {.reply = NULL};
     int r;
 
     if (!progress_wanted())
@@ -167,7 +168,8 @@ int client_call_with_progress(Client *client, const char *path, const char *inte
         return r;
 
     r = sd_bus_match_signal_async(client->bus, &steps, IOMMU_POLICY_BUS_NAME, NULL,
-                                  "org.freedesktop.DBus.Properties", "PropertiesChanged", show_step, NULL, client);
+                                  "org.freedesktop.DBus.Properties", "PropertiesChanged", show_step, NULL,
+                                  client);
     if (r >= 0)
         r = sd_bus_call_async(client->bus, &answer, call, take_reply, &awaited, UINT64_MAX);
     if (r >= 0)
@@ -187,8 +189,8 @@ int client_properties(Client *client, const char *path, const char *interface, G
     g_autoptr(GVariant) reply = NULL;
     int r;
 
-    r = client_call(client, path, "org.freedesktop.DBus.Properties", "GetAll", g_variant_new("(s)", interface),
-                    &reply);
+    r = client_call(client, path, "org.freedesktop.DBus.Properties", "GetAll",
+                    g_variant_new("(s)", interface), &reply);
     if (r < 0)
         return r;
     if (!g_variant_is_of_type(reply, G_VARIANT_TYPE("(a{sv})")))
@@ -202,7 +204,9 @@ int client_properties(Client *client, const char *path, const char *interface, G
 static GVariant *own_properties(GVariant *interfaces)
 {
     static const char *const names[] = {
-        IOMMU_POLICY_GROUP_INTERFACE, IOMMU_POLICY_DEVICE_INTERFACE, IOMMU_POLICY_MANAGER_INTERFACE,
+        IOMMU_POLICY_GROUP_INTERFACE,
+        IOMMU_POLICY_DEVICE_INTERFACE,
+        IOMMU_POLICY_MANAGER_INTERFACE,
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -223,8 +227,8 @@ int client_objects(Client *client, GHashTable **ret)
     const char *path;
     int r;
 
-    r = client_call(client, IOMMU_POLICY_ROOT_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
-                    &reply);
+    r = client_call(client, IOMMU_POLICY_ROOT_PATH, "org.freedesktop.DBus.ObjectManager",
+                    "GetManagedObjects", NULL, &reply);
     if (r < 0)
         return r;
     if (!g_variant_is_of_type(reply, G_VARIANT_TYPE("(a{oa{sa{sv}}})")))
@@ -273,7 +277,8 @@ const char **property_strings(GVariant *properties, const char *name)
 {
     const char **list = NULL;
 
-    if (!g_variant_lookup(properties, name, "^a&s", &list) && !g_variant_lookup(properties, name, "^a&o", &list))
+    if (!g_variant_lookup(properties, name, "^a&s", &list) &&
+        !g_variant_lookup(properties, name, "^a&o", &list))
         list = g_new0(const char *, 1);
     return list;
 }

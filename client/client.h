@@ -6,14 +6,14 @@
 #include <systemd/sd-bus.h>
 
 /*
- * One run of iommuctl: what the command line says about every verb, the connection, and the last error that came over
- * it. Functions return 0 or negative errno; with an errno the reason, if the daemon gave one, stands in `error` and
- * main.c prints it once.
+ * One run of iommuctl: what the command line says about every verb, the connection, and the last error that
+ * came over it. Functions return 0 or negative errno; with an errno the reason, if the daemon gave one,
+ * stands in `error` and main.c prints it once.
  */
 typedef struct Client {
     sd_bus *bus;
     sd_bus_error error;
-    char *host;        /* NULL: this machine */
+    char *host; /* NULL: this machine */
     gboolean json;
     gboolean no_ask_password;
 } Client;
@@ -25,18 +25,19 @@ void client_done(Client *client);
 int client_connect(Client *client);
 
 /*
- * Calls METHOD with PARAMETERS (a tuple, consumed if floating; NULL: none) and waits as long as the daemon takes: a
- * person may be asked for a password, and a disk may need minutes.
- * Returns 0 with *ret, a tuple owned by the caller (RET may be NULL); -errno with the error of the reply in CLIENT.
+ * Calls METHOD with PARAMETERS (a tuple, consumed if floating; NULL: none) and waits as long as the daemon
+ * takes: a person may be asked for a password, and a disk may need minutes. Returns 0 with *ret, a tuple
+ * owned by the caller (RET may be NULL); -errno with the error of the reply in CLIENT.
  */
-int client_call(Client *client, const char *path, const char *interface, const char *method, GVariant *parameters,
-                GVariant **ret);
+int client_call(Client *client, const char *path, const char *interface, const char *method,
+                GVariant *parameters, GVariant **ret);
 
 /* As client_call() for a reply that is one file descriptor. Returns the descriptor or -errno. */
 int client_call_fd(Client *client, const char *path, const char *interface, const char *method,
                    GVariant *parameters);
 
-/* As client_call(), for methods that change groups: on a terminal the daemon's steps are shown while it lasts. */
+/* As client_call(), for methods that change groups: on a terminal the daemon's steps are shown while it
+ * lasts. */
 int client_call_with_progress(Client *client, const char *path, const char *interface, const char *method,
                               GVariant *parameters, GVariant **ret);
 
@@ -58,6 +59,6 @@ guint32 property_u32(GVariant *properties, const char *name);
 /* The property NAME of PROPERTIES (a{sv}), false if it is missing or of another type. */
 bool property_boolean(GVariant *properties, const char *name);
 
-/* The property NAME of PROPERTIES (a{sv}), an array of strings or paths; NULL-terminated, free with g_free(): the
- * strings are borrowed. An empty list if it is missing. */
+/* The property NAME of PROPERTIES (a{sv}), an array of strings or paths; NULL-terminated, free with
+ * g_free(): the strings are borrowed. An empty list if it is missing. */
 const char **property_strings(GVariant *properties, const char *name);

@@ -6,6 +6,6 @@
 
 #include "diagnostic.h"
 
-/* Prints DIAGNOSTICS (list of Diagnostic) on standard output: a line for each that text editors can jump to, or an
- * object with member `diagnostics` as JSON. */
+/* Prints DIAGNOSTICS (list of Diagnostic) on standard output: a line for each that text editors can jump to,
+ * or an object with member `diagnostics` as JSON. */
 void diagnostics_print(const GPtrArray *diagnostics, bool json);

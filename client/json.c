@@ -8,8 +8,8 @@ static const struct {
     const char *property;
     const char *members[5];
 } named_tuples[] = {
-    { "ReservedRegions", { "start", "end", "type" } },
-    { "LastResult", { "time", "type", "error", "text" } },
+    {"ReservedRegions", {"start", "end", "type"}},
+    {"LastResult", {"time", "type", "error", "text"}},
 };
 
 char *json_key(const char *name)
@@ -92,9 +92,9 @@ JsonNode *json_from_variant(GVariant *value)
         return json_from_variant(inner);
     }
     case G_VARIANT_CLASS_ARRAY:
-        return g_variant_type_is_subtype_of(g_variant_get_type(value), G_VARIANT_TYPE("a{s*}")) ?
-                   dictionary_node(value) :
-                   array_node(value);
+        return g_variant_type_is_subtype_of(g_variant_get_type(value), G_VARIANT_TYPE("a{s*}"))
+                   ? dictionary_node(value)
+                   : array_node(value);
     case G_VARIANT_CLASS_TUPLE:
         return array_node(value);
     default:
@@ -149,7 +149,8 @@ JsonObject *json_from_properties(GVariant *properties)
         for (size_t i = 0; i < G_N_ELEMENTS(named_tuples); i++)
             if (g_str_equal(named_tuples[i].property, name))
                 members = named_tuples[i].members;
-        json_object_set_member(object, key, members ? named_value(value, members) : json_from_variant(value));
+        json_object_set_member(object, key,
+                               members ? named_value(value, members) : json_from_variant(value));
     }
     return object;
 }

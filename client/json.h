@@ -7,12 +7,13 @@
 
 /* What the bus says, as JSON: keys are the property names in snake_case. */
 
-/* Returns NAME in snake_case: "WantedType" is "wanted_type", "dirty-tracking" is "dirty_tracking". The caller frees it. */
+/* Returns NAME in snake_case: "WantedType" is "wanted_type", "dirty-tracking" is "dirty_tracking". The
+ * caller frees it. */
 char *json_key(const char *name);
 
 /*
- * Returns VALUE as JSON, owned by the caller: dictionaries of strings become objects, variants what they hold, other
- * arrays and tuples arrays, and numbers that JSON readers cannot hold (above 2^63 - 1) strings.
+ * Returns VALUE as JSON, owned by the caller: dictionaries of strings become objects, variants what they
+ * hold, other arrays and tuples arrays, and numbers that JSON readers cannot hold (above 2^63 - 1) strings.
  */
 JsonNode *json_from_variant(GVariant *value);
 

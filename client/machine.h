@@ -21,12 +21,13 @@ typedef struct Machine {
 } Machine;
 
 /*
- * Reads what stands below ROOT_FD. What vanishes meanwhile is left out. Returns 0 with *ret owned by the caller; -errno
- * if the groups or the kernel command line cannot be read.
+ * Reads what stands below ROOT_FD. What vanishes meanwhile is left out. Returns 0 with *ret owned by the
+ * caller; -errno if the groups or the kernel command line cannot be read.
  */
 int machine_read(int root_fd, Machine **ret);
 
-/* What RULES want for GROUP. What the kernel forces is not known here; nor are late keys, but for a bound driver. */
+/* What RULES want for GROUP. What the kernel forces is not known here; nor are late keys, but for a bound
+ * driver. */
 Decision *machine_decide(const Machine *machine, const MachineGroup *group, const RuleSet *rules);
 
 void machine_free(Machine *machine);

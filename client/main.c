@@ -9,19 +9,21 @@
 #include "client.h"
 #include "config.h"
 #include "refusal.h"
+#include "terminal.h"
 #include "verb.h"
 
 static const Verb *const verbs[] = {
-    &verb_list, &verb_show, &verb_why, &verb_plan, &verb_set, &verb_revert, &verb_apply, &verb_reload,
-    &verb_check, &verb_test, &verb_usage, &verb_features, &verb_monitor, &verb_rules, &verb_inhibit,
+    &verb_list,   &verb_show,     &verb_why,     &verb_plan,  &verb_set,
+    &verb_revert, &verb_apply,    &verb_reload,  &verb_check, &verb_test,
+    &verb_usage,  &verb_features, &verb_monitor, &verb_rules, &verb_inhibit,
 };
 
-static const char target_help[] =
-    "TARGET is the number of a group, a PCI address, BUS:NAME, a network interface, a node in /dev, a path in /sys or\n"
-    "a mount point.";
+static const char target_help[] = "TARGET is the number of a group, a PCI address, BUS:NAME, a network "
+                                  "interface, a node in /dev, a path in /sys or\n"
+                                  "a mount point.";
 
-static const char exit_help[] =
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 in use, 4 not authorised, 5 conflict or forbidden, 6 pending, 7 stuck.";
+static const char exit_help[] = "Exit codes: 0 done, 1 failed, 2 usage, 3 in use, 4 not authorised, 5 "
+                                "conflict or forbidden, 6 pending, 7 stuck.";
 
 static const Verb *find_verb(const char *name)
 {
@@ -35,12 +37,13 @@ static const Verb *find_verb(const char *name)
 static GOptionEntry *common_options(Client *client, gboolean *version)
 {
     const GOptionEntry entries[] = {
-        { "host", 'H', 0, G_OPTION_ARG_STRING, &client->host, "ask the daemon of another machine, through ssh",
-          "[USER@]HOST" },
-        { "json", 0, 0, G_OPTION_ARG_NONE, &client->json, "print JSON", NULL },
-        { "no-ask-password", 0, 0, G_OPTION_ARG_NONE, &client->no_ask_password, "do not ask for a password", NULL },
-        { "version", 0, 0, G_OPTION_ARG_NONE, version, "print the version", NULL },
-        { NULL },
+        {"host", 'H', 0, G_OPTION_ARG_STRING, &client->host,
+         "ask the daemon of another machine, through ssh", "[USER@]HOST"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &client->json, "print JSON", NULL},
+        {"no-ask-password", 0, 0, G_OPTION_ARG_NONE, &client->no_ask_password, "do not ask for a password",
+         NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, version, "print the version", NULL},
+        {NULL},
     };
 
     return g_memdup2(entries, sizeof(entries));
@@ -72,7 +75,8 @@ static bool parse_common(int *argc, char ***argv, const GOptionEntry *options, G
 }
 
 /* Takes all other options out of ARGV, whose first word is the verb. */
-static bool parse_verb(const Verb *verb, int *argc, char ***argv, const GOptionEntry *options, GError **error)
+static bool parse_verb(const Verb *verb, int *argc, char ***argv, const GOptionEntry *options,
+                       GError **error)
 {
     g_autofree char *usage = g_strjoin(" ", verb->name, verb->arguments, NULL);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
@@ -109,8 +113,11 @@ static bool daemon_is_absent(const sd_bus_error *error)
 
 static int report(const Client *client, int r)
 {
+    g_autofree char *text = NULL;
+
     if (daemon_is_absent(&client->error)) {
-        fputs("iommuctl: the daemon does not run, nor is its unit enabled; next: systemctl enable --now iommu-policyd\n",
+        fputs("iommuctl: the daemon does not run, nor is its unit enabled; next: systemctl enable --now "
+              "iommu-policyd\n",
               stderr);
         return EXIT_CODE_FAILED;
     }
@@ -119,7 +126,8 @@ static int report(const Client *client, int r)
         return EXIT_CODE_FAILED;
     }
 
-    fprintf(stderr, "iommuctl: %s\n", client->error.message ?: client->error.name);
+    text = printable(client->error.message ?: client->error.name);
+    fprintf(stderr, "iommuctl: %s\n", text);
     return refusal_exit_code(client->error.name);
 }
 
@@ -181,7 +189,7 @@ static int parse_and_run(Client *client, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    Client client = { .error = SD_BUS_ERROR_NULL };
+    Client client = {.error = SD_BUS_ERROR_NULL};
     g_auto(GStrv) copy = NULL;
     g_autofree char **words = NULL;
     int code;

@@ -23,7 +23,8 @@ static int append_members(sd_bus_message *message, GVariant *container)
     return 0;
 }
 
-/* The D-Bus type code of a container and the type of its contents, from GLib's type string: "(su)" is 'r' of "su". */
+/* The D-Bus type code of a container and the type of its contents, from GLib's type string: "(su)" is 'r' of
+ * "su". */
 static char container_code(const char *type, char **ret_contents)
 {
     size_t length = strlen(type);
@@ -138,7 +139,7 @@ static GVariant *basic_variant(char type, const BasicValue *value)
 
 static int read_basic(sd_bus_message *message, char type, GVariantBuilder *builder)
 {
-    BasicValue value = { .uint64 = 0 };
+    BasicValue value = {.uint64 = 0};
     GVariant *variant;
     int r;
 

@@ -2,7 +2,6 @@
 #include "table.h"
 
 #include <libsmartcols.h>
-#include <stdlib.h>
 
 #include "terminal.h"
 

@@ -4,15 +4,17 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* A table on standard output (libsmartcols): columns as wide as needed, cut to the terminal only on a terminal. */
+/* A table on standard output (libsmartcols): columns as wide as needed, cut to the terminal only on a
+ * terminal. */
 typedef struct Table Table;
 typedef struct libscols_line TableRow;
 
-/* Returns an empty table with these HEADERS (NULL-terminated, borrowed for the call). With TREE the first column shows
- * which row stands below which. */
+/* Returns an empty table with these HEADERS (NULL-terminated, borrowed for the call). With TREE the first
+ * column shows which row stands below which. */
 Table *table_new(const char *const *headers, bool tree);
 
-/* Appends a row of as many CELLS as there are headers; below PARENT (NULL: at the top). The row belongs to the table. */
+/* Appends a row of as many CELLS as there are headers; below PARENT (NULL: at the top). The row belongs to
+ * the table. */
 TableRow *table_add(Table *table, TableRow *parent, const char *const *cells);
 
 /* Shows the cell of ROW below the header number COLUMN in COLOUR (terminal.h), where colours are wanted. */

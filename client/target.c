@@ -2,7 +2,6 @@
 #include "target.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "iommu-policy-names.h"
@@ -39,7 +38,8 @@ static int look_up(Client *client, const char *method, GVariant *parameters, cha
     g_autoptr(GVariant) reply = NULL;
     int r;
 
-    r = client_call(client, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, method, parameters, &reply);
+    r = client_call(client, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, method, parameters,
+                    &reply);
     if (r < 0)
         return r;
     if (!g_variant_is_of_type(reply, G_VARIANT_TYPE("(o)")))
@@ -106,7 +106,7 @@ int target_find_devices(Client *client, const char *text, char ***ret_paths)
         return r;
 
     if (kind == TARGET_DEVICE) {
-        const char *const one[] = { path, NULL };
+        const char *const one[] = {path, NULL};
 
         *ret_paths = g_strdupv((char **) one);
         return 0;

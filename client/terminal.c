@@ -28,13 +28,14 @@ bool progress_wanted(void)
 
 void progress_show(const char *format, ...)
 {
-    g_autofree char *line = NULL;
+    g_autofree char *line = NULL, *safe = NULL;
     va_list arguments;
 
     va_start(arguments, format);
     line = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\r\033[K%s", line);
+    safe = printable(line);
+    fprintf(stderr, "\r\033[K%s", safe);
     fflush(stderr);
 }
 
@@ -42,4 +43,17 @@ void progress_clear(void)
 {
     fputs("\r\033[K", stderr);
     fflush(stderr);
+}
+
+char *printable(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    GString *safe = g_string_new(NULL);
+
+    for (const char *c = valid; *c; c = g_utf8_next_char(c))
+        if (g_unichar_iscntrl(g_utf8_get_char(c)))
+            g_string_append_c(safe, '?');
+        else
+            g_string_append_unichar(safe, g_utf8_get_char(c));
+    return g_string_free(safe, FALSE);
 }

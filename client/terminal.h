@@ -4,7 +4,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* True if standard output is a terminal that shows colours and nobody said NO_COLOR (https://no-color.org). */
+/* True if standard output is a terminal that shows colours and nobody said NO_COLOR (https://no-color.org).
+ */
 bool colours_wanted(void);
 
 /* Colours of states, as libsmartcols takes them (a name or an escape sequence). */
@@ -20,3 +21,7 @@ void progress_show(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Takes the line away. */
 void progress_clear(void);
+
+/* Returns TEXT with every control character replaced by '?': names of mounts and devices are chosen by
+ * others and must not steer the terminal. The caller frees it. */
+char *printable(const char *text);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
 #include <stdio.h>
 
 #include "cleanup.h"
@@ -22,12 +21,14 @@ static int open_root(Client *client)
     int fd = sysfs_open_root(path);
 
     if (fd < 0)
-        (void) sd_bus_error_setf(&client->error, SD_BUS_ERROR_FILE_NOT_FOUND, "%s: %s", path, g_strerror(-fd));
+        (void) sd_bus_error_setf(&client->error, SD_BUS_ERROR_FILE_NOT_FOUND, "%s: %s", path,
+                                 g_strerror(-fd));
     return fd;
 }
 
 /* Loads FILES, or what the daemon would load if there are none. */
-static int load_rules(Client *client, int root_fd, char **files, RuleSet **ret_set, GPtrArray **ret_diagnostics)
+static int load_rules(Client *client, int root_fd, char **files, RuleSet **ret_set,
+                      GPtrArray **ret_diagnostics)
 {
     int r;
 
@@ -36,7 +37,8 @@ static int load_rules(Client *client, int root_fd, char **files, RuleSet **ret_s
     else
         r = rule_set_load(root_fd, NULL, ret_set, ret_diagnostics);
     if (r < 0)
-        return sd_bus_error_set_errnof(&client->error, r, "the rule files cannot be read: %s", g_strerror(-r));
+        return sd_bus_error_set_errnof(&client->error, r, "the rule files cannot be read: %s",
+                                       g_strerror(-r));
     return 0;
 }
 
@@ -58,14 +60,15 @@ static int run_check(Client *client, char **arguments)
     errors = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
     diagnostics_print(diagnostics, client->json);
     if (!client->json)
-        printf("%u rules, %u errors, %u warnings\n", rule_set_rules(rules)->len, errors,
+        printf("rules: %u, errors: %u, warnings: %u\n", rule_set_rules(rules)->len, errors,
                diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
     return errors > 0 ? EXIT_CODE_FAILED : EXIT_CODE_DONE;
 }
 
 static const GOptionEntry root_options[] = {
-    { "root", 0, 0, G_OPTION_ARG_FILENAME, &root_path, "look below this directory instead of /", "DIR" },
-    { NULL },
+    {"root", 0, 0, G_OPTION_ARG_FILENAME, &root_path,
+     "take this directory for /, also in front of FILE if that starts with a slash", "DIR"},
+    {NULL},
 };
 
 const Verb verb_check = {
@@ -130,7 +133,8 @@ static void add_decision(Table *table, const MachineGroup *group, const Decision
 {
     g_autofree char *id = g_strdup_printf("%u", group->id), *names = member_names(group);
     const char *const cells[] = {
-        id, type_text(group->type), type_text(decision->wanted), decision->wanted_by, names, outcome_text(decision),
+        id,    type_text(group->type), type_text(decision->wanted), decision->wanted_by,
+        names, outcome_text(decision),
     };
 
     (void) table_add(table, NULL, cells);
@@ -138,7 +142,7 @@ static void add_decision(Table *table, const MachineGroup *group, const Decision
 
 static void print_decisions(Client *client, const Machine *machine, const RuleSet *rules)
 {
-    static const char *const headers[] = { "GROUP", "TYPE", "WANTED", "BY", "DEVICES", "OUTCOME", NULL };
+    static const char *const headers[] = {"GROUP", "TYPE", "WANTED", "BY", "DEVICES", "OUTCOME", NULL};
     g_autoptr(Table) table = table_new(headers, false);
     g_autoptr(JsonObject) answer = json_object_new();
     JsonArray *list = json_array_new();
@@ -195,7 +199,8 @@ const Verb verb_test = {
     .name = "test",
     .arguments = "FILE...",
     .summary = "Show what rule files would decide here",
-    .description = "Shows for each group of this machine which type the given files alone would want, without the daemon\n"
+    .description = "Shows for each group of this machine which type the given files alone would want, "
+                   "without the daemon\n"
                    "and without changing anything. Ends with 1 if a file has errors.",
     .options = root_options,
     .min_arguments = 1,

@@ -18,7 +18,8 @@ static gboolean as_tree;
 
 static int compare_by_id(const void *a, const void *b)
 {
-    guint32 first = property_u32(*(GVariant *const *) a, "Id"), second = property_u32(*(GVariant *const *) b, "Id");
+    guint32 first = property_u32(*(GVariant *const *) a, "Id"),
+            second = property_u32(*(GVariant *const *) b, "Id");
 
     return (first > second) - (first < second);
 }
@@ -125,7 +126,7 @@ static void print_groups_json(GHashTable *objects, const GPtrArray *groups)
 
 static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
 {
-    static const char *const headers[] = { "GROUP", "TYPE", "WANTED", "STATE", "DEVICES", "DRIVERS", NULL };
+    static const char *const headers[] = {"GROUP", "TYPE", "WANTED", "STATE", "DEVICES", "DRIVERS", NULL};
     g_autoptr(Table) table = table_new(headers, false);
 
     for (size_t i = 0; i < groups->len; i++) {
@@ -134,8 +135,12 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
         g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = state_text(group),
                         *names = join_property(members, "Name"), *drivers = join_property(members, "Driver");
         const char *const cells[] = {
-            id, or_dash(property_string(group, "Type")), or_dash(property_string(group, "WantedType")),
-            state, names, drivers,
+            id,
+            or_dash(property_string(group, "Type")),
+            or_dash(property_string(group, "WantedType")),
+            state,
+            names,
+            drivers,
         };
 
         table_paint(table_add(table, NULL, cells), 3, state_colour(group));
@@ -148,8 +153,12 @@ static void add_members(Table *table, TableRow *row, const GPtrArray *members)
     for (size_t i = 0; i < members->len; i++) {
         GVariant *device = members->pdata[i];
         const char *const cells[] = {
-            property_string(device, "Name"), "", property_string(device, "RuleType"), "",
-            or_dash(property_string(device, "Driver")), property_string(device, "ModelName"),
+            property_string(device, "Name"),
+            "",
+            property_string(device, "RuleType"),
+            "",
+            or_dash(property_string(device, "Driver")),
+            property_string(device, "ModelName"),
         };
 
         (void) table_add(table, row, cells);
@@ -158,7 +167,7 @@ static void add_members(Table *table, TableRow *row, const GPtrArray *members)
 
 static void print_groups_tree(GHashTable *objects, const GPtrArray *groups)
 {
-    static const char *const headers[] = { "GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL", NULL };
+    static const char *const headers[] = {"GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL", NULL};
     g_autoptr(Table) table = table_new(headers, true);
 
     for (size_t i = 0; i < groups->len; i++) {
@@ -166,7 +175,12 @@ static void print_groups_tree(GHashTable *objects, const GPtrArray *groups)
         g_autoptr(GPtrArray) members = group_members(objects, group);
         g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = state_text(group);
         const char *const cells[] = {
-            id, or_dash(property_string(group, "Type")), or_dash(property_string(group, "WantedType")), state, "", "",
+            id,
+            or_dash(property_string(group, "Type")),
+            or_dash(property_string(group, "WantedType")),
+            state,
+            "",
+            "",
         };
         TableRow *row = table_add(table, NULL, cells);
 
@@ -197,14 +211,15 @@ static int run_list(Client *client, char **arguments)
 }
 
 static const GOptionEntry list_options[] = {
-    { "tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices below their groups", NULL },
-    { NULL },
+    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices below their groups", NULL},
+    {NULL},
 };
 
 const Verb verb_list = {
     .name = "list",
     .summary = "List the IOMMU groups (default)",
-    .description = "Shows for each group its type, the type that is wanted (- for none), its state, devices and drivers.",
+    .description = "Shows for each group its type, the type that is wanted (- for none), its state, devices "
+                   "and drivers.",
     .options = list_options,
     .run = run_list,
 };
@@ -212,8 +227,10 @@ const Verb verb_list = {
 /* Prints "  LABEL  TEXT", nothing if TEXT is empty. */
 static void print_field(const char *label, const char *text)
 {
-    if (*text)
-        printf("  %-12s %s\n", label, text);
+    g_autofree char *safe = printable(text);
+
+    if (*safe)
+        printf("  %-12s %s\n", label, safe);
 }
 
 static void print_list_field(const char *label, GVariant *properties, const char *name)
@@ -260,16 +277,20 @@ static void print_last_result(GVariant *group)
 
 static void print_group(GVariant *group)
 {
-    g_autofree char *state = state_text(group), *wanted = NULL;
+    g_autofree char *state = state_text(group), *wanted = NULL, *conflict = NULL;
+    guint32 id = property_u32(group, "Id");
 
+    if (property_boolean(group, "Conflict"))
+        conflict = g_strdup_printf("yes, see: iommuctl why %u", id);
     if (*property_string(group, "WantedType"))
-        wanted = g_strdup_printf("%s, by %s", property_string(group, "WantedType"), property_string(group, "WantedBy"));
+        wanted = g_strdup_printf("%s, by %s", property_string(group, "WantedType"),
+                                 property_string(group, "WantedBy"));
 
-    printf("Group %u\n", property_u32(group, "Id"));
+    printf("Group %u\n", id);
     print_field("Type", property_string(group, "Type"));
     print_field("Wanted", wanted ?: "nothing");
     print_field("State", state);
-    print_field("Conflict", property_boolean(group, "Conflict") ? "yes, see: iommuctl why" : "");
+    print_field("Conflict", conflict ?: "");
     print_list_field("Can be set", group, "SettableTypes");
     print_list_field("Live", group, "LiveTypes");
     print_reserved_regions(group);
@@ -295,11 +316,13 @@ static char *device_class(GVariant *device)
 
 static void print_device(GVariant *device)
 {
-    g_autofree char *ids = device_ids(device), *class_text = device_class(device), *rule = NULL, *mask = NULL;
+    g_autofree char *ids = device_ids(device), *class_text = device_class(device), *rule = NULL,
+                    *mask = NULL;
     guint32 bits = property_u32(device, "DmaMaskBits");
 
     if (*property_string(device, "RuleType"))
-        rule = g_strdup_printf("%s, by %s", property_string(device, "RuleType"), property_string(device, "RuleOrigin"));
+        rule = g_strdup_printf("%s, by %s", property_string(device, "RuleType"),
+                               property_string(device, "RuleOrigin"));
     if (bits > 0)
         mask = g_strdup_printf("%u bits", bits);
 
@@ -309,7 +332,7 @@ static void print_device(GVariant *device)
     print_field("Class", class_text);
     print_field("Driver", property_string(device, "Driver"));
     print_field("IOMMU", property_string(device, "Iommu"));
-    print_field("Addresses", mask ?: "");
+    print_field("DMA mask", mask ?: "");
     print_field("Function of", property_string(device, "PhysicalFunction"));
     print_field("Untrusted", property_boolean(device, "Untrusted") ? "yes" : "");
     print_field("Manages DMA", property_boolean(device, "ManagesDma") ? "yes: rules leave it alone" : "");
@@ -373,20 +396,20 @@ static unsigned count_governed(GHashTable *objects, const char *file)
 
 static void print_rules(GVariant *manager, GHashTable *objects)
 {
-    static const char *const headers[] = { "FILE", "DEVICES", NULL };
+    static const char *const headers[] = {"FILE", "DEVICES", NULL};
     g_autofree const char **files = property_strings(manager, "RuleFiles");
     g_autoptr(Table) table = table_new(headers, false);
 
     for (size_t i = 0; files[i]; i++) {
         g_autofree char *devices = g_strdup_printf("%u", count_governed(objects, files[i]));
-        const char *const cells[] = { files[i], devices };
+        const char *const cells[] = {files[i], devices};
 
         (void) table_add(table, NULL, cells);
     }
     table_print(table, "No rules: nothing is changed by itself.");
 
     if (strcmp(property_string(manager, "State"), "frozen") == 0)
-        puts("\nFrozen: a rule file is refused. Nothing is relaxed, nothing is unbound; see: iommuctl check");
+        puts("\nFrozen: a rule file is refused. Nothing is relaxed or unbound; see: iommuctl check");
     if (strcmp(property_string(manager, "State"), "disabled") == 0)
         puts("\nDisabled: this is a kdump kernel, or iommu_policy=off is on the kernel command line.");
     if (property_boolean(manager, "RulesChangedOnDisk"))
@@ -407,7 +430,8 @@ static void print_rules_json(GVariant *manager, GHashTable *objects)
         json_array_add_object_element(rules, rule);
     }
     json_object_set_string_member(answer, "state", property_string(manager, "State"));
-    json_object_set_boolean_member(answer, "rules_changed_on_disk", property_boolean(manager, "RulesChangedOnDisk"));
+    json_object_set_boolean_member(answer, "rules_changed_on_disk",
+                                   property_boolean(manager, "RulesChangedOnDisk"));
     json_object_set_array_member(answer, "rule_files", rules);
     json_print_object(answer, false);
 }
@@ -434,6 +458,7 @@ static int run_rules(Client *client, char **arguments)
 const Verb verb_rules = {
     .name = "rules",
     .summary = "List the rule files in force",
-    .description = "Shows the rule files in force in their order, and how many devices each gives their type.",
+    .description =
+        "Shows the rule files in force in their order, and how many devices each gives their type.",
     .run = run_rules,
 };

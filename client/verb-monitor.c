@@ -8,7 +8,7 @@
 #include "iommu-policy-names.h"
 #include "json.h"
 #include "message.h"
-#include "refusal.h"
+#include "terminal.h"
 #include "verb.h"
 
 /* Follows what the daemon says, line by line, until it is interrupted. */
@@ -23,13 +23,14 @@ static const char *short_path(const char *path)
 
 static void print_line(const char *object, const char *what)
 {
+    g_autofree char *safe = printable(what);
     time_t now = time(NULL);
     char when[16] = "";
     struct tm parts;
 
     if (localtime_r(&now, &parts))
         (void) strftime(when, sizeof(when), "%H:%M:%S", &parts);
-    printf("%s %s: %s\n", when, object, what);
+    printf("%s %s: %s\n", when, object, safe);
     fflush(stdout);
 }
 
@@ -66,7 +67,8 @@ static int on_properties_changed(sd_bus_message *signal, void *userdata, sd_bus_
     const char *path = sd_bus_message_get_path(signal);
     Client *client = userdata;
 
-    if (message_read_tuple(signal, &content) < 0 || !g_variant_is_of_type(content, G_VARIANT_TYPE("(sa{sv}as)")))
+    if (message_read_tuple(signal, &content) < 0 ||
+        !g_variant_is_of_type(content, G_VARIANT_TYPE("(sa{sv}as)")))
         return 0;
 
     changed = g_variant_get_child_value(content, 1);
@@ -130,11 +132,12 @@ static int subscribe(Client *client)
 {
     int r;
 
-    r = sd_bus_match_signal(client->bus, NULL, IOMMU_POLICY_BUS_NAME, NULL, "org.freedesktop.DBus.Properties",
-                            "PropertiesChanged", on_properties_changed, client);
+    r = sd_bus_match_signal(client->bus, NULL, IOMMU_POLICY_BUS_NAME, NULL,
+                            "org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties_changed,
+                            client);
     if (r >= 0)
-        r = sd_bus_match_signal(client->bus, NULL, IOMMU_POLICY_BUS_NAME, NULL, "org.freedesktop.DBus.ObjectManager",
-                                NULL, on_object, client);
+        r = sd_bus_match_signal(client->bus, NULL, IOMMU_POLICY_BUS_NAME, NULL,
+                                "org.freedesktop.DBus.ObjectManager", NULL, on_object, client);
     if (r >= 0)
         r = sd_bus_match_signal(client->bus, NULL, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH,
                                 IOMMU_POLICY_MANAGER_INTERFACE, "Reloaded", on_reloaded, client);
@@ -164,7 +167,8 @@ static int run_monitor(Client *client, char **arguments)
 const Verb verb_monitor = {
     .name = "monitor",
     .summary = "Follow what happens",
-    .description = "Prints each change of a group, a device or the rules as it happens, until interrupted. With --json\n"
+    .description = "Prints each change of a group, a device or the rules as it happens, until interrupted. "
+                   "With --json\n"
                    "each line is an object.",
     .run = run_monitor,
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +12,6 @@
 #include "refusal.h"
 #include "table.h"
 #include "target.h"
-#include "terminal.h"
 #include "verb.h"
 
 /* What changes something. */
@@ -30,7 +28,8 @@ static GVariant *set_options(void)
     if (no_unbind)
         g_variant_builder_add(&options, "{sv}", "unbind", g_variant_new_string("never"));
     if (allow)
-        g_variant_builder_add(&options, "{sv}", "allow", g_variant_new_strv((const char *const *) allow, -1));
+        g_variant_builder_add(&options, "{sv}", "allow",
+                              g_variant_new_strv((const char *const *) allow, -1));
     if (persist)
         g_variant_builder_add(&options, "{sv}", "persist", g_variant_new_boolean(TRUE));
     if (reason_text)
@@ -38,7 +37,8 @@ static GVariant *set_options(void)
     return g_variant_builder_end(&options);
 }
 
-static int set_type(Client *client, const char *group, const char *type, GVariant *options, char **ret_effective)
+static int set_type(Client *client, const char *group, const char *type, GVariant *options,
+                    char **ret_effective)
 {
     g_autoptr(GVariant) reply = NULL;
     int r;
@@ -93,25 +93,30 @@ static int run_set_or_revert(Client *client, const char *target, const char *typ
 static int run_set(Client *client, char **arguments)
 {
     if (!*arguments[1])
-        return client_usage_error(client, "no type given; to drop an earlier one: iommuctl revert %s", arguments[0]);
+        return client_usage_error(client, "no type given; to drop an earlier one: iommuctl revert %s",
+                                  arguments[0]);
     return run_set_or_revert(client, arguments[0], arguments[1], set_options());
 }
 
 static const GOptionEntry options_of_set[] = {
-    { "no-unbind", 0, 0, G_OPTION_ARG_NONE, &no_unbind, "only without unbinding a driver", NULL },
-    { "allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow, "go ahead in spite of this finding; may be repeated", "ID" },
-    { "persist", 0, 0, G_OPTION_ARG_NONE, &persist, "also write a rule file, so that it holds after a reboot", NULL },
-    { "reason", 0, 0, G_OPTION_ARG_STRING, &reason_text, "for the journal and the rule file", "TEXT" },
-    { NULL },
+    {"no-unbind", 0, 0, G_OPTION_ARG_NONE, &no_unbind, "only without unbinding a driver", NULL},
+    {"allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow, "go ahead in spite of this finding; may be repeated",
+     "ID"},
+    {"persist", 0, 0, G_OPTION_ARG_NONE, &persist, "also write a rule file, so that it holds after a reboot",
+     NULL},
+    {"reason", 0, 0, G_OPTION_ARG_STRING, &reason_text, "for the journal and the rule file", "TEXT"},
+    {NULL},
 };
 
 const Verb verb_set = {
     .name = "set",
     .arguments = "TARGET TYPE",
     .summary = "Switch a group to another type",
-    .description = "TYPE is DMA, DMA-FQ, identity or auto. Drivers are unbound and bound again if that is needed and\n"
-                   "nothing uses the devices. It outranks Type= of rules, never Forbid=, until the devices change, another\n"
-                   "call, `revert` or reboot.",
+    .description =
+        "TYPE is DMA, DMA-FQ, identity or auto. Drivers are unbound and bound again if that is needed and\n"
+        "nothing uses the devices. It outranks Type= of rules, never Forbid=, until the devices change, "
+        "another\n"
+        "call, `revert` or reboot.",
     .options = options_of_set,
     .min_arguments = 2,
     .max_arguments = 2,
@@ -155,7 +160,10 @@ static ExitCode state_exit_code(const char *state)
 static ExitCode graver(ExitCode a, ExitCode b)
 {
     static const int order[] = {
-        [EXIT_CODE_DONE] = 0, [EXIT_CODE_PENDING] = 1, [EXIT_CODE_STUCK] = 2, [EXIT_CODE_FAILED] = 3,
+        [EXIT_CODE_DONE] = 0,
+        [EXIT_CODE_PENDING] = 1,
+        [EXIT_CODE_STUCK] = 2,
+        [EXIT_CODE_FAILED] = 3,
     };
 
     return order[a] >= order[b] ? a : b;
@@ -164,7 +172,7 @@ static ExitCode graver(ExitCode a, ExitCode b)
 /* RESULTS: a(uss). */
 static ExitCode print_apply_results(Client *client, GVariant *results)
 {
-    static const char *const headers[] = { "GROUP", "STATE", "REASON", NULL };
+    static const char *const headers[] = {"GROUP", "STATE", "REASON", NULL};
     g_autoptr(Table) table = table_new(headers, false);
     JsonArray *list = json_array_new();
     JsonObject *answer = json_object_new();
@@ -176,7 +184,7 @@ static ExitCode print_apply_results(Client *client, GVariant *results)
     g_variant_iter_init(&iterator, results);
     while (g_variant_iter_next(&iterator, "(u&s&s)", &id, &state, &reason)) {
         g_autofree char *number = g_strdup_printf("%u", id);
-        const char *const cells[] = { number, state, *reason ? reason : "-" };
+        const char *const cells[] = {number, state, *reason ? reason : "-"};
         JsonObject *group = json_object_new();
 
         (void) table_add(table, NULL, cells);
@@ -201,8 +209,8 @@ static int run_apply(Client *client, char **arguments)
     g_autoptr(GVariant) reply = NULL, results = NULL;
     int r;
 
-    r = client_call_with_progress(client, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, "Apply", NULL,
-                                  &reply);
+    r = client_call_with_progress(client, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, "Apply",
+                                  NULL, &reply);
     if (r < 0)
         return r;
     if (!g_variant_is_of_type(reply, G_VARIANT_TYPE("(a(uss))")))
@@ -215,7 +223,8 @@ static int run_apply(Client *client, char **arguments)
 const Verb verb_apply = {
     .name = "apply",
     .summary = "Look at every group again and apply the rules",
-    .description = "Also tries again what failed before. Ends with 0 if everything is settled, 6 if something is pending,\n"
+    .description = "Also tries again what failed before. Ends with 0 if everything is settled, 6 if "
+                   "something is pending,\n"
                    "7 if something is stuck, 1 if a change failed.",
     .authorises = true,
     .run = run_apply,
@@ -231,8 +240,8 @@ static GPtrArray *diagnostics_from_variant(GVariant *list)
 
     g_variant_iter_init(&iterator, list);
     while (g_variant_iter_next(&iterator, "(&suu&s&s)", &file, &line, &column, &severity, &text))
-        diagnostics_add(diagnostics, strcmp(severity, "error") == 0 ? DIAGNOSTIC_ERROR : DIAGNOSTIC_WARNING, file,
-                        line, column, "%s", text);
+        diagnostics_add(diagnostics, strcmp(severity, "error") == 0 ? DIAGNOSTIC_ERROR : DIAGNOSTIC_WARNING,
+                        file, line, column, "%s", text);
     return diagnostics;
 }
 
@@ -257,20 +266,22 @@ static int run_reload(Client *client, char **arguments)
 const Verb verb_reload = {
     .name = "reload",
     .summary = "Read the rule files again",
-    .description = "Prints what is wrong in them as FILE:LINE:COLUMN: error: TEXT. With an error the rules in force stay,\n"
+    .description = "Prints what is wrong in them as FILE:LINE:COLUMN: error: TEXT. With an error the rules "
+                   "in force stay,\n"
                    "frozen, and the exit code is 1.",
     .authorises = true,
     .run = run_reload,
 };
 
-/* Runs COMMAND and returns its exit code; 128 and the number of the signal that ended it, as a shell does. */
+/* Runs COMMAND and returns its exit code; 128 and the number of the signal that ended it, as a shell does.
+ */
 static int run_command(Client *client, char **command)
 {
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!g_spawn_sync(NULL, command, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
-                      &status, &error))
+    if (!g_spawn_sync(NULL, command, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL,
+                      NULL, NULL, &status, &error))
         return client_usage_error(client, "%s", error->message);
 
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -288,7 +299,8 @@ static int run_inhibit(Client *client, char **arguments)
 
     line = g_strjoinv(" ", arguments + 1);
     who = g_strdup_printf("iommuctl, uid %u", (unsigned) getuid());
-    held = client_call_fd(client, group, IOMMU_POLICY_GROUP_INTERFACE, "Inhibit", g_variant_new("(ss)", who, line));
+    held = client_call_fd(client, group, IOMMU_POLICY_GROUP_INTERFACE, "Inhibit",
+                          g_variant_new("(ss)", who, line));
     if (held < 0)
         return held;
 
@@ -299,7 +311,8 @@ const Verb verb_inhibit = {
     .name = "inhibit",
     .arguments = "TARGET COMMAND...",
     .summary = "Run a command while rules leave a group alone",
-    .description = "Rules do not touch the group until the command has ended. Ends with the exit code of the command.",
+    .description =
+        "Rules do not touch the group until the command has ended. Ends with the exit code of the command.",
     .min_arguments = 2,
     .max_arguments = G_MAXUINT,
     .authorises = true,

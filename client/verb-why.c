@@ -32,7 +32,8 @@ static int ask_plan(Client *client, const char *group, const char *type, PlanRep
     int r;
 
     r = client_call(client, group, IOMMU_POLICY_GROUP_INTERFACE, "Plan",
-                    g_variant_new("(s@a{sv})", type, g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0)), &reply);
+                    g_variant_new("(s@a{sv})", type, g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0)),
+                    &reply);
     if (r < 0)
         return r;
     if (!g_variant_is_of_type(reply, G_VARIANT_TYPE("(saa{sv}aa{sv}ss)"))) {
@@ -41,12 +42,13 @@ static int ask_plan(Client *client, const char *group, const char *type, PlanRep
     }
 
     ret->reply = reply;
-    g_variant_get(reply, "(&s@aa{sv}@aa{sv}&s&s)", &ret->how, &ret->steps, &ret->findings, &ret->refusal, &ret->action);
+    g_variant_get(reply, "(&s@aa{sv}@aa{sv}&s&s)", &ret->how, &ret->steps, &ret->findings, &ret->refusal,
+                  &ret->action);
     return 0;
 }
 
-/* A table of the dictionaries LIST (aa{sv}): one column for each of KEYS, headed by it. Prints nothing for an empty
- * list if TEXT_IF_EMPTY is NULL. */
+/* A table of the dictionaries LIST (aa{sv}): one column for each of KEYS, headed by it. Prints nothing for
+ * an empty list if TEXT_IF_EMPTY is NULL. */
 static void print_dictionaries(GVariant *list, const char *const *headers, const char *const *keys,
                                const char *text_if_empty)
 {
@@ -66,24 +68,27 @@ static void print_dictionaries(GVariant *list, const char *const *headers, const
 
 static void print_findings(GVariant *findings, const char *text_if_empty)
 {
-    static const char *const headers[] = { "FINDING", "DEVICE", "SEVERITY", "WHAT IS IN USE", NULL };
-    static const char *const keys[] = { "id", "member", "severity", "text", NULL };
+    static const char *const headers[] = {"FINDING", "DEVICE", "SEVERITY", "WHAT IS IN USE", NULL};
+    static const char *const keys[] = {"id", "member", "severity", "text", NULL};
 
     print_dictionaries(findings, headers, keys, text_if_empty);
 }
 
 static void print_plan(const PlanReply *plan)
 {
+    g_autofree char *refusal = printable(plan->refusal);
+
     printf("How: %s\n", plan->how);
     for (size_t i = 0; i < g_variant_n_children(plan->steps); i++) {
         g_autoptr(GVariant) step = g_variant_get_child_value(plan->steps, i);
+        g_autofree char *text = printable(property_string(step, "text"));
 
-        printf("  %zu. %s\n", i + 1, property_string(step, "text"));
+        printf("  %zu. %s\n", i + 1, text);
     }
     if (*plan->action)
         printf("Authorisation: %s\n", plan->action);
-    if (*plan->refusal)
-        printf("Refused: %s\n", plan->refusal);
+    if (*refusal)
+        printf("Refused: %s\n", refusal);
     print_findings(plan->findings, NULL);
 }
 
@@ -99,19 +104,19 @@ static JsonObject *plan_json(const PlanReply *plan)
     return object;
 }
 
-/* A plan that is refused is an answer, but a script wants to know it: in use if findings are the reason, which they
- * are when there is a way. */
+/* A plan that is refused is an answer, but a script wants to know it. Where there is a way and still a
+ * refusal, findings stand in it. */
 static int plan_exit_code(const PlanReply *plan)
 {
     if (!*plan->refusal)
         return EXIT_CODE_DONE;
-    return g_variant_n_children(plan->findings) > 0 ? EXIT_CODE_IN_USE : EXIT_CODE_FAILED;
+    return strcmp(plan->how, "refused") == 0 ? EXIT_CODE_FAILED : EXIT_CODE_IN_USE;
 }
 
 static int run_plan(Client *client, char **arguments)
 {
     g_autofree char *group = NULL;
-    PlanReply plan = { .reply = NULL };
+    PlanReply plan = {.reply = NULL};
     int r;
 
     r = target_find_group(client, arguments[0], &group);
@@ -133,8 +138,9 @@ const Verb verb_plan = {
     .name = "plan",
     .arguments = "TARGET TYPE",
     .summary = "Show what a change would do",
-    .description = "Shows the steps, what stands in the way and what authorisation would be asked. Changes nothing.\n"
-                   "Ends with 0 if `set` would go ahead, 3 if something is in use, 1 if it is refused otherwise.",
+    .description =
+        "Shows the steps, what stands in the way and what authorisation would be asked. Changes nothing.\n"
+        "Ends with 0 if `set` would go ahead, 3 if something is in use, 1 if it is refused otherwise.",
     .min_arguments = 2,
     .max_arguments = 2,
     .run = run_plan,
@@ -181,8 +187,9 @@ const Verb verb_usage = {
     .name = "usage",
     .arguments = "TARGET",
     .summary = "Show what uses the devices of a group",
-    .description = "Shows the evidence that devices of the group are in use, with the ids that `set --allow` takes.\n"
-                   "Nobody passes an absolute finding; a fatal one takes an authorisation of its own.",
+    .description =
+        "Shows the evidence that devices of the group are in use, with the ids that `set --allow` takes.\n"
+        "Nobody passes an absolute finding; a fatal one takes an authorisation of its own.",
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run_usage,
@@ -230,8 +237,8 @@ static int ask_explanation(Client *client, const char *group, const char *type, 
 
 static void print_explanation(const Explanation *why, const char *type)
 {
-    static const char *const headers[] = { "DEVICE", "VERDICT", "WHERE", "WHY", NULL };
-    static const char *const keys[] = { "member", "verdict", "origin", "text", NULL };
+    static const char *const headers[] = {"DEVICE", "VERDICT", "WHERE", "WHY", NULL};
+    static const char *const keys[] = {"member", "verdict", "origin", "text", NULL};
     const char *reason = property_string(why->properties, "PendingReason");
 
     printf("Group %u is %s", property_u32(why->properties, "Id"), property_string(why->properties, "Type"));
@@ -242,8 +249,10 @@ static void print_explanation(const Explanation *why, const char *type)
     printf("; %s%s%s\n", property_string(why->properties, "State"), *reason ? ": " : "", reason);
 
     print_dictionaries(why->trail, headers, keys, "No rule, call or force of the kernel concerns it.");
-    if (why->findings)
+    if (why->findings) {
+        puts("");
         print_findings(why->findings, NULL);
+    }
     if (why->with_plan) {
         printf("\nTo %s:\n", type);
         print_plan(&why->plan);
@@ -257,7 +266,8 @@ static void print_explanation_json(const Explanation *why)
     json_object_set_string_member(answer, "wanted", why->wanted);
     json_object_set_string_member(answer, "wanted_by", property_string(why->properties, "WantedBy"));
     json_object_set_string_member(answer, "state", property_string(why->properties, "State"));
-    json_object_set_string_member(answer, "pending_reason", property_string(why->properties, "PendingReason"));
+    json_object_set_string_member(answer, "pending_reason",
+                                  property_string(why->properties, "PendingReason"));
     json_object_set_member(answer, "trail", json_from_variant(why->trail));
     if (why->findings)
         json_object_set_member(answer, "findings", json_from_variant(why->findings));
@@ -268,7 +278,7 @@ static void print_explanation_json(const Explanation *why)
 
 static int run_why(Client *client, char **arguments)
 {
-    Explanation why = { .properties = NULL };
+    Explanation why = {.properties = NULL};
     g_autofree char *group = NULL;
     int r;
 
@@ -289,8 +299,9 @@ const Verb verb_why = {
     .name = "why",
     .arguments = "TARGET [TYPE]",
     .summary = "Explain the type of a group",
-    .description = "Shows every rule that matched, or nearly matched, a device of the group, and what became of it.\n"
-                   "With TYPE, also whether and how the group could be switched to it.",
+    .description =
+        "Shows every rule that matched, or nearly matched, a device of the group, and what became of it.\n"
+        "With TYPE, also whether and how the group could be switched to it.",
     .min_arguments = 1,
     .max_arguments = 2,
     .run = run_why,
@@ -338,7 +349,7 @@ static void add_features(Table *table, const char *device, GVariant *features)
 
     g_variant_iter_init(&iterator, features);
     while (g_variant_iter_next(&iterator, "{&s(bb)}", &name, &available, &enabled)) {
-        const char *const cells[] = { device, name, available ? "yes" : "no", enabled ? "yes" : "no" };
+        const char *const cells[] = {device, name, available ? "yes" : "no", enabled ? "yes" : "no"};
 
         (void) table_add(table, NULL, cells);
     }
@@ -346,7 +357,7 @@ static void add_features(Table *table, const char *device, GVariant *features)
 
 static int run_features(Client *client, char **arguments)
 {
-    static const char *const headers[] = { "DEVICE", "FEATURE", "AVAILABLE", "ENABLED", NULL };
+    static const char *const headers[] = {"DEVICE", "FEATURE", "AVAILABLE", "ENABLED", NULL};
     g_autoptr(Table) table = table_new(headers, false);
     g_autoptr(JsonObject) answer = json_object_new();
     g_auto(GStrv) devices = NULL;
@@ -378,8 +389,9 @@ const Verb verb_features = {
     .name = "features",
     .arguments = "TARGET",
     .summary = "Show what devices and their IOMMU can do",
-    .description = "Shows for each device of the group, or for the one device, what it and its IOMMU have and what is\n"
-                   "enabled now. This may wake the device.",
+    .description =
+        "Shows for each device of the group, or for the one device, what it and its IOMMU have and what is\n"
+        "enabled now. This may wake the device.",
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run_features,

@@ -6,20 +6,21 @@
 
 #include "client.h"
 
-/* One word that iommuctl understands. Each stands in the file of its family; main.c holds the list of all. */
+/* One word that iommuctl understands. Each stands in the file of its family; main.c holds the list of all.
+ */
 typedef struct Verb {
     const char *name;
-    const char *arguments;   /* as --help prints them: "TARGET TYPE" */
-    const char *summary;     /* one line */
-    const char *description; /* for --help of this verb */
+    const char *arguments;       /* as --help prints them: "TARGET TYPE" */
+    const char *summary;         /* one line */
+    const char *description;     /* for --help of this verb */
     const GOptionEntry *options; /* beside those of every verb, or NULL */
     unsigned min_arguments, max_arguments;
-    bool offline;            /* does not ask the daemon */
-    bool authorises;         /* the daemon may want a password */
-    bool takes_command;      /* options end at the first argument: what follows is somebody else's command line */
+    bool offline;       /* does not ask the daemon */
+    bool authorises;    /* the daemon may want a password */
+    bool takes_command; /* options end at the first argument: what follows is somebody else's command line */
 
-    /* ARGUMENTS: what follows the verb, options taken out, NULL-terminated, as many as allowed. Returns the exit code
-     * (refusal.h), or -errno with the reason in CLIENT. */
+    /* ARGUMENTS: what follows the verb, options taken out, NULL-terminated, as many as allowed. Returns the
+     * exit code (refusal.h), or -errno with the reason in CLIENT. */
     int (*run)(Client *client, char **arguments);
 } Verb;
 

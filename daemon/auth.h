@@ -24,15 +24,15 @@ typedef struct AuthDetail {
     const char *key, *value;
 } AuthDetail;
 
-/* The uid of the sender as the bus knows it. Returns 0 or -errno. */
-int auth_sender_uid(sd_bus_message *message, uid_t *ret);
-
 /*
- * Asks for each of ACTIONS (NULL-terminated) in turn. Control characters in detail values are replaced and values cut at 4 KiB, so that nobody steers the
+ * Asks for each of ACTIONS (NULL-terminated, may be empty: then only who the sender is) in turn. Control characters in detail values are replaced and values cut at 4 KiB, so that nobody steers the
  * dialog. The callback always comes from the loop, never from inside this call. Returns 0 with *ret; -errno.
  */
 int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details, size_t n_details,
              AuthCallback callback, void *userdata, AuthQuestion **ret);
+
+/* The uid of the sender as the bus knows it. Known inside the callback, unless the answer is AUTH_CALLER_GONE. */
+uid_t auth_question_uid(const AuthQuestion *question);
 
 /* Cancels: tells polkit (CancelCheckAuthorization) and never calls back. Accepts NULL; returns NULL. */
 AuthQuestion *auth_question_free(AuthQuestion *question);

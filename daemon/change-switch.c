@@ -15,6 +15,9 @@
 #include "record.h"
 #include "type-write.h"
 
+/* How long a descriptor that outlives the unbind may take to be closed. */
+#define CLOSING_USEC G_USEC_PER_SEC
+
 typedef struct Switch {
     const Sequence *sequence;
     const ChangeRequest *request;
@@ -284,12 +287,8 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
-/* Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a
- * driver's memory with it. */
-static bool nodes_are_free(Switch *w)
+static int find_holders(const Switch *w, GPtrArray *findings)
 {
-    g_autoptr(GPtrArray) findings = findings_new();
-
     for (guint i = 0; i < w->held->len; i++) {
         const HeldDevice *held = g_ptr_array_index(w->held, i);
         int r;
@@ -297,13 +296,32 @@ static bool nodes_are_free(Switch *w)
         if (held->nodes->len == 0)
             continue;
         r = findings_node_holders(w->sequence->root_fd, held->nodes, getpid(), held->name, findings);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/*
+ * Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a driver's
+ * memory with it. One that is about to be closed is given a moment: udev opens what it hears of.
+ */
+static bool nodes_are_free(const Switch *w)
+{
+    uint64_t deadline = sequence_now() + CLOSING_USEC;
+
+    for (unsigned try = 0;; try++) {
+        g_autoptr(GPtrArray) findings = findings_new();
+        int r = find_holders(w, findings);
+
         if (r < 0) {
-            sequence_fail(w->sequence, REFUSAL_SWITCH_FAILED, held->name, r, "cannot tell who holds it: %s",
+            sequence_fail(w->sequence, REFUSAL_SWITCH_FAILED, NULL, r, "cannot tell who holds a device: %s",
                           g_strerror(-r));
             return false;
         }
+        if (findings->len == 0 || !sequence_back_off(try, deadline))
+            return !change_explain_findings(w->sequence, w->request, findings, true);
     }
-    return !change_explain_findings(w->sequence, w->request, findings, true);
 }
 
 static bool switch_type(Switch *w)

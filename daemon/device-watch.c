@@ -5,8 +5,10 @@
 #include "cleanup.h"
 #include "device-watch.h"
 
-/* What udevd itself uses. Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without, the kernel's limit stands and
- * an overflow is only met earlier. */
+/*
+ * What udevd itself uses. Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without, the kernel's limit
+ * stands and an overflow is only met earlier.
+ */
 #define RECEIVE_BUFFER (128 * 1024 * 1024)
 
 /* Events taken in one turn of the loop. */
@@ -22,7 +24,9 @@ struct DeviceWatch {
     bool forgotten; /* device_watch_free() was called by one of them */
 };
 
-/* The buses whose devices can be in an IOMMU group: iommu_buses[] of drivers/iommu/iommu.c, and Hyper-V's. */
+/*
+ * The buses whose devices can be in an IOMMU group: iommu_buses[] of drivers/iommu/iommu.c, and Hyper-V's.
+ */
 static const char *const device_subsystems[] = {
     "pci", "platform", "amba", "fsl-mc", "cdx", "host1x-context", "vmbus",
 };
@@ -30,8 +34,10 @@ static const char *const device_subsystems[] = {
 /* What comes and goes with the beginning and the end of a use. */
 static const char *const use_subsystems[] = { "block", "net" };
 
-/* IOMMUs themselves. When one comes late (virtio-iommu is a module) or goes, groups appear or vanish around devices that
- * are there already, without an event for any of them. */
+/*
+ * IOMMUs themselves. When one comes late (virtio-iommu is a module) or goes, groups appear or vanish around
+ * devices that are there already, without an event for any of them.
+ */
 #define IOMMU_SUBSYSTEM "iommu"
 
 static bool contains(const char *const *words, size_t n, const char *word)
@@ -113,9 +119,9 @@ static void release(DeviceWatch *watch)
 }
 
 /*
- * libudev believes a message of the kernel's group only if its sender is port 0, which is the kernel and nobody else, and its credentials
- * are root's; one of udev's group only from root; all else it drops and says EAGAIN (systemd, src/libsystemd/sd-device/device-monitor.c,
- * device_monitor_receive_device()).
+ * libudev believes a message of the kernel's group only if its sender is port 0, which is the kernel and
+ * nobody else, and its credentials are root's; one of udev's group only from root; all else it drops and
+ * says EAGAIN (systemd, src/libsystemd/sd-device/device-monitor.c, device_monitor_receive_device()).
  */
 static void receive(DeviceWatch *watch, struct udev_monitor *monitor, DeviceFunction function)
 {
@@ -153,7 +159,10 @@ static int on_udev_monitor(sd_event_source *source, int fd, uint32_t events, voi
     return 0;
 }
 
-/* udev's messages carry their subsystem where the kernel can sort them out before we wake up; the kernel's own do not. */
+/*
+ * udev's messages carry their subsystem where the kernel can sort them out before we wake up; the kernel's
+ * own do not.
+ */
 static int add_filters(struct udev_monitor *monitor)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(device_subsystems); i++)
@@ -201,8 +210,8 @@ int device_watch_new(sd_event *event, DeviceWatchCallback callback, void *userda
                         on_kernel_monitor, watch);
     if (r < 0)
         return r;
-    r = sd_event_add_io(event, &watch->udev_source, udev_monitor_get_fd(watch->udev_monitor), EPOLLIN, on_udev_monitor,
-                        watch);
+    r = sd_event_add_io(event, &watch->udev_source, udev_monitor_get_fd(watch->udev_monitor), EPOLLIN,
+                        on_udev_monitor, watch);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&watch);

@@ -7,9 +7,9 @@
 #include <systemd/sd-event.h>
 
 /*
- * Which devices come, go, are bound and unbound. Two sources: the kernel's own events (for the moment before a driver binds; only messages sent by the
- * kernel are believed) and udev's (when its database has been written). Both are opened before anything is enumerated, so no event
- * falls between.
+ * Which devices come, go, are bound and unbound. Two sources: the kernel's own events (for the moment before
+ * a driver binds; only messages sent by the kernel are believed) and udev's (when its database has been
+ * written). Both are opened before anything is enumerated, so no event falls between.
  */
 typedef struct DeviceWatch DeviceWatch;
 
@@ -20,20 +20,28 @@ typedef enum DeviceEvent {
     DEVICE_EVENT_UNBIND,     /* kernel source */
     DEVICE_EVENT_UDEV,       /* udev has processed an add, change, bind or move */
     DEVICE_EVENT_USE,        /* something below changed (block, net): a use may have begun or ended */
-    DEVICE_EVENT_OVERFLOW,   /* events were lost (ENOBUFS): look at everything again; syspath is NULL.
-                              * Also when an IOMMU came or went: devices then get or lose their groups without an event. */
+    DEVICE_EVENT_OVERFLOW,   /* events were lost (ENOBUFS): look at everything again; syspath is NULL. Also
+                              * when an IOMMU came or went: groups change then without an event */
 } DeviceEvent;
 
-/* SYSPATH is "sys/devices/...". For DEVICE_EVENT_USE it is that of the child. UDEV is borrowed and only given with DEVICE_EVENT_UDEV and USE. */
-typedef void (*DeviceWatchCallback)(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata);
+/*
+ * SYSPATH is "sys/devices/...". For DEVICE_EVENT_USE it is that of the child. UDEV is borrowed and only
+ * given with DEVICE_EVENT_UDEV and USE.
+ */
+typedef void (*DeviceWatchCallback)(DeviceEvent event, const char *syspath, struct udev_device *udev,
+                                    void *userdata);
 
 /*
- * Opens both sources and attaches them to EVENT. Returns 0 or -errno. libudev leaves udev's source deaf if no udevd runs at this moment
- * (/run/udev/control is missing): the unit is ordered after it. WATCH may be freed by the callback.
+ * Opens both sources and attaches them to EVENT. Returns 0 or -errno. libudev leaves udev's source deaf if
+ * no udevd runs at this moment (/run/udev/control is missing): the unit is ordered after it. WATCH may be
+ * freed by the callback.
  */
 int device_watch_new(sd_event *event, DeviceWatchCallback callback, void *userdata, DeviceWatch **ret);
 
-/* udev's database entry of SYSPATH, or NULL if it is unknown or udev has not processed it yet (*ret_initialized). The caller unrefs. */
+/*
+ * udev's database entry of SYSPATH, or NULL if it is unknown or udev has not processed it yet
+ * (*ret_initialized). The caller unrefs.
+ */
 struct udev_device *device_watch_lookup(DeviceWatch *watch, const char *syspath, bool *ret_initialized);
 
 DeviceWatch *device_watch_free(DeviceWatch *watch);

@@ -13,14 +13,18 @@
 #include "worker.h"
 
 /*
- * On the socket a message is its type string with the NUL, then the serialized value, cut into packets. A packet is one byte that says
- * whether more follow, and up to PACKET_DATA_MAX bytes: a message of any size passes, whatever net.core.wmem_max allows.
+ * On the socket a message is its type string with the NUL, then the serialized value, cut into packets. A
+ * packet is one byte that says whether more follow, and up to PACKET_DATA_MAX bytes: a message of any size
+ * passes, whatever net.core.wmem_max allows.
  */
 #define PACKET_DATA_MAX (32u * 1024u)
 #define PACKET_LAST 0
 #define PACKET_MORE 1
 
-/* The buffer asked for: room for all that a change ever says, so that it never waits for a daemon that does not read. */
+/*
+ * The buffer asked for: room for all that a change ever says, so that it never waits for a daemon that does
+ * not read.
+ */
 #define SOCKET_BUFFER (1024 * 1024)
 
 /* Packets taken in one turn of the loop: a scan of thousands of groups must not keep the bus waiting. */
@@ -31,13 +35,13 @@ struct Worker {
     void *userdata;
     char *format;
     pid_t pid;
-    int fd;                 /* our end of the socket; -EBADF once the child has closed its own */
+    int fd; /* our end of the socket; -EBADF once the child has closed its own */
     sd_event_source *io, *child, *timer;
-    GByteArray *partial;    /* the packets of a message that is not complete yet */
+    GByteArray *partial; /* the packets of a message that is not complete yet */
     bool partial_too_large;
-    unsigned busy;          /* callbacks that are running */
-    bool forgotten;         /* worker_free() was called */
-    bool ended;             /* the child has been reaped */
+    unsigned busy;  /* callbacks that are running */
+    bool forgotten; /* worker_free() was called */
+    bool ended;     /* the child has been reaped */
 };
 
 static int send_packet(int fd, char kind, const void *data, size_t size)
@@ -119,7 +123,10 @@ static void reset_signals(void)
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Waits until the parent has all in place to watch this child. False: it has not, or is gone; then nothing may be done. */
+/*
+ * Waits until the parent has all in place to watch this child. False: it has not, or is gone; then nothing
+ * may be done.
+ */
 static bool wait_for_start(int fd)
 {
     char byte;
@@ -141,7 +148,10 @@ G_NORETURN static void run_child(int fd, const int *keep_fds, size_t n_keep, Wor
     keep[n_keep] = fd;
     if (close_others(keep, n_keep + 1) < 0)
         _exit(EXIT_FAILURE);
-    /* A session of its own: what a terminal sends to the daemon's is not meant for a change that is under way. */
+    /*
+     * A session of its own: what a terminal sends to the daemon's is not meant for a change that is under
+     * way.
+     */
     (void) setsid();
     reset_signals();
     if (!wait_for_start(fd))
@@ -175,7 +185,10 @@ static void destroy(Worker *worker)
     g_free(worker);
 }
 
-/* Gives the worker's memory back when nobody knows it any more: it was freed, no callback runs, the child has ended. */
+/*
+ * Gives the worker's memory back when nobody knows it any more: it was freed, no callback runs, the child
+ * has ended.
+ */
 static void release(Worker *worker)
 {
     if (worker->forgotten && worker->busy == 0 && worker->ended)
@@ -197,7 +210,8 @@ static void deliver(Worker *worker, GByteArray *bytes)
     g_autoptr(GBytes) data = NULL;
 
     if (type_size > bytes->len || !g_str_equal(type, worker->format)) {
-        log_error("Dropped a message of worker %d: it is not of type %s.", (int) worker->pid, worker->format);
+        log_error("Dropped a message of worker %d: it is not of type %s.", (int) worker->pid,
+                  worker->format);
         return;
     }
     data = g_bytes_new(bytes->data + type_size, bytes->len - type_size);
@@ -232,7 +246,10 @@ static void take_packet(Worker *worker, const char *packet, size_t size)
     g_byte_array_set_size(worker->partial, 0);
 }
 
-/* Takes up to LIMIT packets. Returns false when there is nothing more to come: end, error, or the worker was freed. */
+/*
+ * Takes up to LIMIT packets. Returns false when there is nothing more to come: end, error, or the worker was
+ * freed.
+ */
 static bool receive(Worker *worker, unsigned limit)
 {
     char packet[PACKET_DATA_MAX + 1];
@@ -329,8 +346,9 @@ static int watch_child(Worker *worker, sd_event *event)
     return send_packet(worker->fd, PACKET_LAST, NULL, 0);
 }
 
-int worker_start(sd_event *event, const int *keep_fds, size_t n_keep, WorkerFunction function, void *function_userdata,
-                 const char *format, const WorkerCallbacks *callbacks, void *userdata, Worker **ret)
+int worker_start(sd_event *event, const int *keep_fds, size_t n_keep, WorkerFunction function,
+                 void *function_userdata, const char *format, const WorkerCallbacks *callbacks,
+                 void *userdata, Worker **ret)
 {
     _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
     const int buffer = SOCKET_BUFFER;
@@ -373,8 +391,8 @@ int worker_set_deadline(Worker *worker, uint64_t usec)
     worker->timer = sd_event_source_disable_unref(worker->timer);
     if (usec == 0 || worker->ended || !worker->callbacks.late)
         return 0;
-    return sd_event_add_time_relative(sd_event_source_get_event(worker->child), &worker->timer, CLOCK_MONOTONIC, usec,
-                                      0, on_timer, worker);
+    return sd_event_add_time_relative(sd_event_source_get_event(worker->child), &worker->timer,
+                                      CLOCK_MONOTONIC, usec, 0, on_timer, worker);
 }
 
 pid_t worker_pid(const Worker *worker)

@@ -6,9 +6,10 @@
 #include <systemd/sd-event.h>
 
 /*
- * A forked child that runs one function which may block, and tells the daemon through a socket. The child closes every other descriptor
- * first (a child that kept the bus socket would keep a dead daemon's name owned), resets signals, and ends with _exit. It does not die with the daemon.
- * Descriptors 0 to 2 stay. The journal's socket does not: a function that runs in the child reports by messages and never logs.
+ * A forked child that runs one function which may block, and tells the daemon through a socket. The child
+ * closes every other descriptor first (a child that kept the bus socket would keep a dead daemon's name
+ * owned), resets signals, and ends with _exit. It does not die with the daemon. Descriptors 0 to 2 stay. The
+ * journal's socket does not: a function that runs in the child reports by messages and never logs.
  */
 typedef struct Worker Worker;
 
@@ -19,14 +20,18 @@ typedef int (*WorkerFunction)(int socket_fd, void *userdata);
 #define WORKER_MESSAGE_MAX (4u * 1024u * 1024u)
 
 /*
- * Child side: sends one message (consumes a floating reference), of any size up to WORKER_MESSAGE_MAX (-EMSGSIZE). A daemon that is gone is no
- * error: the child goes on. One that does not read is waited for once some 200 KiB are in the socket. Returns 0 or -errno.
+ * Child side: sends one message (consumes a floating reference), of any size up to WORKER_MESSAGE_MAX
+ * (-EMSGSIZE). A daemon that is gone is no error: the child goes on. One that does not read is waited for
+ * once some 200 KiB are in the socket. Returns 0 or -errno.
  */
 int worker_send(int socket_fd, GVariant *message);
 
 /* Daemon side, on the loop. */
 typedef void (*WorkerMessage)(Worker *worker, GVariant *message, void *userdata);
-/* The child ended: STATUS is its exit status, or -1 if a signal ended it. All its messages have been delivered before. The worker may be freed here. */
+/*
+ * The child ended: STATUS is its exit status, or -1 if a signal ended it. All its messages have been
+ * delivered before. The worker may be freed here.
+ */
 typedef void (*WorkerDone)(Worker *worker, int status, void *userdata);
 /* The deadline passed; the child is not killed: a process inside a kernel write cannot be. */
 typedef void (*WorkerLate)(Worker *worker, void *userdata);
@@ -38,17 +43,23 @@ typedef struct WorkerCallbacks {
 } WorkerCallbacks;
 
 /*
- * Forks. The child runs FUNCTION only once everything is in place to watch it. SIGCHLD must be blocked (-EBUSY). KEEP_FDS (n_keep) stay open in the child, with the same numbers; messages must have the type FORMAT or the daemon drops them (and logs).
- * Returns 0 with *ret owned by the caller; -errno of socketpair, fork or sd-event.
+ * Forks. The child runs FUNCTION only once everything is in place to watch it. SIGCHLD must be blocked
+ * (-EBUSY). KEEP_FDS (n_keep) stay open in the child, with the same numbers; messages must have the type
+ * FORMAT or the daemon drops them (and logs). Returns 0 with *ret owned by the caller; -errno of socketpair,
+ * fork or sd-event.
  */
-int worker_start(sd_event *event, const int *keep_fds, size_t n_keep, WorkerFunction function, void *function_userdata,
-                 const char *format, const WorkerCallbacks *callbacks, void *userdata, Worker **ret);
+int worker_start(sd_event *event, const int *keep_fds, size_t n_keep, WorkerFunction function,
+                 void *function_userdata, const char *format, const WorkerCallbacks *callbacks,
+                 void *userdata, Worker **ret);
 
 /* The deadline, from now; 0 takes it away. */
 int worker_set_deadline(Worker *worker, uint64_t usec);
 
 pid_t worker_pid(const Worker *worker);
 
-/* Forgets the child: no callback any more. The child itself goes on (and is reaped when it ends). Accepts NULL; returns NULL. */
+/*
+ * Forgets the child: no callback any more. The child itself goes on (and is reaped when it ends). Accepts
+ * NULL; returns NULL.
+ */
 Worker *worker_free(Worker *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Worker, worker_free)

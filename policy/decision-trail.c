@@ -53,7 +53,8 @@ void trail_add(GPtrArray *trail, const char *member, char *origin, WishVerdict v
 static WishVerdict judge_wish(const Decision *decision, const DecisionInput *input, const Wish *wish,
                               bool is_winner)
 {
-    bool ranked_above = g_str_equal(decision->wanted_by, "kernel") || g_str_has_prefix(decision->wanted_by, "call:");
+    bool ranked_above =
+        g_str_equal(decision->wanted_by, "kernel") || g_str_has_prefix(decision->wanted_by, "call:");
 
     if (wish->is_void)
         return VERDICT_VOID;
@@ -66,14 +67,15 @@ static WishVerdict judge_wish(const Decision *decision, const DecisionInput *inp
     return ranked_above ? VERDICT_OUTRANKED : VERDICT_STRICTER_WINS;
 }
 
-static char *describe_wish(const Decision *decision, const Wish *wish, WishVerdict verdict)
+static char *describe_wish(const Decision *decision, const DecisionInput *input, const Wish *wish,
+                           WishVerdict verdict)
 {
     const char *type = wish->rule->keep ? "keep" : domain_type_to_string(wish->rule->type);
     const char *wanted = decision->wanted >= 0 ? domain_type_to_string(decision->wanted) : "nothing";
 
     switch (verdict) {
     case VERDICT_VOID:
-        if (decision->forbidden & decision->out & wish_outcome(wish->type, &(DecisionInput){0}))
+        if (decision->forbidden & wish_outcome(wish->type, input))
             return g_strdup_printf("wishes %s, which a rule forbids", type);
         return g_strdup_printf("wishes %s, which this group cannot have", type);
     case VERDICT_STRICTER_WINS:
@@ -98,8 +100,8 @@ static char *describe_forbid(const WishHit *hit)
     return g_string_free(text, FALSE);
 }
 
-static void add_type(GPtrArray *trail, const Decision *decision, const DecisionInput *input, const Wish *wish,
-                     const WishHit *hit, bool is_winner, bool is_first)
+static void add_type(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
+                     const Wish *wish, const WishHit *hit, bool is_winner, bool is_first)
 {
     const char *name = wish->member->facts->name, *reason = hit->rule->reason;
     const char *type = hit->rule->keep ? "keep" : domain_type_to_string(hit->rule->type);
@@ -112,7 +114,7 @@ static void add_type(GPtrArray *trail, const Decision *decision, const DecisionI
                                wish->member->facts->bridge ? "a bridge" : "its driver manages DMA itself");
     } else if (hit->rule == wish->rule) {
         verdict = judge_wish(decision, input, wish, is_winner);
-        text = describe_wish(decision, wish, verdict);
+        text = describe_wish(decision, input, wish, verdict);
     } else if (is_first && wish->undecided) {
         verdict = VERDICT_UNDECIDED;
         text = g_strdup_printf("Type=%s, if the rule is for this device: a late key is not known yet", type);
@@ -135,16 +137,20 @@ static void add_notes(GPtrArray *trail, const Wish *wish)
     const char *name = wish->member->facts->name;
 
     if (wish->rule && wish->rule->late && !wish->rule->keep)
-        trail_add(trail, name, rule_origin(wish->rule, false), VERDICT_NOTE,
-                  g_strdup("uses a key that is known late: the rule acts live or by unbinding, never before the "
-                           "driver binds"));
+        trail_add(
+            trail, name, rule_origin(wish->rule, false), VERDICT_NOTE,
+            g_strdup("uses a key that is known late: the rule acts live or by unbinding, never before the "
+                     "driver binds"));
+    if (wish->hits->len > 0 && wish->member->facts->untrusted != TRISTATE_NO)
+        trail_add(trail, name, NULL, VERDICT_NOTE,
+                  g_strdup("is not trusted (external): its group can have DMA alone"));
     if (wish->hits->len > 0 && wish->member->facts->reserved_direct == TRISTATE_YES)
         trail_add(trail, name, NULL, VERDICT_NOTE,
                   g_strdup("has a direct reserved region: VFIO will not take this device"));
 }
 
-void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input, const Wish *wish,
-                      bool is_winner)
+void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
+                      const Wish *wish, bool is_winner)
 {
     bool is_first = true;
 

@@ -66,27 +66,26 @@ char *diagnostic_to_string(const Diagnostic *diagnostic)
 /* Longer words are nobody's typing error of a key of ours, and the table below stays on the stack. */
 #define WORD_MAX_LENGTH 32
 
-/* Edit distance; a wrong case costs nothing, because it is the commonest mistake and never an ambiguous one. */
+/* Edit distance, two swapped letters being one mistake. A wrong case costs nothing, because it is the
+ * commonest mistake and never an ambiguous one. */
 static unsigned edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
-    unsigned row[WORD_MAX_LENGTH + 1];
+    unsigned table[WORD_MAX_LENGTH + 1][WORD_MAX_LENGTH + 1];
 
     for (size_t j = 0; j <= n_b; j++)
-        row[j] = j;
+        table[0][j] = j;
 
     for (size_t i = 1; i <= n_a; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
+        table[i][0] = i;
         for (size_t j = 1; j <= n_b; j++) {
-            bool same = g_ascii_tolower(a[i - 1]) == g_ascii_tolower(b[j - 1]);
-            unsigned above = row[j];
+            char x = g_ascii_tolower(a[i - 1]), y = g_ascii_tolower(b[j - 1]);
 
-            row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + !same);
-            diagonal = above;
+            table[i][j] = MIN(MIN(table[i - 1][j], table[i][j - 1]) + 1, table[i - 1][j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == g_ascii_tolower(b[j - 2]) && y == g_ascii_tolower(a[i - 2]))
+                table[i][j] = MIN(table[i][j], table[i - 2][j - 2] + 1);
         }
     }
-    return row[n_b];
+    return table[n_a][n_b];
 }
 
 const char *diagnostic_suggest(const char *word, const char *const *words)

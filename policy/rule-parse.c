@@ -27,6 +27,7 @@ typedef struct Parser {
     SectionKind section;
     unsigned section_line;  /* of the header of the section being read */
     unsigned section_items; /* keys seen in it, right or wrong */
+    unsigned section_said;  /* what had been said before it */
     RuleMatch *match;       /* the [Match] being filled */
     unsigned policy_line;   /* of the first [Policy], 0: none yet */
     unsigned unbind_line, accept_line, reason_line;
@@ -108,7 +109,8 @@ static void set_match(Parser *parser, const IniItem *item, MatchKey key)
         return;
     }
     if (term && term->negated != negated) {
-        value_error(parser, item, 0, "%s= cannot be both plain and negated in one [Match]: add a [Match], or a file",
+        value_error(parser, item, 0,
+                    "%s= cannot be both plain and negated in one [Match]: add a [Match], or a file",
                     item->key);
         return;
     }
@@ -135,7 +137,8 @@ static void set_match(Parser *parser, const IniItem *item, MatchKey key)
 static bool claim_key(Parser *parser, const IniItem *item, unsigned *line)
 {
     if (*line > 0) {
-        place_error(parser, item->line, item->column, "%s= is given twice, first in line %u", item->key, *line);
+        place_error(parser, item->line, item->column, "%s= is given twice, first in line %u", item->key,
+                    *line);
         return false;
     }
     *line = item->line;
@@ -167,8 +170,6 @@ static void forbid_word(Parser *parser, const IniItem *item, size_t offset, cons
     static const char *const words[] = {"DMA-FQ", "identity", NULL};
     const char *near;
 
-    if (is_misplaced_word(parser, item, offset, word))
-        return;
     if (g_strv_contains(words, word)) {
         parser->rule->forbid |= DOMAIN_TYPE_BIT(domain_type_from_string(word));
         return;
@@ -192,6 +193,8 @@ static void set_forbid(Parser *parser, const IniItem *item)
     while ((next = next_word(item->value, &offset, &start))) {
         g_autofree char *word = next;
 
+        if (is_misplaced_word(parser, item, start, word))
+            return;
         forbid_word(parser, item, start, word);
     }
 }
@@ -207,7 +210,9 @@ static void set_unbind(Parser *parser, const IniItem *item)
         parser->rule->unbind = unbind_policy_from_string(item->value);
         return;
     }
-    near = diagnostic_suggest(item->value, words);
+    near = g_str_equal(item->value, "yes")  ? "idle"
+           : g_str_equal(item->value, "no") ? "never"
+                                            : diagnostic_suggest(item->value, words);
     if (near)
         value_error(parser, item, 0, "Unbind= takes never or idle (did you mean %s?)", near);
     else
@@ -231,8 +236,6 @@ static void accept_word(Parser *parser, const IniItem *item, size_t offset, cons
     FindingKind kind = finding_kind_from_string(word);
     const char *near;
 
-    if (is_misplaced_word(parser, item, offset, word))
-        return;
     if (kind >= 0 && finding_kind_severity(kind) == FINDING_DISRUPTIVE) {
         parser->rule->accept |= FINDING_KIND_BIT(kind);
         return;
@@ -246,7 +249,8 @@ static void accept_word(Parser *parser, const IniItem *item, size_t offset, cons
     if (near)
         value_error(parser, item, offset, "unknown kind of finding %s (did you mean %s?)", word, near);
     else
-        value_error(parser, item, offset, "Accept= takes signature, up, addr, display, input, sound, unknown");
+        value_error(parser, item, offset,
+                    "Accept= takes signature, up, addr, display, input, sound, unknown");
 }
 
 static void set_accept(Parser *parser, const IniItem *item)
@@ -259,6 +263,8 @@ static void set_accept(Parser *parser, const IniItem *item)
     while ((next = next_word(item->value, &offset, &start))) {
         g_autofree char *word = next;
 
+        if (is_misplaced_word(parser, item, start, word))
+            return;
         accept_word(parser, item, start, word);
     }
 }
@@ -299,7 +305,8 @@ static PolicySetter find_policy_key(const char *name)
 /* Whatever somebody may call the number of a group. */
 static bool is_group_number_key(const char *name)
 {
-    static const char *const words[] = {"group", "groupid", "groupnumber", "iommugroup", "iommugroupid", NULL};
+    static const char *const words[] = {"group",      "groupid",      "groupnumber",
+                                        "iommugroup", "iommugroupid", NULL};
     g_autoptr(GString) plain = g_string_new(NULL);
 
     for (const char *p = name; *p; p++)
@@ -327,15 +334,16 @@ static void unknown_key(Parser *parser, const IniItem *item)
     bool in_match = parser->section == SECTION_MATCH;
 
     if (is_group_number_key(item->key))
-        place_error(parser, item->line, item->column,
-                    "there is no key for the group number: it is not stable, the kernel gives it anew at each boot; "
-                    "name the device by Address=, Path= or Id=");
+        place_error(
+            parser, item->line, item->column,
+            "there is no key for the group number: it is not stable, the kernel gives it anew at each boot; "
+            "name the device by Address=, Path= or Id=");
     else if (in_match ? find_policy_key(item->key) != NULL : find_match_key(item->key) >= 0)
-        place_error(parser, item->line, item->column, "%s= belongs into [%s]", item->key,
+        place_error(parser, item->line, item->column, "%s= belongs in [%s]", item->key,
                     in_match ? "Policy" : "Match");
     else if (near)
-        place_error(parser, item->line, item->column, "unknown key %s in [%s] (did you mean %s=?)", item->key,
-                    item->section, near);
+        place_error(parser, item->line, item->column, "unknown key %s in [%s] (did you mean %s=?)",
+                    item->key, item->section, near);
     else
         place_error(parser, item->line, item->column, "unknown key %s in [%s]", item->key, item->section);
 }
@@ -361,7 +369,9 @@ static void handle_key(Parser *parser, const IniItem *item)
 /* What can only be said of a section when it is over. */
 static void end_section(Parser *parser)
 {
-    if (parser->section == SECTION_MATCH && parser->section_items == 0)
+    bool nothing_said = parser->diagnostics->len == parser->section_said;
+
+    if (parser->section == SECTION_MATCH && parser->section_items == 0 && nothing_said)
         place_error(parser, parser->section_line, 1,
                     "empty [Match]: it would match every device; if that is meant, write Any=yes");
     parser->section = SECTION_NONE;
@@ -394,6 +404,7 @@ static void handle_header(Parser *parser, const IniItem *item)
     end_section(parser);
     parser->section_line = item->line;
     parser->section_items = 0;
+    parser->section_said = parser->diagnostics->len;
 
     if (g_str_equal(item->section, "Match"))
         start_match(parser);
@@ -404,8 +415,8 @@ static void handle_header(Parser *parser, const IniItem *item)
         if (g_str_has_prefix(item->section, "X-"))
             return;
         if (near)
-            place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)", item->section,
-                        near);
+            place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)",
+                        item->section, near);
         else
             place_error(parser, item->line, item->column,
                         "unknown section [%s]: a rule has [Match] and [Policy]", item->section);
@@ -433,8 +444,9 @@ static void check_whole(Parser *parser)
         place_error(parser, 0, 0, "no [Match] section: it says which devices the rule is for");
     if (parser->policy_line == 0)
         place_error(parser, 0, 0, "no [Policy] section: it says what the rule wants");
-    else if (rule->type_line == 0 && rule->forbid_line == 0)
-        place_error(parser, parser->policy_line, 1, "[Policy] has neither Type= nor Forbid=: it wants nothing");
+    else if (rule->type_line == 0 && rule->forbid_line == 0 && parser->n_errors == 0)
+        place_error(parser, parser->policy_line, 1,
+                    "[Policy] has neither Type= nor Forbid=: it wants nothing");
 }
 
 static void warn(Parser *parser, unsigned line, const char *text)

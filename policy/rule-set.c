@@ -26,14 +26,15 @@ struct RuleSet {
     GPtrArray *rules;  /* const Rule: all of base and own, in order */
     GPtrArray *files;  /* const char *, borrowed from the rules; NULL-terminated */
     RuleIndex *index;
+    GHashTable *sums;  /* path -> SHA-256 of the content, of own */
     char *digest;
     char *fingerprint; /* of the directories at the time of loading; NULL: was not loaded from them */
 };
 
-/* A rule that was read, with the file's content for the digest. */
+/* A rule that was read, with the SHA-256 of its file. */
 typedef struct LoadedRule {
     Rule *rule;
-    const ConfFile *file;
+    char *sum;
 } LoadedRule;
 
 static const char *rule_file_name(const Rule *rule)
@@ -71,18 +72,14 @@ static char *digest_of(const RuleSet *base, const GArray *loaded)
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
 
     if (base)
-        g_checksum_update(checksum, (const guchar *) base->digest, strlen(base->digest));
+        g_checksum_update(checksum, (const guchar *) base->digest, -1);
     for (unsigned i = 0; i < loaded->len; i++) {
-        const ConfFile *file = g_array_index(loaded, LoadedRule, i).file;
-        const char *name = conf_file_name(file);
-        gsize size;
-        const guchar *content = g_bytes_get_data(file->content, &size);
-        guint64 size_le = GUINT64_TO_LE(size);
+        const LoadedRule *entry = &g_array_index(loaded, LoadedRule, i);
+        const char *name = rule_file_name(entry->rule);
 
-        /* The NUL and the length keep two different sets from being the same stream of bytes. */
+        /* With its NUL: no name runs into the sum behind it. */
         g_checksum_update(checksum, (const guchar *) name, strlen(name) + 1);
-        g_checksum_update(checksum, (const guchar *) &size_le, sizeof size_le);
-        g_checksum_update(checksum, content, size);
+        g_checksum_update(checksum, (const guchar *) entry->sum, -1);
     }
     return g_strdup(g_checksum_get_string(checksum));
 }
@@ -99,18 +96,21 @@ static RuleSet *rule_set_build(RuleSet *base, GArray *loaded, bool frozen, char 
         .own = g_ptr_array_new_with_free_func((GDestroyNotify) rule_free),
         .rules = g_ptr_array_new(),
         .files = g_ptr_array_new(),
+        .sums = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free),
         .digest = digest_of(base, loaded),
         .fingerprint = fingerprint,
     };
     for (unsigned i = 0; base && i < base->rules->len; i++)
         g_ptr_array_add(set->rules, base->rules->pdata[i]);
     for (unsigned i = 0; i < loaded->len; i++) {
-        Rule *rule = g_array_index(loaded, LoadedRule, i).rule;
+        LoadedRule *entry = &g_array_index(loaded, LoadedRule, i);
 
-        g_ptr_array_add(set->own, rule);
-        g_ptr_array_add(set->rules, rule);
+        g_ptr_array_add(set->own, entry->rule);
+        g_ptr_array_add(set->rules, entry->rule);
+        g_hash_table_insert(set->sums, entry->rule->file, entry->sum);
     }
-    /* Stable, so an old rule stays before what its file forbids now, and files named alike stay as they were given. */
+    /* Stable, so an old rule stays before what its file forbids now, and files named alike stay as they were
+     * given. */
     g_ptr_array_sort(set->rules, compare_rules);
     list_files(set);
     set->index = rule_index_new(set->rules);
@@ -125,24 +125,28 @@ static GArray *parse_files(const GPtrArray *files, GPtrArray *diagnostics)
         const ConfFile *file = files->pdata[i];
         gsize size;
         const char *content = g_bytes_get_data(file->content, &size);
-        LoadedRule entry = {.rule = rule_parse(content, size, file->path, diagnostics), .file = file};
+        LoadedRule entry = {.rule = rule_parse(content, size, file->path, diagnostics)};
 
-        if (entry.rule)
-            g_array_append_val(loaded, entry);
+        if (!entry.rule)
+            continue;
+        entry.sum = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, file->content);
+        g_array_append_val(loaded, entry);
     }
     return loaded;
 }
 
-/* While the old set stays in force, new files add what they forbid, and nothing else. */
-static void keep_only_forbids(GArray *loaded)
+/* While BASE stays in force, files that are new to it add what they forbid, and nothing else. */
+static void keep_only_forbids(GArray *loaded, const RuleSet *base)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < loaded->len; i++) {
         LoadedRule entry = g_array_index(loaded, LoadedRule, i);
+        bool in_base = g_strcmp0(g_hash_table_lookup(base->sums, entry.rule->file), entry.sum) == 0;
 
-        if (entry.rule->forbid == 0) {
+        if (in_base || entry.rule->forbid == 0) {
             rule_free(entry.rule);
+            g_free(entry.sum);
             continue;
         }
         entry.rule->has_type = false;
@@ -171,7 +175,7 @@ int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray *
     if (frozen && previous) {
         /* What an earlier refused reload added is judged anew, it does not pile up. */
         base = previous->base ?: previous;
-        keep_only_forbids(loaded);
+        keep_only_forbids(loaded, base);
     }
 
     *ret_set = rule_set_build(base, loaded, frozen, g_steal_pointer(&fingerprint));
@@ -227,6 +231,7 @@ void rule_set_unref(RuleSet *set)
     rule_index_free(set->index);
     g_ptr_array_unref(set->rules);
     g_ptr_array_unref(set->files);
+    g_hash_table_unref(set->sums);
     g_ptr_array_unref(set->own);
     rule_set_unref(set->base);
     g_free(set->digest);

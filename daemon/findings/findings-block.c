@@ -15,8 +15,8 @@ typedef struct Chain {
     GPtrArray *findings;
 } Chain;
 
-/* Process 1's mounts come first. What the system runs from is mounted again, in part, in the sandbox of every
- * service: that says nothing more. */
+/* Process 1's mounts come first. What the system runs from is mounted again, in part, in each service's
+ * sandbox: that says nothing more. */
 static void judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
 {
     const Evidence *evidence = chain->evidence;

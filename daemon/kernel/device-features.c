@@ -74,8 +74,9 @@ static int config_read(int dir_fd, const char *path, Config *ret)
 }
 
 /*
- * The offset of the extended capability ID, or 0. A device that has dropped off the bus reads all ones, and broken ones link in
- * circles: each capability takes at least 8 of the bytes from 0x100 on, which bounds the walk.
+ * The offset of the extended capability ID, or 0. A device that has dropped off the bus reads all ones, and
+ * broken ones link in circles: each capability takes at least 8 of the bytes from 0x100 on, which bounds the
+ * walk.
  */
 static size_t find_capability(const Config *config, uint16_t id)
 {
@@ -130,7 +131,8 @@ static int read_capabilities(int dir_fd, DeviceCapabilities *ret)
     if (r >= 0)
         config = physical;
     capabilities.pri = read_capability(&config, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
-    capabilities.pasid = read_capability(&config, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
+    capabilities.pasid =
+        read_capability(&config, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
     *ret = capabilities;
     return 0;
 }
@@ -161,7 +163,10 @@ static UnitCapabilities read_intel_unit(int dir_fd)
     return unit;
 }
 
-/* Families whose drivers always have an identity domain (drivers/iommu/{amd,arm,virtio-iommu.c}); their registers are not in sysfs. */
+/*
+ * Families whose drivers always have an identity domain (drivers/iommu/{amd,arm,virtio-iommu.c}); their
+ * registers are not in sysfs.
+ */
 static bool family_has_identity(const char *family)
 {
     return g_str_equal(family, "amd") || g_str_equal(family, "smmu-v3") || g_str_equal(family, "smmu") ||

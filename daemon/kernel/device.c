@@ -64,7 +64,8 @@ static bool syspath_is_valid(const char *syspath)
     for (part = syspath + strlen(DEVICES_PREFIX);; part++) {
         size_t length = strcspn(part, "/");
 
-        if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.'))
+        if (length == 0 || (length == 1 && part[0] == '.') ||
+            (length == 2 && part[0] == '.' && part[1] == '.'))
             return false;
         part += length;
         if (*part == '\0')
@@ -133,9 +134,9 @@ static bool ids_from_modalias(const char *modalias, DeviceFacts *facts)
     uint32_t vendor, device, subsystem_vendor, subsystem_device, class_code, subclass, interface;
 
     if (!take_hex(&modalias, "pci:v", 8, &vendor) || !take_hex(&modalias, "d", 8, &device) ||
-        !take_hex(&modalias, "sv", 8, &subsystem_vendor) || !take_hex(&modalias, "sd", 8, &subsystem_device) ||
-        !take_hex(&modalias, "bc", 2, &class_code) || !take_hex(&modalias, "sc", 2, &subclass) ||
-        !take_hex(&modalias, "i", 2, &interface))
+        !take_hex(&modalias, "sv", 8, &subsystem_vendor) ||
+        !take_hex(&modalias, "sd", 8, &subsystem_device) || !take_hex(&modalias, "bc", 2, &class_code) ||
+        !take_hex(&modalias, "sc", 2, &subclass) || !take_hex(&modalias, "i", 2, &interface))
         return false;
     facts->vendor = vendor;
     facts->device = device;
@@ -170,8 +171,8 @@ static void read_ids(int fd, DeviceFacts *facts)
 }
 
 /*
- * Only what forwards other devices' DMA is a bridge here. Host and ISA bridges (0600, 0601) can have a driver that
- * does DMA and share groups with real members, so they can have a wish as any device.
+ * Only what forwards other devices' DMA is a bridge here. Host and ISA bridges (0600, 0601) can have a
+ * driver that does DMA and share groups with real members, so they can have a wish as any device.
  */
 static bool class_is_bridge(uint32_t class_code)
 {
@@ -273,9 +274,10 @@ static Tristate reads_removable(int fd, const char *path)
 }
 
 /*
- * The device, each ancestor up to sys/devices and the physical function. A function and its virtual functions have the same
- * parent (drivers/pci/iov.c), so the ancestors are walked once. The kernel marks devices below an external-facing port removable
- * itself when the firmware says so through ACPI; a devicetree's word is looked at here (Documentation/devicetree, external-facing).
+ * The device, each ancestor up to sys/devices and the physical function. A function and its virtual
+ * functions have the same parent (drivers/pci/iov.c), so the ancestors are walked once. The kernel marks
+ * devices below an external-facing port removable itself when the firmware says so through ACPI; a
+ * devicetree's word is looked at here (Documentation/devicetree, external-facing).
  */
 static Tristate read_untrusted(int fd, const Device *device)
 {
@@ -288,9 +290,11 @@ static Tristate read_untrusted(int fd, const Device *device)
 
         untrusted = answer == TRISTATE_NO ? untrusted : answer;
     }
-    for (const char *slash = device->facts->path; (slash = strchr(slash, '/')) && untrusted != TRISTATE_YES; slash++) {
+    for (const char *slash = device->facts->path; (slash = strchr(slash, '/')); slash++) {
         Tristate answer;
 
+        if (untrusted == TRISTATE_YES)
+            return untrusted;
         if (up + 3 + sizeof("of_node/external-facing") > sizeof(path))
             return TRISTATE_UNKNOWN;
         memcpy(path + up, "../", 3);
@@ -365,8 +369,9 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
     device->facts->untrusted = read_untrusted(fd, device);
 
     /*
-     * Most of the above may be missing, and a device that is being removed loses it piece by piece: it would look
-     * trusted and unbound. `uevent` is taken away before all that was read here (drivers/base/core.c, device_del()).
+     * Most of the above may be missing, and a device that is being removed loses it piece by piece: it would
+     * look trusted and unbound. `uevent` is taken away before all that was read here (drivers/base/core.c,
+     * device_del()).
      */
     if (faccessat(fd, "uevent", F_OK, 0) < 0)
         return -ENODEV;
@@ -375,12 +380,18 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
     return 0;
 }
 
+/* A name that stays in its folder. */
+static bool is_component(const char *name)
+{
+    return *name != '\0' && *name != '.' && !strchr(name, '/');
+}
+
 int device_find(int root_fd, const char *bus, const char *name, char **ret_syspath)
 {
     g_autofree char *path = NULL, *target = NULL;
     int r;
 
-    if (*bus == '\0' || *name == '\0' || *bus == '.' || *name == '.' || strchr(bus, '/') || strchr(name, '/'))
+    if (!is_component(bus) || !is_component(name))
         return -ENODEV;
     path = g_strdup_printf("sys/bus/%s/devices/%s", bus, name);
     r = sysfs_link_target(root_fd, path, &target);
@@ -420,18 +431,15 @@ static const struct {
     bool dma_fq; /* has IOMMU_CAP_DEFERRED_FLUSH and a flush_iotlb_all operation */
 } families[] = {
     /* The names are those given to iommu_device_sysfs_add() by each driver below drivers/iommu. */
-    { "dmar", "intel", true },
-    { "ivhd", "amd", true },
-    { "smmu3.", "smmu-v3", true },
-    { "smmu.", "smmu", true },
-    { "s390-iommu.", "s390", true },
-    { "riscv-iommu@", "riscv", true },
-    { "apple-dart.", "apple", false },
-    { "iommu-phb", "ppc64", false },
-    { NULL, "virtio", true },
+    { "dmar", "intel", true },         { "ivhd", "amd", true },         { "smmu3.", "smmu-v3", true },
+    { "smmu.", "smmu", true },         { "s390-iommu.", "s390", true }, { "riscv-iommu@", "riscv", true },
+    { "apple-dart.", "apple", false }, { "iommu-phb", "ppc64", false }, { NULL, "virtio", true },
 };
 
-/* virtio-iommu names its unit after the parent ("0000:00:01.0"): only the place tells, ".../virtio0/iommu/NAME". */
+/*
+ * virtio-iommu names its unit after the parent ("0000:00:01.0"): only the place tells,
+ * ".../virtio0/iommu/NAME".
+ */
 static bool iommu_is_virtio(int root_fd, const char *name)
 {
     g_autofree char *path = g_strconcat("sys/class/iommu/", name, NULL), *target = NULL;

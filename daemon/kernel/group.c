@@ -73,7 +73,10 @@ int group_list_members(int root_fd, unsigned id, char ***ret_syspaths)
     return 0;
 }
 
-/* Reads an attribute of group ID. A group that goes away between open and read answers ENODEV (fs/kernfs/file.c). */
+/*
+ * Reads an attribute of group ID. A group that goes away between open and read answers ENODEV
+ * (fs/kernfs/file.c).
+ */
 static int read_attribute(int root_fd, unsigned id, const char *name, char **ret)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/%s", id, name);
@@ -124,7 +127,8 @@ static bool parse_region(const char *line, ReservedRegion *ret)
     ReservedRegion region = {};
     size_t length;
 
-    if (!take_address(&line, &region.start) || !take_address(&line, &region.end) || region.start > region.end)
+    if (!take_address(&line, &region.start) || !take_address(&line, &region.end) ||
+        region.start > region.end)
         return false;
     length = strspn(line, "abcdefghijklmnopqrstuvwxyz-");
     if (length == 0 || line[length] != '\0' || length >= sizeof(region.type))

@@ -7,23 +7,32 @@
 
 #include "domain-type.h"
 
-/* An IOMMU group as sysfs shows it. Listing groups and their members does not block; `type` and `reserved_regions`
- * take the group's mutex and can block behind a long attach: workers read those. */
+/*
+ * An IOMMU group as sysfs shows it. Listing groups and their members does not block; `type` and
+ * `reserved_regions` take the group's mutex and can block behind a long attach: workers read those.
+ */
 
 typedef struct ReservedRegion {
     uint64_t start, end;   /* inclusive */
     char type[24];         /* "direct", "direct-relaxable", "reserved", "msi" */
 } ReservedRegion;
 
-/* Lists group numbers below sys/kernel/iommu_groups, ascending: GArray of unsigned. An absent directory is an empty list. */
+/*
+ * Lists group numbers below sys/kernel/iommu_groups, ascending: GArray of unsigned. An absent directory is
+ * an empty list.
+ */
 int group_list(int root_fd, GArray **ret);
 
-/* Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted by strcmp. -ENOENT: no such group. An empty list is possible. */
+/*
+ * Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted by strcmp. -ENOENT: no such group.
+ * An empty list is possible.
+ */
 int group_list_members(int root_fd, unsigned id, char ***ret_syspaths);
 
 /*
- * The texts of the two attributes without their last newline, as group_read_type() and group_read_reserved_regions() read them:
- * drivers/iommu/iommu.c, iommu_group_show_type() and iommu_group_show_resv_regions(). 0 or -EBADMSG.
+ * The texts of the two attributes without their last newline, as group_read_type() and
+ * group_read_reserved_regions() read them: drivers/iommu/iommu.c, iommu_group_show_type() and
+ * iommu_group_show_resv_regions(). 0 or -EBADMSG.
  */
 int group_parse_type(const char *text, DomainType *ret);
 int group_parse_reserved_regions(const char *text, GArray **ret);
@@ -31,8 +40,14 @@ int group_parse_reserved_regions(const char *text, GArray **ret);
 /* Blocking. Reads `type`. -EBADMSG: not a word the kernel uses; -ENOENT: no such group. */
 int group_read_type(int root_fd, unsigned id, DomainType *ret);
 
-/* Blocking. Reads `reserved_regions`: GArray of ReservedRegion; -EBADMSG on a line that is not "start end type". */
+/*
+ * Blocking. Reads `reserved_regions`: GArray of ReservedRegion; -EBADMSG on a line that is not "start end
+ * type".
+ */
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
-/* Blocking. Writes `type` once. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c, iommu_group_store_type()). */
+/*
+ * Blocking. Writes `type` once. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c,
+ * iommu_group_store_type()).
+ */
 int group_write_type(int root_fd, unsigned id, DomainType type);

@@ -8,8 +8,8 @@
 #include "record.h"
 
 /*
- * The text of records, see docs/records.md: "key=value" lines in one fixed order, the last line is "end". The reader walks that
- * order and accepts nothing else: recovery acts on what it says with all privileges.
+ * The text of records, see docs/records.md: "key=value" lines in one fixed order, the last line is "end".
+ * The reader walks that order and accepts nothing else: recovery acts on what it says with all privileges.
  */
 
 #define CHANGE_HEADER "iommu-policy-change=1"
@@ -58,7 +58,8 @@ char *record_to_text(const Record *record)
     append_string(text, "boot-id", record->boot_id);
     append_string(text, "origin", record->origin);
     g_string_append_printf(text, "group=%u\nold-type=%s\nwanted-type=%s\n", record->group,
-                           domain_type_to_string(record->old_type), domain_type_to_string(record->wanted_type));
+                           domain_type_to_string(record->old_type),
+                           domain_type_to_string(record->wanted_type));
     for (guint i = 0; i < record->members->len; i++) {
         const RecordMember *member = record->members->pdata[i];
 
@@ -104,6 +105,12 @@ static void reader_clear(Reader *reader)
     g_free(reader->error);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
+
+/* TEXT may be NULL if SIZE is 0. */
+static Reader reader_of(const char *text, size_t size)
+{
+    return (Reader){ .next = text, .end = size > 0 ? text + size : text };
+}
 
 static int G_GNUC_PRINTF(2, 3) reader_fail(Reader *reader, const char *format, ...)
 {
@@ -202,13 +209,21 @@ static int reader_string(Reader *reader, const char *key, size_t min, size_t max
     return reader_advance(reader);
 }
 
+/* The writer never escapes a dot or a slash. */
+static bool has_escaped_path_byte(const char *value)
+{
+    for (; (value = strstr(value, "\\x2")); value++)
+        if (strchr("eEfF", value[3]) && value[3] != '\0')
+            return true;
+    return false;
+}
+
 /* Takes KEY with the name of a folder in sysfs: what later becomes a part of a path. */
 static int reader_name(Reader *reader, const char *key, char **ret)
 {
     const char *value = reader_peek(reader, key);
 
-    if (value && (strchr(value, '/') || value[0] == '.' || strstr(value, "\\x2f") || strstr(value, "\\x2F") ||
-                  strstr(value, "\\x2e") || strstr(value, "\\x2E")))
+    if (value && (value[0] == '.' || strchr(value, '/') || has_escaped_path_byte(value)))
         return reader_fail(reader, "%s is not a name", key);
     return reader_string(reader, key, 1, NAME_LENGTH_MAX, ret);
 }
@@ -273,7 +288,8 @@ static bool has_member(const GPtrArray *members, const RecordMember *wanted)
     for (guint i = 0; i < members->len; i++) {
         const RecordMember *member = members->pdata[i];
 
-        if (member != wanted && g_str_equal(member->bus, wanted->bus) && g_str_equal(member->name, wanted->name))
+        if (member != wanted && g_str_equal(member->bus, wanted->bus) &&
+            g_str_equal(member->name, wanted->name))
             return true;
     }
     return false;
@@ -360,7 +376,8 @@ static int reader_call(Reader *reader, CallRecord *call)
         (r = reader_string(reader, "origin", 1, VALUE_MAX, &call->origin)) < 0 ||
         (r = reader_type(reader, "type", DOMAIN_TYPE_AUTO, &call->type)) < 0)
         return r;
-    if (reader_peek(reader, "reason") && (r = reader_string(reader, "reason", 0, VALUE_MAX, &call->reason)) < 0)
+    if (reader_peek(reader, "reason") &&
+        (r = reader_string(reader, "reason", 0, VALUE_MAX, &call->reason)) < 0)
         return r;
     do
         r = reader_identity(reader, call->members, call_record_add_member(call));
@@ -380,7 +397,7 @@ static int reader_finish(Reader *reader, int r, char **ret_error)
 
 int record_from_text(const char *text, size_t size, Record **ret, char **ret_error)
 {
-    g_auto(Reader) reader = { .next = text, .end = text + size };
+    g_auto(Reader) reader = reader_of(text, size);
     g_autoptr(Record) record = record_new();
     int r;
 
@@ -393,7 +410,7 @@ int record_from_text(const char *text, size_t size, Record **ret, char **ret_err
 
 int call_record_from_text(const char *text, size_t size, CallRecord **ret, char **ret_error)
 {
-    g_auto(Reader) reader = { .next = text, .end = text + size };
+    g_auto(Reader) reader = reader_of(text, size);
     g_autoptr(CallRecord) call = call_record_new();
     int r;
 

@@ -137,9 +137,13 @@ int record_group_key(int root_fd, unsigned id, char **ret)
     return 0;
 }
 
+/* What record_key() can make: whoever names a lock otherwise would lock nothing. */
 static bool key_is_valid(const char *key)
 {
-    return *key != '\0' && *key != '.' && !strchr(key, '/') && !g_str_has_suffix(key, LOCK_SUFFIX);
+    for (const char *p = key; *p; p++)
+        if (!g_ascii_isalnum(*p) && !strchr(":._-\\", *p))
+            return false;
+    return *key != '\0' && *key != '.' && !g_str_has_suffix(key, LOCK_SUFFIX);
 }
 
 /* Opens FOLDER/NAME below the root; where the folder is missing, makes it and opens again. */
@@ -177,13 +181,14 @@ static int write_all(int fd, const char *text, size_t size)
 }
 
 /*
- * Puts TEXT at FOLDER/KEY, whole or not at all. Whoever writes holds the lock of KEY, so the name of the temporary file is
- * known, and what a killed writer left is overwritten by the next.
+ * Puts TEXT at FOLDER/KEY, whole or not at all. Whoever writes holds the lock of KEY, so the name of the
+ * temporary file is known, and what a killed writer left is overwritten by the next.
  */
 static int write_file(int root_fd, const char *folder, const char *key, const char *text)
 {
-    g_autofree char *temporary = g_strconcat(".", key, NULL), *from = g_strconcat(folder, "/", temporary, NULL),
-                    *to = g_strconcat(folder, "/", key, NULL);
+    g_autofree char *temporary = g_strconcat(".", key, NULL);
+    g_autofree char *from = g_strconcat(folder, "/", temporary, NULL);
+    g_autofree char *to = g_strconcat(folder, "/", key, NULL);
     _cleanup_close_ int fd = -EBADF;
     int r;
 
@@ -199,7 +204,8 @@ static int write_file(int root_fd, const char *folder, const char *key, const ch
 }
 
 /* Reads FOLDER/KEY if it is what we write. */
-static int load_file(int root_fd, const char *folder, const char *key, char **ret, size_t *ret_size, char **ret_error)
+static int load_file(int root_fd, const char *folder, const char *key, char **ret, size_t *ret_size,
+                     char **ret_error)
 {
     g_autofree char *path = g_strconcat(folder, "/", key, NULL), *text = NULL;
     _cleanup_close_ int fd = -EBADF;
@@ -335,8 +341,9 @@ static int lock(int fd, int operation)
 }
 
 /*
- * A looker (record_is_locked()) holds the lock shared for a moment; that must not look like a change. So, refused, ask for it shared
- * too: refused again, a change has it; granted, only lookers had it, and they are gone when we come back.
+ * A looker (record_is_locked()) holds the lock shared for a moment; that must not look like a change. So,
+ * refused, ask for it shared too: refused again, a change has it; granted, only lookers had it, and they are
+ * gone when we come back.
  */
 static int lock_unless_held(int fd)
 {

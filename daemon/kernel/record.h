@@ -9,9 +9,10 @@
 #include "facts.h"
 
 /*
- * The files below /run/iommu-policy: intent records of changes (change/KEY), their locks (change/KEY.lock) and
- * the calls that outrank rules (call/KEY). KEY is the first member, "pci:0000:00:04.0". Private data, but text, so that a person can read
- * them after a crash. Format in docs/records.md. The readers are strict: anything unexpected is -EBADMSG with a text, and changes nothing.
+ * The files below /run/iommu-policy: intent records of changes (change/KEY), their locks (change/KEY.lock)
+ * and the calls that outrank rules (call/KEY). KEY is the first member, "pci:0000:00:04.0". Private data,
+ * but text, so that a person can read them after a crash. Format in docs/records.md. The readers are strict:
+ * anything unexpected is -EBADMSG with a text, and changes nothing.
  */
 
 typedef struct RecordMember {
@@ -46,35 +47,51 @@ int record_from_text(const char *text, size_t size, Record **ret, char **ret_err
 /* Reads the boot id of the running kernel below ROOT_FD. */
 int record_boot_id(int root_fd, char **ret);
 
-/* The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN, and the dot of a name that ends in ".lock". The caller frees it. */
+/*
+ * The key of a member: "pci:0000:00:04.0", with every byte outside [A-Za-z0-9:._-] as \xNN, and the dot of a
+ * name that ends in ".lock". The caller frees it.
+ */
 char *record_key(const char *bus, const char *name);
 
 /*
- * The key of group ID's lock and records: record_key() of the first of group_list_members(). Does not block. -ENOENT: no such group; -ENODATA: it has no
- * member; -ENODEV: the member vanished meanwhile.
+ * The key of group ID's lock and records: record_key() of the first of group_list_members(). Does not block.
+ * -ENOENT: no such group; -ENODATA: it has no member; -ENODEV: the member vanished meanwhile.
  */
 int record_group_key(int root_fd, unsigned id, char **ret);
 
-/* Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order. The directory is created if missing (0700).
- * The caller holds the lock of KEY. -EINVAL if RECORD could not be read back (a name with a slash, more than 64 KiB, ...): nothing is written then. */
+/*
+ * Writes change/KEY: temporary file, fsync-less (tmpfs), rename. KEY is of the first member in sorted order.
+ * The directory is created if missing (0700). The caller holds the lock of KEY. -EINVAL if RECORD could not
+ * be read back (a name with a slash, more than 64 KiB, ...): nothing is written then.
+ */
 int record_write(int root_fd, const char *key, const Record *record);
 
-/* Loads change/KEY. -ENOENT: none; -EBADMSG with *ret_error as above. The file must be regular, owned by us, at most 64 KiB. */
+/*
+ * Loads change/KEY. -ENOENT: none; -EBADMSG with *ret_error as above. The file must be regular, owned by us,
+ * at most 64 KiB.
+ */
 int record_load(int root_fd, const char *key, Record **ret, char **ret_error);
 
 /* Removes change/KEY; -ENOENT is no error. */
 int record_remove(int root_fd, const char *key);
 
-/* Lists the KEYs with a record, sorted; temporary files and locks are left out. Absent directory: empty list. */
+/*
+ * Lists the KEYs with a record, sorted; temporary files and locks are left out. Absent directory: empty
+ * list.
+ */
 int record_list(int root_fd, char ***ret_keys);
 
 /*
- * Takes change/KEY.lock with flock(LOCK_EX), created 0600 if missing and never removed. Returns the fd that holds it (close it to release);
- * -EWOULDBLOCK with WAIT false if somebody else holds it. With WAIT it blocks: worker processes only.
+ * Takes change/KEY.lock with flock(LOCK_EX), created 0600 if missing and never removed. Returns the fd that
+ * holds it (close it to release); -EWOULDBLOCK with WAIT false if somebody else holds it. With WAIT it
+ * blocks: worker processes only.
  */
 int record_lock(int root_fd, const char *key, bool wait);
 
-/* Whether somebody holds change/KEY.lock: 1 or 0 (also if the file does not exist: it is not made), -errno otherwise. Does not block. */
+/*
+ * Whether somebody holds change/KEY.lock: 1 or 0 (also if the file does not exist: it is not made), -errno
+ * otherwise. Does not block.
+ */
 int record_is_locked(int root_fd, const char *key);
 
 /* What a call asked for, call/KEY. */

@@ -3,7 +3,10 @@
 #include "record.h"
 #include "scan.h"
 
-/* A change that is under way holds the group's mutex for as long as it likes; what it finds is told when it ends. */
+/*
+ * A change that is under way holds the group's mutex for as long as it likes; what it finds is told when it
+ * ends.
+ */
 static bool is_changing(int root_fd, unsigned id)
 {
     g_autofree char *key = NULL;

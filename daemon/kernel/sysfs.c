@@ -45,7 +45,10 @@ static ssize_t read_full(int fd, char *buffer, size_t size)
     return (ssize_t) done;
 }
 
-/* Opens for reading what should be a plain attribute; a FIFO that somebody put there must not hang the caller. */
+/*
+ * Opens for reading what should be a plain attribute; a FIFO that somebody put there must not hang the
+ * caller.
+ */
 static int open_attribute(int dir_fd, const char *path)
 {
     int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -15,8 +15,9 @@
 #include "tree.h"
 
 /*
- * Reading every group's members with their early keys, against the least that can be done for the same ids: a walk
- * of openat(), read() and readlinkat() that keeps nothing. Both run by turns over a thousand devices on a tmpfs, pinned to one CPU.
+ * Reading every group's members with their early keys, against the least that can be done for the same ids:
+ * a walk of openat(), read() and readlinkat() that keeps nothing. Both run by turns over a thousand devices
+ * on a tmpfs, pinned to one CPU.
  */
 
 #define N_DEVICES 1000u
@@ -29,19 +30,28 @@ static Tree *make_tree(void)
 
     for (unsigned bus = 0; bus * 8 < N_DEVICES; bus++) {
         g_autofree char *port = g_strdup_printf("0000:00:%02x.%u", bus / 8, bus % 8),
-                        *parent = g_strconcat("pci0000:00/", port, NULL),
-                        *port_path = tree_add_device(tree, &(TreeDevice) { .name = port, .vendor = 0x8086,
-                                                                           .device = 0x3420, .class_code = 0x060400,
-                                                                           .driver = "pcieport", .group = -1 });
+                        *parent = g_strconcat("pci0000:00/", port, NULL);
+
+        g_free(tree_add_device(tree, &(TreeDevice){ .name = port,
+                                                    .vendor = 0x8086,
+                                                    .device = 0x3420,
+                                                    .class_code = 0x060400,
+                                                    .driver = "pcieport",
+                                                    .group = -1 }));
         for (unsigned i = 0; i < 8 && bus * 8 + i < N_DEVICES; i++) {
-            g_autofree char *name = g_strdup_printf("0000:%02x:00.%u", bus + 1, i),
-                            *syspath = tree_add_device(tree, &(TreeDevice) {
-                                .name = name, .parent = parent, .vendor = 0x144d, .device = 0xa808,
-                                .subsystem_vendor = 0x144d, .subsystem_device = 0xa801, .class_code = 0x010802,
-                                .driver = "nvme", .group = (int) (bus * 8 + i), .iommu = "dmar0" });
-            (void) syspath;
+            g_autofree char *name = g_strdup_printf("0000:%02x:00.%u", bus + 1, i);
+
+            g_free(tree_add_device(tree, &(TreeDevice){ .name = name,
+                                                        .parent = parent,
+                                                        .vendor = 0x144d,
+                                                        .device = 0xa808,
+                                                        .subsystem_vendor = 0x144d,
+                                                        .subsystem_device = 0xa801,
+                                                        .class_code = 0x010802,
+                                                        .driver = "nvme",
+                                                        .group = (int) (bus * 8 + i),
+                                                        .iommu = "dmar0" }));
         }
-        (void) port_path;
     }
     return tree;
 }
@@ -58,9 +68,10 @@ static size_t raw_read(int dir_fd, const char *name)
 /* Seven reads and one readlink for each member of each group. */
 static size_t raw_walk(int root_fd)
 {
-    static const char *const names[] = { "vendor", "device", "subsystem_vendor", "subsystem_device", "class", "modalias",
-                                         "dma_mask_bits" };
-    _cleanup_close_ int groups_fd = openat(root_fd, "sys/kernel/iommu_groups", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static const char *const names[] = { "vendor", "device",   "subsystem_vendor", "subsystem_device",
+                                         "class",  "modalias", "dma_mask_bits" };
+    _cleanup_close_ int groups_fd =
+        openat(root_fd, "sys/kernel/iommu_groups", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     g_autoptr(DIR) groups = fdopendir(dup(groups_fd));
     size_t n_devices = 0;
 

@@ -47,10 +47,8 @@ static int child_uevent_show(Node *node, void *owner, GString *text)
 static int child_uevent_store(Node *node, void *owner, const char *value, size_t length, Request *request)
 {
     const Child *child = owner;
-    g_auto(GStrv) words = g_strsplit_set(value, " \n", 2);
 
-    uevent_send(child->machine, words[0], child->node, child->subsystem, child->properties);
-    return 0;
+    return uevent_synthesize(child->machine, value, child->node, child->subsystem, child->properties);
 }
 
 static Child *child_new(Device *device, const char *path, const char *subsystem, char *properties)

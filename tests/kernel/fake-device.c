@@ -234,24 +234,16 @@ static int uevent_show(Node *node, void *owner, GString *text)
     return 0;
 }
 
-/* `ACTION [UUID [KEY=VALUE ...]]`; a synthetic `add` is what loads a module (udev does it, modalias in hand). */
+/* A synthetic `add` is what loads a module (udev does it, modalias in hand). */
 static int uevent_store(Node *node, void *owner, const char *value, size_t length, Request *request)
 {
-    static const char *const actions[] = {
-        "add", "remove", "change", "move", "online", "offline", "bind", "unbind", NULL,
-    };
     Device *device = owner;
-    g_auto(GStrv) words = g_strsplit_set(value, " \n", -1);
     g_autofree char *properties = device_properties(device);
-    g_autofree char *text = g_strdup_printf("%sSYNTH_UUID=%s\n", properties,
-                                            words[0] && words[1] && *words[1] ? words[1] : "0");
+    int r = uevent_synthesize(device->machine, value, device->node, device->bus->name, properties);
 
-    if (!words[0] || !g_strv_contains(actions, words[0]))
-        return -EINVAL;
-    uevent_send(device->machine, words[0], device->node, device->bus->name, text);
-    if (g_str_equal(words[0], "add") && !device->driver && device->bus->absent->len > 0)
+    if (r == 0 && g_str_has_prefix(value, "add") && !device->driver && device->bus->absent->len > 0)
         bus_probe_device(device->bus, device, true);
-    return 0;
+    return r;
 }
 
 static int mask_show(Node *node, void *owner, GString *text)

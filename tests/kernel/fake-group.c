@@ -283,6 +283,14 @@ void group_set_vfio(Group *group, VfioState state)
         device_user_gone(member(group, i));
 }
 
+void groups_forget_users(Machine *machine)
+{
+    g_autoptr(GList) groups = g_hash_table_get_values(machine->groups);
+
+    for (GList *l = groups; l; l = l->next)
+        group_set_vfio(l->data, VFIO_NONE);
+}
+
 void groups_free(Machine *machine)
 {
     g_autoptr(GList) groups = g_hash_table_get_values(machine->groups);

@@ -53,4 +53,6 @@ unsigned group_owners(const Group *group);
 
 /* Sets the state, and lets the unbinds that wait for it go on. */
 void group_set_vfio(Group *group, VfioState state);
+/* Ends all use by VFIO. */
+void groups_forget_users(Machine *machine);
 void groups_free(Machine *machine);

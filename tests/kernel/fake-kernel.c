@@ -14,6 +14,8 @@
 
 #include "command.h"
 #include "control-server.h"
+#include "fake-group.h"
+#include "fault.h"
 #include "filesystem.h"
 #include "uevent.h"
 
@@ -81,6 +83,9 @@ static int serve(Machine *machine)
     if (r == 0)
         r = sd_event_loop(machine->event);
     control_server_free(server);
+    /* Whoever still waits gets an answer. */
+    (void) faults_remove_rule(machine->faults, "all");
+    groups_forget_users(machine);
     filesystem_free(filesystem);
     if (r < 0)
         fprintf(stderr, "fake-kernel: %s\n", strerror(-r));

@@ -24,6 +24,7 @@ struct Filesystem {
     struct fuse_session *session;
     sd_event_source *source;
     struct fuse_buf buffer;
+    GHashTable *handles;        /* Handle: what is open */
 };
 
 /* An open file or directory. */
@@ -34,7 +35,9 @@ typedef struct Handle {
 
 static Machine *machine_of(fuse_req_t fuse)
 {
-    return fuse_req_userdata(fuse);
+    const Filesystem *filesystem = fuse_req_userdata(fuse);
+
+    return filesystem->machine;
 }
 
 static Node *node_of(fuse_req_t fuse, fuse_ino_t number)
@@ -347,10 +350,15 @@ static void on_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
     request_submit(request);
 }
 
-static uint64_t handle_new(Node *node)
+static void handle_destroy(gpointer data)
 {
-    node->users++;
-    return (uintptr_t) g_new0(Handle, 1);
+    Handle *handle = data;
+
+    if (handle->text)
+        g_string_free(handle->text, TRUE);
+    if (handle->names)
+        g_ptr_array_unref(handle->names);
+    g_free(handle);
 }
 
 static Handle *handle_of(const struct fuse_file_info *file)
@@ -358,17 +366,20 @@ static Handle *handle_of(const struct fuse_file_info *file)
     return (Handle *) (uintptr_t) file->fh;
 }
 
-static void handle_free(Machine *machine, Node *node, const struct fuse_file_info *file)
+static uint64_t handle_new(Filesystem *filesystem, Node *node)
 {
-    Handle *handle = handle_of(file);
+    Handle *handle = g_new0(Handle, 1);
 
-    if (handle->text)
-        g_string_free(handle->text, TRUE);
-    if (handle->names)
-        g_ptr_array_unref(handle->names);
-    g_free(handle);
+    node->users++;
+    (void) g_hash_table_add(filesystem->handles, handle);
+    return (uintptr_t) handle;
+}
+
+static void handle_free(Filesystem *filesystem, Node *node, const struct fuse_file_info *file)
+{
+    (void) g_hash_table_remove(filesystem->handles, handle_of(file));
     node->users--;
-    tree_release(machine->tree, node);
+    tree_release(filesystem->machine->tree, node);
 }
 
 static int perform_open(Request *request)
@@ -387,14 +398,15 @@ static int perform_open(Request *request)
 static void reply_open(Request *request, int result)
 {
     struct fuse_open_out out = {.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES};
+    Filesystem *filesystem = fuse_req_userdata(request->fuse);
 
     if (result < 0) {
         reply_error(request, result);
         return;
     }
-    out.fh = request->file.fh = handle_new(request->node);
+    out.fh = request->file.fh = handle_new(filesystem, request->node);
     if (fuse_reply_buf(request->fuse, (const char *) &out, sizeof(out)) < 0)
-        handle_free(request->machine, request->node, &request->file);
+        handle_free(filesystem, request->node, &request->file);
 }
 
 static void on_open(fuse_req_t fuse, fuse_ino_t number, struct fuse_file_info *file)
@@ -423,6 +435,7 @@ static int perform_create(Request *request)
 
 static void reply_create(Request *request, int result)
 {
+    Filesystem *filesystem = fuse_req_userdata(request->fuse);
     struct fuse_entry_param entry;
 
     if (result < 0) {
@@ -430,11 +443,11 @@ static void reply_create(Request *request, int result)
         return;
     }
     entry = entry_of(request->made);
-    request->file.fh = handle_new(request->made);
+    request->file.fh = handle_new(filesystem, request->made);
     request->file.direct_io = true;
     if (fuse_reply_create(request->fuse, &entry, &request->file) < 0) {
         request->made->lookups--;
-        handle_free(request->machine, request->made, &request->file);
+        handle_free(filesystem, request->made, &request->file);
     }
 }
 
@@ -452,7 +465,7 @@ static void on_create(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode
 
 static void on_release(fuse_req_t fuse, fuse_ino_t number, struct fuse_file_info *file)
 {
-    handle_free(machine_of(fuse), node_of(fuse, number), file);
+    handle_free(fuse_req_userdata(fuse), node_of(fuse, number), file);
     (void) fuse_reply_err(fuse, 0);
 }
 
@@ -578,6 +591,7 @@ static int perform_opendir(Request *request)
 
 static void reply_opendir(Request *request, int result)
 {
+    Filesystem *filesystem = fuse_req_userdata(request->fuse);
     Handle *handle;
     GHashTableIter iter;
     gpointer name;
@@ -586,7 +600,7 @@ static void reply_opendir(Request *request, int result)
         reply_error(request, result);
         return;
     }
-    request->file.fh = handle_new(request->node);
+    request->file.fh = handle_new(filesystem, request->node);
     handle = handle_of(&request->file);
     handle->names = g_ptr_array_new_with_free_func(g_free);
     g_hash_table_iter_init(&iter, request->node->children);
@@ -594,7 +608,7 @@ static void reply_opendir(Request *request, int result)
         g_ptr_array_add(handle->names, g_strdup(name));
     g_ptr_array_sort(handle->names, compare_names);
     if (fuse_reply_open(request->fuse, &request->file) < 0)
-        handle_free(request->machine, request->node, &request->file);
+        handle_free(filesystem, request->node, &request->file);
 }
 
 static void on_opendir(fuse_req_t fuse, fuse_ino_t number, struct fuse_file_info *file)
@@ -678,7 +692,8 @@ int filesystem_new(Machine *machine, const char *mount_point, Filesystem **ret)
     int fd;
 
     filesystem->machine = machine;
-    filesystem->session = fuse_session_new(&arguments, &operations, sizeof(operations), machine);
+    filesystem->handles = g_hash_table_new_full(NULL, NULL, handle_destroy, NULL);
+    filesystem->session = fuse_session_new(&arguments, &operations, sizeof(operations), filesystem);
     fuse_opt_free_args(&arguments);
     if (!filesystem->session || fuse_session_mount(filesystem->session, mount_point) < 0) {
         filesystem_free(filesystem);
@@ -703,6 +718,7 @@ Filesystem *filesystem_free(Filesystem *filesystem)
         fuse_session_unmount(filesystem->session);
         fuse_session_destroy(filesystem->session);
     }
+    g_hash_table_unref(filesystem->handles);
     free(filesystem->buffer.mem);
     g_free(filesystem);
     return NULL;

@@ -54,3 +54,19 @@ void uevent_send(Machine *machine, const char *action, const Node *node, const c
     if (sendmsg(machine->event_fd, &packet, 0) < 0)
         fprintf(stderr, "fake-kernel: event %s: %m\n", head);
 }
+
+int uevent_synthesize(Machine *machine, const char *value, const Node *node, const char *subsystem,
+                      const char *properties)
+{
+    static const char *const actions[] = {
+        "add", "remove", "change", "move", "online", "offline", "bind", "unbind", NULL,
+    };
+    g_auto(GStrv) words = g_strsplit_set(value, " \n", -1);
+    g_autofree char *text = NULL;
+
+    if (!words[0] || !g_strv_contains(actions, words[0]))
+        return -EINVAL;
+    text = g_strdup_printf("%sSYNTH_UUID=%s\n", properties, words[1] && *words[1] ? words[1] : "0");
+    uevent_send(machine, words[0], node, subsystem, text);
+    return 0;
+}

@@ -18,3 +18,8 @@ int uevent_open(Machine *machine);
  * NULL. */
 void uevent_send(Machine *machine, const char *action, const Node *node, const char *subsystem,
                  const char *properties);
+
+/* What a write of VALUE (`ACTION [UUID]`) to the uevent file of NODE does: the same with SYNTH_UUID, as
+ * Documentation/ABI/testing/sysfs-uevent says. Returns 0 or -EINVAL. */
+int uevent_synthesize(Machine *machine, const char *value, const Node *node, const char *subsystem,
+                      const char *properties);

@@ -39,17 +39,21 @@ install_packages()
     (( ${#missing[@]} )) || return 0
     need_root
     say "installing ${#missing[@]} Debian packages: ${missing[*]}"
-    # Recommended packages are left out: they would bring desktop parts of QEMU and a mail server.
-    apt_install "${missing[@]}" && return 0
-    say "not all of them are known here yet: asking for the package lists again"
-    apt-get -qq update || say "apt-get update met an error; going on with the lists it could fetch"
-    apt_install "${missing[@]}" || die "apt-get could not install them; its own message is above"
+    mkdir -p "$tree/.cache"
+    if apt-cache show "${missing[@]}" >/dev/null 2>&1 && apt_install "${missing[@]}"; then
+        return 0
+    fi
+    # Not known here yet, or known in a version that the archive has replaced.
+    say 'fetching the package lists'
+    apt-get -qq update || say 'apt-get update met an error; going on with the lists it could fetch'
+    apt_install "${missing[@]}" || { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
 }
 
+# Recommended packages are left out: they would bring desktop parts of QEMU and a mail server.
 apt_install()
 {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
-        install "$@" >&2
+        install "$@" >"$tree/.cache/apt.log" 2>&1
 }
 
 # build_project DIR [OPTION…]: configures DIR if it is new or its options differ, and builds it.

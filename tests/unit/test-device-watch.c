@@ -17,9 +17,9 @@
 #include "unit.h"
 
 /*
- * Runs in user, network and mount namespaces of its own, where root may let the kernel send uevents (lib/kobject_uevent.c,
- * uevent_net_rcv(): a unicast message to the kernel is given a SEQNUM and comes back as one of the kernel's). Where
- * namespaces cannot be made every case fails.
+ * Runs in user, network and mount namespaces of its own, where root may let the kernel send uevents
+ * (lib/kobject_uevent.c, uevent_net_rcv(): a unicast message to the kernel is given a SEQNUM and comes back
+ * as one of the kernel's). Where namespaces cannot be made every case fails.
  */
 #define NVME "/devices/pci0000:00/0000:00:04.0"
 #define GROUP_KERNEL 1u
@@ -49,7 +49,8 @@ static void setup(void)
     g_autofree char *uid_map = g_strdup_printf("0 %u 1\n", (unsigned) geteuid()),
                     *gid_map = g_strdup_printf("0 %u 1\n", (unsigned) getegid());
 
-    ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) == 0, "no namespaces: %s", strerror(errno));
+    ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) == 0, "no namespaces: %s",
+                  strerror(errno));
     write_text("/proc/self/setgroups", "deny");
     write_text("/proc/self/uid_map", uid_map);
     write_text("/proc/self/gid_map", gid_map);
@@ -62,7 +63,8 @@ static void setup(void)
 }
 
 /* "ACTION=..", "DEVPATH=..", "SUBSYSTEM=.." and what EXTRA adds, each with its NUL. */
-static GByteArray *make_properties(const char *action, const char *devpath, const char *subsystem, const char *extra)
+static GByteArray *make_properties(const char *action, const char *devpath, const char *subsystem,
+                                   const char *extra)
 {
     g_autofree char *text = g_strdup_printf("ACTION=%s%cDEVPATH=%s%cSUBSYSTEM=%s%c%s", action, 1, devpath, 1,
                                             subsystem, 1, extra ?: "");
@@ -79,7 +81,8 @@ static void send_to(uint32_t groups, const void *data, size_t size)
 {
     struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = groups };
 
-    ck_assert_int_eq(sendto(sender, data, size, 0, (struct sockaddr *) &address, sizeof(address)), (ssize_t) size);
+    ck_assert_int_eq(sendto(sender, data, size, 0, (struct sockaddr *) &address, sizeof(address)),
+                     (ssize_t) size);
 }
 
 /* "add@/devices/..." and the properties. */
@@ -96,8 +99,10 @@ static GByteArray *make_kernel_payload(const char *action, const char *devpath, 
 
 static void send_kernel(const char *action, const char *devpath, const char *subsystem)
 {
-    g_autoptr(GByteArray) payload = make_kernel_payload(action, devpath, subsystem), message = g_byte_array_new();
-    struct nlmsghdr header = { .nlmsg_len = (uint32_t) NLMSG_LENGTH(payload->len), .nlmsg_type = NLMSG_MIN_TYPE,
+    g_autoptr(GByteArray) payload = make_kernel_payload(action, devpath, subsystem),
+                          message = g_byte_array_new();
+    struct nlmsghdr header = { .nlmsg_len = (uint32_t) NLMSG_LENGTH(payload->len),
+                               .nlmsg_type = NLMSG_MIN_TYPE,
                                .nlmsg_flags = NLM_F_REQUEST };
 
     g_byte_array_append(message, (guint8 *) &header, NLMSG_HDRLEN);
@@ -130,13 +135,21 @@ static uint32_t murmur(const char *text)
 static void send_udev(const char *action, const char *devpath, const char *subsystem, const char *extra)
 {
     g_autofree char *more = g_strconcat("SEQNUM=1\x01", extra, NULL);
-    g_autoptr(GByteArray) properties = make_properties(action, devpath, subsystem, more), message = g_byte_array_new();
+    g_autoptr(GByteArray) properties = make_properties(action, devpath, subsystem, more),
+                          message = g_byte_array_new();
     struct {
         char prefix[8];
         uint32_t magic, header_size, properties_offset, properties_size;
         uint32_t subsystem_hash, devtype_hash, tag_high, tag_low;
-    } header = { "libudev", htonl(0xfeedcafe), sizeof(header), sizeof(header), properties->len,
-                 htobe32(murmur(subsystem)), 0, 0, 0 };
+    } header = { "libudev",
+                 htonl(0xfeedcafe),
+                 sizeof(header),
+                 sizeof(header),
+                 properties->len,
+                 htobe32(murmur(subsystem)),
+                 0,
+                 0,
+                 0 };
 
     g_byte_array_append(message, (guint8 *) &header, sizeof(header));
     g_byte_array_append(message, properties->data, properties->len);
@@ -158,7 +171,7 @@ static void on_event(DeviceEvent event, const char *syspath, struct udev_device 
 
 static void begin(Seen *seen)
 {
-    *seen = (Seen) { .text = g_string_new(NULL), .free_at_event = seen->free_at_event };
+    *seen = (Seen){ .text = g_string_new(NULL), .free_at_event = seen->free_at_event };
     ck_assert_int_ge(sd_event_new(&seen->event), 0);
     ck_assert_int_eq(device_watch_new(seen->event, on_event, seen, &seen->watch), 0);
 }
@@ -189,14 +202,16 @@ START_TEST(kernel_events_are_told)
     for (size_t i = 0; i < G_N_ELEMENTS(actions); i++)
         send_kernel(actions[i], NVME, "pci");
     take_all(&seen);
-    ck_assert_str_eq(seen.text->str, "add sys" NVME "\nbind sys" NVME "\nunbind sys" NVME "\nremove sys" NVME "\n");
+    ck_assert_str_eq(seen.text->str,
+                     "add sys" NVME "\nbind sys" NVME "\nunbind sys" NVME "\nremove sys" NVME "\n");
     end(&seen);
 }
 END_TEST
 
 START_TEST(only_buses_with_groups)
 {
-    static const char *const subsystems[] = { "block", "net", "module", "cpu", "usb", "platform", "amba", "fsl-mc" };
+    static const char *const subsystems[] = { "block", "net",      "module", "cpu",
+                                              "usb",   "platform", "amba",   "fsl-mc" };
     Seen seen = {};
 
     begin(&seen);
@@ -207,7 +222,8 @@ START_TEST(only_buses_with_groups)
     }
     send_kernel("add", "/bus/pci/drivers/nvme", "drivers");
     take_all(&seen);
-    ck_assert_str_eq(seen.text->str, "add sys/devices/platform\nadd sys/devices/amba\nadd sys/devices/fsl-mc\n");
+    ck_assert_str_eq(seen.text->str,
+                     "add sys/devices/platform\nadd sys/devices/amba\nadd sys/devices/fsl-mc\n");
     end(&seen);
 }
 END_TEST
@@ -253,7 +269,8 @@ START_TEST(udev_events_are_told)
     send_udev("add", "/devices/virtual/sound", "sound", "ID_X=1");
     take_all(&seen);
     ck_assert_str_eq(seen.text->str, "udev sys" NVME " add\nudev sys" NVME " bind\n"
-                                     "use sys" NVME "/nvme/nvme0/nvme0n1 add\nuse sys" NVME "/net/eth0 remove\n");
+                                     "use sys" NVME "/nvme/nvme0/nvme0n1 add\n"
+                                     "use sys" NVME "/net/eth0 remove\n");
     end(&seen);
 }
 END_TEST

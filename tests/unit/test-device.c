@@ -8,13 +8,25 @@
 #include "unit.h"
 
 static const TreeDevice nvme = {
-    .name = "0000:01:00.0", .parent = "pci0000:00/0000:00:05.0", .vendor = 0x144d, .device = 0xa808,
-    .subsystem_vendor = 0x144d, .subsystem_device = 0xa801, .class_code = 0x010802, .driver = "nvme", .group = 7,
+    .name = "0000:01:00.0",
+    .parent = "pci0000:00/0000:00:05.0",
+    .vendor = 0x144d,
+    .device = 0xa808,
+    .subsystem_vendor = 0x144d,
+    .subsystem_device = 0xa801,
+    .class_code = 0x010802,
+    .driver = "nvme",
+    .group = 7,
     .iommu = "dmar0",
 };
 
 static const TreeDevice port = {
-    .name = "0000:00:05.0", .vendor = 0x8086, .device = 0x3420, .class_code = 0x060400, .driver = "pcieport", .group = 3,
+    .name = "0000:00:05.0",
+    .vendor = 0x8086,
+    .device = 0x3420,
+    .class_code = 0x060400,
+    .driver = "pcieport",
+    .group = 3,
     .iommu = "dmar0",
 };
 
@@ -70,7 +82,8 @@ END_TEST
 START_TEST(ids_without_modalias)
 {
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, &nvme), *modalias = g_strconcat(syspath, "/modalias", NULL);
+    g_autofree char *syspath = tree_add_device(tree, &nvme),
+                    *modalias = g_strconcat(syspath, "/modalias", NULL);
     g_autoptr(Device) device = NULL;
 
     tree_write(tree, modalias, "pci:v0000144Dd0000A8\n");
@@ -83,8 +96,8 @@ END_TEST
 
 START_TEST(garbage_attributes_are_absent)
 {
-    static const char *const names[] = { "modalias", "vendor", "device", "class", "dma_mask_bits", "numa_node",
-                                         "subsystem_vendor" };
+    static const char *const names[] = { "modalias",      "vendor",    "device",          "class",
+                                         "dma_mask_bits", "numa_node", "subsystem_vendor" };
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *syspath = tree_add_device(tree, &nvme);
     g_autoptr(Device) device = NULL;
@@ -106,9 +119,14 @@ END_TEST
 START_TEST(reads_a_platform_device)
 {
     g_autoptr(Tree) tree = tree_new();
-    g_autoptr(Device) device = read_device(tree, &(TreeDevice) {
-        .bus = "platform", .name = "8804000.mmc", .parent = "platform/soc@0", .group = 2, .iommu = "smmu.0x15000000",
-        .no_override = true }, NULL);
+    g_autoptr(Device) device = read_device(tree,
+                                           &(TreeDevice){ .bus = "platform",
+                                                          .name = "8804000.mmc",
+                                                          .parent = "platform/soc@0",
+                                                          .group = 2,
+                                                          .iommu = "smmu.0x15000000",
+                                                          .no_override = true },
+                                           NULL);
 
     ck_assert_str_eq(device->facts->bus, "platform");
     ck_assert_str_eq(device->facts->path, "platform/soc@0/8804000.mmc");
@@ -128,9 +146,15 @@ START_TEST(reads_a_virtual_function)
 {
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *physical = tree_add_device(tree, &nvme);
-    g_autoptr(Device) device = read_device(tree, &(TreeDevice) {
-        .name = "0000:01:00.1", .parent = "pci0000:00/0000:00:05.0", .vendor = 0x144d, .device = 0xa80a,
-        .class_code = 0x010802, .group = 8, .physfn = physical }, NULL);
+    g_autoptr(Device) device = read_device(tree,
+                                           &(TreeDevice){ .name = "0000:01:00.1",
+                                                          .parent = "pci0000:00/0000:00:05.0",
+                                                          .vendor = 0x144d,
+                                                          .device = 0xa80a,
+                                                          .class_code = 0x010802,
+                                                          .group = 8,
+                                                          .physfn = physical },
+                                           NULL);
 
     ck_assert_int_eq(device->facts->virtual_function, TRISTATE_YES);
     ck_assert_str_eq(device->physical_function, "0000:01:00.0");
@@ -148,7 +172,7 @@ static const struct {
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/removable", "removable\n", TRISTATE_YES },
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/removable", "fixed\n", TRISTATE_NO },
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/removable", "unknown\n", TRISTATE_NO },
-    { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.0/removable", "removable\n", TRISTATE_YES }, /* its PF */
+    { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.0/removable", "removable\n", TRISTATE_YES }, /* PF */
     { "sys/devices/pci0000:00/0000:00:05.0/removable", "removable\n", TRISTATE_YES },
     { "sys/devices/pci0000:00/removable", "removable\n", TRISTATE_YES },
     { "sys/devices/removable", "removable\n", TRISTATE_NO },
@@ -165,8 +189,11 @@ START_TEST(judges_trust)
     g_autoptr(Device) device = NULL;
 
     tree_write(tree, trust[_i].path, trust[_i].text);
-    device = read_device(tree, &(TreeDevice) { .name = "0000:01:00.1", .parent = "pci0000:00/0000:00:05.0", .group = 8,
-                                               .physfn = physical }, NULL);
+    device = read_device(
+        tree,
+        &(TreeDevice){
+            .name = "0000:01:00.1", .parent = "pci0000:00/0000:00:05.0", .group = 8, .physfn = physical },
+        NULL);
     ck_assert_int_eq(device->facts->untrusted, trust[_i].untrusted);
 }
 END_TEST
@@ -174,8 +201,8 @@ END_TEST
 START_TEST(an_iommu_is_told_by_its_folder)
 {
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:01.0", .class_code = 0x080600,
-                                                                     .group = -1 });
+    g_autofree char *syspath =
+        tree_add_device(tree, &(TreeDevice){ .name = "0000:00:01.0", .class_code = 0x080600, .group = -1 });
     g_autoptr(Device) device = NULL;
 
     tree_mkdir(tree, "sys/devices/pci0000:00/0000:00:01.0/iommu/ivhd0");
@@ -193,17 +220,22 @@ START_TEST(what_is_no_device)
         const char *syspath;
         int result;
     } cases[] = {
-        { "sys/devices/pci0000:00/0000:00:09.0", -ENODEV },          { "sys/devices/pci0000:00", -ENODEV },
-        { "sys/devices/pci0000:00/0000:01:00.0/uevent", -ENODEV },   { "sys/bus/pci/devices/0000:01:00.0", -EINVAL },
-        { "sys/devices/../kernel", -EINVAL },                        { "sys/devices/", -EINVAL },
-        { "sys/devices/a//b", -EINVAL },                             { "/sys/devices/a", -EINVAL },
-        { "sys/devices/a/.", -EINVAL },                              { "sys/devices/a/", -EINVAL },
+        { "sys/devices/pci0000:00/0000:00:09.0", -ENODEV },
+        { "sys/devices/pci0000:00", -ENODEV },
+        { "sys/devices/pci0000:00/0000:01:00.0/uevent", -ENODEV },
+        { "sys/bus/pci/devices/0000:01:00.0", -EINVAL },
+        { "sys/devices/../kernel", -EINVAL },
+        { "sys/devices/", -EINVAL },
+        { "sys/devices/a//b", -EINVAL },
+        { "/sys/devices/a", -EINVAL },
+        { "sys/devices/a/.", -EINVAL },
+        { "sys/devices/a/", -EINVAL },
         { "sys/devices/virtual/net/lo", -ENODEV },
     };
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, &nvme);
+    g_autoptr(Device) there = read_device(tree, &nvme, NULL);
     Device *device = NULL;
-
+    ck_assert_ptr_nonnull(there);
     tree_link(tree, "sys/devices/virtual/net/lo/subsystem", "sys/class/net");
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         ck_assert_msg(device_read(tree->fd, cases[i].syspath, NULL, &device) == cases[i].result, "%s",
@@ -312,11 +344,21 @@ static const struct {
     const char *driver;
     bool manages_dma, vfio;
 } drivers[] = {
-    { "pcieport", true, false },        { "pci-stub", true, false },      { "vfio-pci", true, true },
-    { "mlx5_vfio_pci", true, true },    { "vfio-platform", true, true },  { "vfio-amba", true, true },
-    { "hisi-acc-vfio-pci", true, true }, { "xe-vfio-pci", true, true },   { "vfio-fsl-mc", true, true },
-    { "nvgrace_gpu_vfio_pci", true, true }, { "nvme", false, false },     { "uio_pci_generic", false, false },
-    { "shpchp", false, false },         { "pciback", false, false },      { "", false, false },
+    { "pcieport", true, false },
+    { "pci-stub", true, false },
+    { "vfio-pci", true, true },
+    { "mlx5_vfio_pci", true, true },
+    { "vfio-platform", true, true },
+    { "vfio-amba", true, true },
+    { "hisi-acc-vfio-pci", true, true },
+    { "xe-vfio-pci", true, true },
+    { "vfio-fsl-mc", true, true },
+    { "nvgrace_gpu_vfio_pci", true, true },
+    { "nvme", false, false },
+    { "uio_pci_generic", false, false },
+    { "shpchp", false, false },
+    { "pciback", false, false },
+    { "", false, false },
     { "notvfio", false, false },
 };
 
@@ -351,7 +393,8 @@ START_TEST(knows_iommu_families)
 
     tree_link(tree, "sys/class/iommu/0000:00:01.0",
               "sys/devices/pci0000:00/0000:00:01.0/virtio0/iommu/0000:00:01.0");
-    tree_link(tree, "sys/class/iommu/ff373f00.iommu", "sys/devices/platform/ff373f00.iommu/iommu/ff373f00.iommu");
+    tree_link(tree, "sys/class/iommu/ff373f00.iommu",
+              "sys/devices/platform/ff373f00.iommu/iommu/ff373f00.iommu");
     family = iommu_family(tree->fd, iommus[_i].name);
     ck_assert_str_eq(family, iommus[_i].family);
     ck_assert_int_eq(iommu_family_has_dma_fq(family), iommus[_i].dma_fq);

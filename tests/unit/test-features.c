@@ -9,8 +9,13 @@
 
 #define SYSPATH "sys/devices/pci0000:00/0000:00:04.0"
 
-static const TreeDevice nvme = { .name = "0000:00:04.0", .vendor = 0x1b36, .device = 0x10, .class_code = 0x010802,
-                                 .driver = "nvme", .group = 1, .iommu = "dmar0" };
+static const TreeDevice nvme = { .name = "0000:00:04.0",
+                                 .vendor = 0x1b36,
+                                 .device = 0x10,
+                                 .class_code = 0x010802,
+                                 .driver = "nvme",
+                                 .group = 1,
+                                 .iommu = "dmar0" };
 
 static uint8_t config[4096];
 
@@ -40,8 +45,8 @@ static void put_all(void)
 static Tree *make_tree(const TreeDevice *device, size_t config_size, const char *ecap)
 {
     Tree *tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, device);
 
+    g_free(tree_add_device(tree, device));
     tree_write_bytes(tree, SYSPATH "/config", config, config_size);
     if (ecap)
         tree_write(tree, "sys/devices/virtual/iommu/dmar0/intel-iommu/ecap", ecap);
@@ -160,7 +165,7 @@ START_TEST(a_virtual_function_uses_its_physical_ones)
     memset(config, 0, sizeof(config));
     put_capability(0x100, PCI_EXT_CAP_ID_ATS, 0);
     tree = make_tree(&virtual_function, sizeof(config), "ffffffffffffffff\n");
-    physical = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:05.0", .group = -1 });
+    physical = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:05.0", .group = -1 });
     put_all();
     tree_write_bytes(tree, "sys/devices/pci0000:00/0000:00:05.0/config", config, sizeof(config));
     features = read_features(tree);

@@ -33,9 +33,10 @@ END_TEST
 START_TEST(lists_members_by_path)
 {
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *below = tree_add_device(tree, &(TreeDevice) { .name = "0000:01:00.0", .group = 4,
-                                                                   .parent = "pci0000:00/0000:00:09.0" }),
-                    *above = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:09.0", .group = 4 });
+    g_autofree char *below = tree_add_device(tree, &(TreeDevice){ .name = "0000:01:00.0",
+                                                                  .group = 4,
+                                                                  .parent = "pci0000:00/0000:00:09.0" }),
+                    *above = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:09.0", .group = 4 });
     g_auto(GStrv) members = NULL, empty = NULL;
 
     ck_assert_int_eq(group_list_members(tree->fd, 4, &members), 0);
@@ -47,7 +48,8 @@ START_TEST(lists_members_by_path)
     ck_assert_int_eq(group_list_members(tree->fd, 5, &empty), 0);
     ck_assert_ptr_null(empty[0]);
     ck_assert_int_eq(group_list_members(tree->fd, 6, &empty), -ENOENT);
-    ck_assert_int_eq(symlinkat("../../../../class/net/x", tree->fd, "sys/kernel/iommu_groups/5/devices/x"), 0);
+    ck_assert_int_eq(symlinkat("../../../../class/net/x", tree->fd, "sys/kernel/iommu_groups/5/devices/x"),
+                     0);
     ck_assert_int_eq(group_list_members(tree->fd, 5, &empty), -EBADMSG);
 }
 END_TEST
@@ -57,12 +59,18 @@ static const struct {
     int result;
     DomainType type;
 } types[] = {
-    { "DMA\n", 0, DOMAIN_TYPE_DMA },         { "DMA-FQ\n", 0, DOMAIN_TYPE_DMA_FQ },
-    { "identity\n", 0, DOMAIN_TYPE_IDENTITY }, { "blocked\n", 0, DOMAIN_TYPE_BLOCKED },
-    { "unmanaged\n", 0, DOMAIN_TYPE_UNMANAGED }, { "unknown\n", 0, DOMAIN_TYPE_UNKNOWN },
-    { "auto\n", -EBADMSG, 0 },               { "dma\n", -EBADMSG, 0 },
-    { "DMA \n", -EBADMSG, 0 },               { "DMA\n\n", -EBADMSG, 0 },
-    { "", -EBADMSG, 0 },                     { "\xff\xfe\n", -EBADMSG, 0 },
+    { "DMA\n", 0, DOMAIN_TYPE_DMA },
+    { "DMA-FQ\n", 0, DOMAIN_TYPE_DMA_FQ },
+    { "identity\n", 0, DOMAIN_TYPE_IDENTITY },
+    { "blocked\n", 0, DOMAIN_TYPE_BLOCKED },
+    { "unmanaged\n", 0, DOMAIN_TYPE_UNMANAGED },
+    { "unknown\n", 0, DOMAIN_TYPE_UNKNOWN },
+    { "auto\n", -EBADMSG, 0 },
+    { "dma\n", -EBADMSG, 0 },
+    { "DMA \n", -EBADMSG, 0 },
+    { "DMA\n\n", -EBADMSG, 0 },
+    { "", -EBADMSG, 0 },
+    { "\xff\xfe\n", -EBADMSG, 0 },
 };
 
 START_TEST(reads_types)
@@ -84,9 +92,10 @@ START_TEST(reads_reserved_regions)
     g_autoptr(Tree) tree = tree_new();
     g_autoptr(GArray) regions = NULL, empty = NULL;
 
-    tree_set_group(tree, 1, "DMA", "0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
-                                   "0x00000000fee00000 0x00000000feefffff msi\n"
-                                   "0xfffffffffffff000 0xffffffffffffffff reserved\n");
+    tree_set_group(tree, 1, "DMA",
+                   "0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
+                   "0x00000000fee00000 0x00000000feefffff msi\n"
+                   "0xfffffffffffff000 0xffffffffffffffff reserved\n");
     ck_assert_int_eq(group_read_reserved_regions(tree->fd, 1, &regions), 0);
     ck_assert_uint_eq(regions->len, 3);
     ck_assert_uint_eq(g_array_index(regions, ReservedRegion, 0).end, 0xffffff);
@@ -101,9 +110,19 @@ START_TEST(reads_reserved_regions)
 END_TEST
 
 static const char *const bad_regions[] = {
-    "0x0 0x1\n", "0x0 0x1 \n", "0x0 0x1 msi x\n", "0x1 0x0 msi\n", "0 1 msi\n", "0x 0x1 msi\n", "0x0  0x1 msi\n",
-    "0x0 0x1 MSI\n", "0x10000000000000000 0x1 msi\n", "0x0 0x1 msi\n\n0x0 0x1 msi\n",
-    "0x0 0x1 a-word-that-is-far-too-long-for-the-field\n", "0x-1 0x1 msi\n", "0x0 0x1 msi\n ",
+    "0x0 0x1\n",
+    "0x0 0x1 \n",
+    "0x0 0x1 msi x\n",
+    "0x1 0x0 msi\n",
+    "0 1 msi\n",
+    "0x 0x1 msi\n",
+    "0x0  0x1 msi\n",
+    "0x0 0x1 MSI\n",
+    "0x10000000000000000 0x1 msi\n",
+    "0x0 0x1 msi\n\n0x0 0x1 msi\n",
+    "0x0 0x1 a-word-that-is-far-too-long-for-the-field\n",
+    "0x-1 0x1 msi\n",
+    "0x0 0x1 msi\n ",
 };
 
 START_TEST(refuses_bad_regions)

@@ -17,8 +17,9 @@
 #define KEY "pci:0000:00:04.0"
 #define BOOT_ID "6f1c2a52-3d0e-4c51-9f0b-0a9e5f6f7a11"
 
-#define HEAD                                                                                            \
-    "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=call:uid=1000\ngroup=7\nold-type=DMA\nwanted-type=identity\n"
+#define HEAD                                                                                                \
+    "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=call:uid=1000\ngroup=7\nold-type=DMA\n"             \
+    "wanted-type=identity\n"
 #define IDENTITY "bus=pci\nname=0000:00:04.0\ninode=12345\n"
 #define IDS "vendor=0x1b36\ndevice=0x10\nclass=0x10802\n"
 #define BOUND "driver=nvme\nunbinds=yes\n"
@@ -63,7 +64,8 @@ START_TEST(text_and_back)
     g_autofree char *text = NULL, *again = NULL, *error = NULL;
 
     g_free(record->origin);
-    record->origin = g_strdup("rule:/etc/a\\b\n\xff\x7f" "end:3");
+    record->origin = g_strdup("rule:/etc/a\\b\n\xff\x7f"
+                              "end:3");
     member->bus = g_strdup("platform");
     member->name = g_strdup("soc:m\xc3\xa4use");
     member->inode = UINT64_MAX;
@@ -98,7 +100,10 @@ static const struct {
     { "iommu-policy-change=1\n", "line 1: the text ends where boot-id should be" },
     { "iommu-policy-change=1\r\n", "line 1: control character 0x0d" },
     { "iommu-policy-change=1\nboot-id=1\n", "line 2: boot-id has 1 bytes instead of 36 to 36" },
-    { "iommu-policy-change=1\nboot-id=" "../etc" "\n", "line 2: boot-id is not a UUID" },
+    { "iommu-policy-change=1\nboot-id="
+      "../etc"
+      "\n",
+      "line 2: boot-id is not a UUID" },
     { HEAD, "line 6: the text ends where bus should be" },
     { HEAD "end\n", "line 7: expected bus" },
     { HEAD "bus=\n", "line 7: bus has 0 bytes instead of 1 to 255" },
@@ -114,7 +119,8 @@ static const struct {
     { HEAD "name=a\n", "line 7: expected bus" },
     { HEAD "bus=pci\nname=a\ninode=-1\n", "line 9: inode is not a number up to 18446744073709551615" },
     { HEAD "bus=pci\nname=a\ninode=1x\n", "line 9: inode is not a number up to 18446744073709551615" },
-    { HEAD "bus=pci\nname=a\ninode=18446744073709551616\n", "line 9: inode is not a number up to 18446744073709551615" },
+    { HEAD "bus=pci\nname=a\ninode=18446744073709551616\n",
+      "line 9: inode is not a number up to 18446744073709551615" },
     { HEAD IDENTITY "vendor=1\n", "line 10: vendor is not a hexadecimal number" },
     { HEAD IDENTITY "vendor=0x10000\n", "line 10: vendor is not a number up to 65535" },
     { HEAD IDENTITY "class=0x1000000\n", "line 10: class is not a number up to 16777215" },
@@ -127,8 +133,10 @@ static const struct {
     { HEAD IDENTITY "unbinds=no\nend\n\n", "line 12: text after the end" },
     { HEAD IDENTITY "unbinds=no\nend\nx\n", "line 12: text after the end" },
     { HEAD IDENTITY "unbinds=no\nmore=1\nend\n", "line 11: expected end" },
-    { HEAD IDENTITY "unbinds=no\n" IDENTITY "unbinds=no\nend\n", "line 11: pci:0000:00:04.0 is there twice" },
-    { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=\n", "line 3: origin has 0 bytes instead of 1 to 4096" },
+    { HEAD IDENTITY "unbinds=no\n" IDENTITY "unbinds=no\nend\n",
+      "line 11: pci:0000:00:04.0 is there twice" },
+    { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=\n",
+      "line 3: origin has 0 bytes instead of 1 to 4096" },
     { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\ngroup=2147483648\n",
       "line 4: group is not a number up to 2147483647" },
     { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\ngroup=1\nold-type=auto\n",
@@ -154,7 +162,8 @@ END_TEST
 START_TEST(refuses_each_truncation)
 {
     for (size_t size = 0; size < strlen(GOOD); size++) {
-        g_autofree char *cut = g_memdup2(GOOD, size), *error = NULL, *nul = g_strdup(GOOD), *nul_error = NULL;
+        g_autofree char *cut = g_memdup2(GOOD, size), *error = NULL, *nul = g_strdup(GOOD),
+                        *nul_error = NULL;
         Record *record = NULL;
 
         ck_assert_int_eq(record_from_text(cut, size, &record, &error), -EBADMSG);
@@ -247,8 +256,11 @@ START_TEST(judges_files)
     tree_write(tree, CHANGE "open", GOOD);
     ck_assert_int_eq(fchmodat(tree->fd, CHANGE "open", 0620, 0), 0);
     tree_write(tree, CHANGE "large", large);
-    tree_write(tree, CHANGE "binary", "\x7f" "ELF");
-    for (const char *const *key = (const char *const[]) { "folder", "link", "fifo", "open", "large", "binary", NULL };
+    tree_write(tree, CHANGE "binary",
+               "\x7f"
+               "ELF");
+    for (const char *const *key =
+             (const char *const[]){ "folder", "link", "fifo", "open", "large", "binary", NULL };
          *key; key++) {
         g_autofree char *error = NULL;
 
@@ -292,7 +304,9 @@ START_TEST(refuses_bad_keys)
     g_autofree char *error = NULL;
     Record *loaded = NULL;
 
-    for (const char *const *key = (const char *const[]) { "", "..", ".x", "a/b", "a.lock", NULL }; *key; key++) {
+    for (const char *const *key =
+             (const char *const[]){ "", "..", ".x", "a/b", "a.lock", "platform:a@b", NULL };
+         *key; key++) {
         ck_assert_int_eq(record_write(tree->fd, *key, record), -EINVAL);
         ck_assert_int_eq(record_load(tree->fd, *key, &loaded, &error), -EINVAL);
         ck_assert_int_eq(record_remove(tree->fd, *key), -EINVAL);

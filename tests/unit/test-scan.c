@@ -22,9 +22,10 @@ START_TEST(scans)
     static const unsigned ids[] = { 1, 2, 3, 4, 9 };
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *syspath = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:04.0", .group = 3 }), *key = NULL;
+    g_autofree char *key = NULL;
     int lock;
 
+    g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 3 }));
     tree_set_group(tree, 1, "DMA-FQ", "0x0000000000000000 0x0000000000ffffff direct\n");
     tree_set_group(tree, 2, "nonsense", "");
     tree_set_group(tree, 4, "unknown", "nonsense\n");
@@ -49,11 +50,11 @@ END_TEST
 START_TEST(keys_of_groups)
 {
     g_autoptr(Tree) tree = tree_new();
-    g_autofree char *below = tree_add_device(tree, &(TreeDevice) { .name = "0000:01:00.0", .group = 4,
-                                                                   .parent = "pci0000:00/0000:00:09.0" }),
-                    *above = tree_add_device(tree, &(TreeDevice) { .name = "0000:00:09.0", .group = 4 }),
+    g_autofree char *above = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:09.0", .group = 4 }),
                     *subsystem = g_strconcat(above, "/subsystem", NULL), *key = NULL, *none = NULL;
 
+    g_free(tree_add_device(
+        tree, &(TreeDevice){ .name = "0000:01:00.0", .group = 4, .parent = "pci0000:00/0000:00:09.0" }));
     ck_assert_int_eq(record_group_key(tree->fd, 4, &key), 0);
     ck_assert_str_eq(key, "pci:0000:00:09.0");
     tree_set_group(tree, 5, "DMA", NULL);

@@ -6,12 +6,12 @@
 
 #include "table.h"
 
-static const char *const headers[] = { "GROUP", "TYPE", "DEVICES", NULL };
+static const char *const headers[] = {"GROUP", "TYPE", "DEVICES", NULL};
 
 START_TEST(columns_are_aligned)
 {
-    static const char *const first[] = { "7", "DMA-FQ", "0000:00:04.0" };
-    static const char *const second[] = { "12", "-", "0000:01:00.0, 0000:01:00.1" };
+    static const char *const first[] = {"7", "DMA-FQ", "0000:00:04.0"};
+    static const char *const second[] = {"12", "-", "0000:01:00.0, 0000:01:00.1"};
     g_autoptr(Table) table = table_new(headers, false);
     char *text;
 
@@ -27,8 +27,8 @@ END_TEST
 
 START_TEST(tree_shows_members_below)
 {
-    static const char *const group[] = { "7", "DMA-FQ", "" };
-    static const char *const device[] = { "0000:00:04.0", "", "nvme" };
+    static const char *const group[] = {"7", "DMA-FQ", ""};
+    static const char *const device[] = {"0000:00:04.0", "", "nvme"};
     g_autoptr(Table) table = table_new(headers, true);
     char *text;
 
@@ -43,7 +43,7 @@ END_TEST
 
 START_TEST(control_characters_do_not_reach_the_terminal)
 {
-    static const char *const row[] = { "7", "\033[2J", "a\nb" };
+    static const char *const row[] = {"7", "\033[2J", "a\nb"};
     g_autoptr(Table) table = table_new(headers, false);
     char *text;
 

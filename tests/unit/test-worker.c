@@ -18,11 +18,11 @@
 typedef struct Seen {
     sd_event *event;
     unsigned messages, late, done;
-    unsigned last;           /* the number of the last message */
-    size_t bytes;            /* of the last text */
-    bool ordered;            /* each number was one more than the one before */
+    unsigned last; /* the number of the last message */
+    size_t bytes;  /* of the last text */
+    bool ordered;  /* each number was one more than the one before */
     int status;
-    bool free_at_message;    /* what to do in the callback */
+    bool free_at_message; /* what to do in the callback */
     bool free_at_done;
     Worker *worker;
 } Seen;
@@ -77,7 +77,8 @@ static void setup(void)
 static void start(Seen *seen, WorkerFunction function, void *userdata)
 {
     ck_assert_int_ge(sd_event_new(&seen->event), 0);
-    ck_assert_int_eq(worker_start(seen->event, NULL, 0, function, userdata, "(us)", &callbacks, seen, &seen->worker), 0);
+    ck_assert_int_eq(
+        worker_start(seen->event, NULL, 0, function, userdata, "(us)", &callbacks, seen, &seen->worker), 0);
 }
 
 static void finish(Seen *seen)
@@ -161,7 +162,9 @@ END_TEST
 /* What a child that has gone wrong may send; the good message after it must still arrive. */
 static int send_rubbish(int fd, void *userdata)
 {
-    static const char packets[][12] = { "\0", "\0(u", "\0(us)\0\1\2\3", "\0(ss)\0", "\0\xff\xff\xff\xff", "\1(us)\0abc" };
+    static const char packets[][12] = {
+        "\0", "\0(u", "\0(us)\0\1\2\3", "\0(ss)\0", "\0\xff\xff\xff\xff", "\1(us)\0abc"
+    };
 
     for (size_t i = 0; i < G_N_ELEMENTS(packets); i++)
         if (send(fd, packets[i], sizeof(packets[i]), 0) < 0)
@@ -210,7 +213,8 @@ START_TEST(only_kept_descriptors_stay)
 
     ck_assert_int_ge(far, 900);
     ck_assert_int_ge(sd_event_new(&seen.event), 0);
-    ck_assert_int_eq(worker_start(seen.event, &keep, 1, count_open, &keep, "(us)", &callbacks, &seen, &seen.worker), 0);
+    ck_assert_int_eq(
+        worker_start(seen.event, &keep, 1, count_open, &keep, "(us)", &callbacks, &seen, &seen.worker), 0);
     ck_assert_int_ge(sd_event_loop(seen.event), 0);
     ck_assert_int_eq(seen.status, 0);
     ck_assert_int_ge(fcntl(b, F_GETFD), 0);
@@ -278,8 +282,9 @@ static void start_waiting(Seen *seen, int pipe_fds[2])
 {
     ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
     ck_assert_int_ge(sd_event_new(&seen->event), 0);
-    ck_assert_int_eq(worker_start(seen->event, pipe_fds, 1, wait_for_pipe, pipe_fds, "(us)", &callbacks, seen,
-                                  &seen->worker), 0);
+    ck_assert_int_eq(worker_start(seen->event, pipe_fds, 1, wait_for_pipe, pipe_fds, "(us)", &callbacks,
+                                  seen, &seen->worker),
+                     0);
     close(pipe_fds[0]);
 }
 
@@ -383,7 +388,8 @@ START_TEST(a_child_of_nobody_does_nothing)
     sigprocmask(SIG_UNBLOCK, &mask, NULL);
     ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
     ck_assert_int_ge(sd_event_new(&event), 0);
-    ck_assert_int_eq(worker_start(event, fds, 2, write_to_pipe, fds, "(us)", &callbacks, NULL, &worker), -EBUSY);
+    ck_assert_int_eq(worker_start(event, fds, 2, write_to_pipe, fds, "(us)", &callbacks, NULL, &worker),
+                     -EBUSY);
     ck_assert_ptr_null(worker);
     ck_assert_int_eq(read(fds[0], &byte, 1), -1);
     assert_no_child();

@@ -102,7 +102,10 @@ void tree_link(Tree *tree, const char *path, const char *target)
     const char *p = path, *t = target;
 
     make_parents(tree, path);
-    /* What both share is left out, as fs/sysfs/symlink.c does: one ".." for each folder of PATH that is left. */
+    /*
+     * What both share is left out, as fs/sysfs/symlink.c does: one ".." for each folder of PATH that is
+     * left.
+     */
     for (const char *slash; (slash = strchr(p, '/')) && strncmp(p, t, (size_t) (slash - p) + 1) == 0;) {
         t += slash - p + 1;
         p = slash + 1;
@@ -126,22 +129,23 @@ static void G_GNUC_PRINTF(3, 4) write_attribute(Tree *tree, const char *path, co
     tree_write(tree, path, text);
 }
 
-#define ATTRIBUTE(tree, syspath, name, ...)                                        \
-    do {                                                                           \
-        g_autofree char *_path_ = g_strconcat((syspath), "/", (name), NULL);       \
-        write_attribute((tree), _path_, __VA_ARGS__);                              \
+#define ATTRIBUTE(tree, syspath, name, ...)                                                                 \
+    do {                                                                                                    \
+        g_autofree char *_path_ = g_strconcat((syspath), "/", (name), NULL);                                \
+        write_attribute((tree), _path_, __VA_ARGS__);                                                       \
     } while (0)
 
-#define LINK(tree, syspath, name, ...)                                             \
-    do {                                                                           \
-        g_autofree char *_path_ = g_strconcat((syspath), "/", (name), NULL);       \
-        g_autofree char *_target_ = g_strdup_printf(__VA_ARGS__);                  \
-        tree_link((tree), _path_, _target_);                                       \
+#define LINK(tree, syspath, name, ...)                                                                      \
+    do {                                                                                                    \
+        g_autofree char *_path_ = g_strconcat((syspath), "/", (name), NULL);                                \
+        g_autofree char *_target_ = g_strdup_printf(__VA_ARGS__);                                           \
+        tree_link((tree), _path_, _target_);                                                                \
     } while (0)
 
 void tree_set_group(Tree *tree, unsigned id, const char *type, const char *reserved)
 {
-    g_autofree char *group = g_strdup_printf(GROUPS "/%u", id), *devices = g_strconcat(group, "/devices", NULL);
+    g_autofree char *group = g_strdup_printf(GROUPS "/%u", id),
+                    *devices = g_strconcat(group, "/devices", NULL);
 
     tree_mkdir(tree, devices);
     ATTRIBUTE(tree, group, "type", "%s\n", type);
@@ -168,8 +172,8 @@ static void write_pci_attributes(Tree *tree, const char *syspath, const TreeDevi
     ATTRIBUTE(tree, syspath, "subsystem_device", "0x%04x\n", device->subsystem_device);
     ATTRIBUTE(tree, syspath, "class", "0x%06x\n", device->class_code);
     ATTRIBUTE(tree, syspath, "modalias", "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", device->vendor,
-              device->device, device->subsystem_vendor, device->subsystem_device, device->class_code >> 16 & 0xff,
-              device->class_code >> 8 & 0xff, device->class_code & 0xff);
+              device->device, device->subsystem_vendor, device->subsystem_device,
+              device->class_code >> 16 & 0xff, device->class_code >> 8 & 0xff, device->class_code & 0xff);
     ATTRIBUTE(tree, syspath, "dma_mask_bits", "%u\n", device->driver ? 64 : 32);
     ATTRIBUTE(tree, syspath, "numa_node", "-1\n");
 }
@@ -246,8 +250,8 @@ void tree_bind(Tree *tree, const char *syspath, const char *driver)
 
 void tree_remove_device(Tree *tree, const char *syspath)
 {
-    g_autofree char *bus = link_name(tree, syspath, "subsystem"), *group = link_name(tree, syspath, "iommu_group"),
-                    *name = g_path_get_basename(syspath),
+    g_autofree char *bus = link_name(tree, syspath, "subsystem"),
+                    *group = link_name(tree, syspath, "iommu_group"), *name = g_path_get_basename(syspath),
                     *entry = g_strdup_printf("sys/bus/%s/devices/%s", bus, name);
 
     tree_bind(tree, syspath, NULL);

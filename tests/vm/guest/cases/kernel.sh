@@ -2,8 +2,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The cases that the fake kernel passes too, tried on the real one: where they differ, the fake kernel is wrong.
 
-case_kernel_type_cases()
+type_cases()
 {
+    local status=0
     systemctl stop iommu-policyd.service
-    bash ./kernel/run-type-cases.sh
+    modprobe --all vfio-pci pci-stub
+    sh ./kernel/run-type-cases.sh /sys 6.12 "$@" >/run/type-cases || status=$?
+    cat /run/type-cases
+    echo "figure: the real kernel on $*: $(tail -n 1 /run/type-cases)"
+    (( status == 0 )) || fail "$(grep -m 1 ^FAIL /run/type-cases)"
+}
+
+case_kernel_answers_for_one_device()
+{
+    type_cases "$free"
+}
+
+case_kernel_answers_for_a_group_of_two()
+{
+    # shellcheck disable=SC2046
+    type_cases $(cd /sys/bus/pci/drivers/e1000 && echo 0000:*)
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "auth.h"
+
+#include <glib.h>
+#include <errno.h>
+
+#include "cleanup.h"
+
+#define POLKIT_NAME "org.freedesktop.PolicyKit1"
+#define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
+#define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
+#define POLKIT_ALLOW_INTERACTION 1u
+
+#define USEC_PER_SEC G_GUINT64_CONSTANT(1000000)
+#define PERSON_TIMEOUT (5 * 60 * USEC_PER_SEC)
+#define BUS_TIMEOUT (25 * USEC_PER_SEC)
+#define VALUE_MAX 4096
+
+/*
+ * One question takes these steps, each asynchronous and each in `slot`: who is the sender (the bus knows), is it still
+ * there (a match on its name, so that a dialog does not outlive the program that wanted it), and then polkit, once for
+ * each action.
+ */
+struct AuthQuestion {
+    sd_bus_message *message;
+    char **actions;
+    size_t next;        /* the action that is asked now */
+    GPtrArray *details; /* key, value, key, value ... */
+    uid_t uid;
+    AuthCallback callback;
+    void *userdata;
+    sd_bus_slot *slot;
+    sd_bus_slot *gone_slot;
+    char *cancellation; /* while polkit is asked */
+};
+
+static void ask_next(AuthQuestion *question);
+
+uid_t auth_question_uid(const AuthQuestion *question)
+{
+    return question->uid;
+}
+
+static void answer(AuthQuestion *question, AuthAnswer yes_or_no)
+{
+    const char *action = question->actions[question->next];
+
+    CLEAR_SLOT(question->slot);
+    CLEAR_SLOT(question->gone_slot);
+    question->callback(question, yes_or_no, action, question->userdata);
+}
+
+/* Values reach a dialog that a person believes: nobody who names a device may write lines of it. */
+static char *clean_value(const char *value)
+{
+    char *clean = g_utf8_make_valid(value, strnlen(value, VALUE_MAX));
+
+    if (strlen(clean) > VALUE_MAX)
+        *g_utf8_find_prev_char(clean, clean + VALUE_MAX + 1) = '\0';
+    for (char *c = clean; *c; c++)
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
+    return clean;
+}
+
+static int append_details(sd_bus_message *ask, const GPtrArray *details)
+{
+    int r = sd_bus_message_open_container(ask, 'a', "{ss}");
+
+    for (guint i = 0; r >= 0 && i < details->len; i += 2)
+        r = sd_bus_message_append(ask, "{ss}", details->pdata[i], details->pdata[i + 1]);
+    return r < 0 ? r : sd_bus_message_close_container(ask);
+}
+
+static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    AuthQuestion *question = userdata;
+    int authorized, challenge, r;
+
+    g_clear_pointer(&question->cancellation, g_free);
+    CLEAR_SLOT(question->slot);
+
+    /* Whatever goes wrong here, polkit absent included, is a no. */
+    if (sd_bus_message_is_method_error(reply, NULL)) {
+        answer(question, AUTH_NO);
+        return 0;
+    }
+    r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
+    if (r >= 0)
+        r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
+    if (r < 0)
+        answer(question, AUTH_NO);
+    else if (!authorized)
+        answer(question, challenge ? AUTH_INTERACTION_REQUIRED : AUTH_NO);
+    else {
+        question->next++;
+        ask_next(question);
+    }
+    return 0;
+}
+
+static int ask_polkit(AuthQuestion *question)
+{
+    static uint64_t counter = 0; /* cancellation ids are only told apart within this connection */
+    g_autoptr(sd_bus_message) ask = NULL;
+    sd_bus *bus = sd_bus_message_get_bus(question->message);
+    unsigned flags = sd_bus_message_get_allow_interactive_authorization(question->message) > 0
+        ? POLKIT_ALLOW_INTERACTION : 0;
+    int r;
+
+    question->cancellation = g_strdup_printf("iommu-policy-%" G_GUINT64_FORMAT, ++counter);
+    r = sd_bus_message_new_method_call(bus, &ask, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization");
+    if (r < 0)
+        return r;
+    r = sd_bus_message_append(ask, "(sa{sv})s", "system-bus-name", 1, "name", "s",
+                              sd_bus_message_get_sender(question->message), question->actions[question->next]);
+    if (r >= 0)
+        r = append_details(ask, question->details);
+    if (r >= 0)
+        r = sd_bus_message_append(ask, "us", flags, question->cancellation);
+    if (r < 0)
+        return r;
+    return sd_bus_call_async(bus, &question->slot, ask, on_polkit, question, PERSON_TIMEOUT);
+}
+
+static void ask_next(AuthQuestion *question)
+{
+    if (!question->actions[question->next])
+        answer(question, AUTH_YES);
+    else if (ask_polkit(question) < 0)
+        answer(question, AUTH_NO);
+}
+
+static void cancel_polkit(AuthQuestion *question)
+{
+    if (!question->cancellation)
+        return;
+    (void) sd_bus_call_method_async(sd_bus_message_get_bus(question->message), NULL, POLKIT_NAME, POLKIT_PATH,
+                                    POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL, "s",
+                                    question->cancellation);
+    g_clear_pointer(&question->cancellation, g_free);
+}
+
+static int on_name_owner(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    AuthQuestion *question = userdata;
+    const char *new_owner;
+
+    if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || *new_owner)
+        return 0;
+    cancel_polkit(question);
+    answer(question, AUTH_CALLER_GONE);
+    return 0;
+}
+
+static int watch_sender(AuthQuestion *question)
+{
+    g_autofree char *match = g_strdup_printf(
+        "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+        "member='NameOwnerChanged',arg0='%s'", sd_bus_message_get_sender(question->message));
+
+    return sd_bus_add_match_async(sd_bus_message_get_bus(question->message), &question->gone_slot, match,
+                                  on_name_owner, NULL, question);
+}
+
+/* The bus answered who the sender is. uid 0 needs no further question. */
+static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    AuthQuestion *question = userdata;
+
+    CLEAR_SLOT(question->slot);
+    if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "u", &question->uid) < 0) {
+        answer(question, AUTH_CALLER_GONE);
+        return 0;
+    }
+    if (question->uid == 0)
+        question->next = g_strv_length(question->actions);
+    else if (*question->actions && watch_sender(question) < 0) {
+        answer(question, AUTH_NO);
+        return 0;
+    }
+    ask_next(question);
+    return 0;
+}
+
+static GPtrArray *copy_details(const AuthDetail *details, size_t n_details)
+{
+    GPtrArray *copy = g_ptr_array_new_with_free_func(g_free);
+
+    for (size_t i = 0; i < n_details; i++) {
+        g_ptr_array_add(copy, g_strdup(details[i].key));
+        g_ptr_array_add(copy, clean_value(details[i].value));
+    }
+    return copy;
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuthQuestion, auth_question_free)
+
+int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details, size_t n_details,
+             AuthCallback callback, void *userdata, AuthQuestion **ret)
+{
+    g_autoptr(AuthQuestion) question = g_new0(AuthQuestion, 1);
+    g_autoptr(sd_bus_message) ask = NULL;
+    sd_bus *bus = sd_bus_message_get_bus(message);
+    const char *sender = sd_bus_message_get_sender(message);
+    int r;
+
+    if (!sender)
+        return -ENXIO;
+    question->message = sd_bus_message_ref(message);
+    question->actions = g_strdupv((char **) actions);
+    question->details = copy_details(details, n_details);
+    question->uid = (uid_t) -1;
+    question->callback = callback;
+    question->userdata = userdata;
+
+    r = sd_bus_message_new_method_call(bus, &ask, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus", "GetConnectionUnixUser");
+    if (r >= 0)
+        r = sd_bus_message_append(ask, "s", sender);
+    if (r >= 0)
+        r = sd_bus_call_async(bus, &question->slot, ask, on_uid, question, BUS_TIMEOUT);
+    if (r < 0)
+        return r;
+    *ret = g_steal_pointer(&question);
+    return 0;
+}
+
+AuthQuestion *auth_question_free(AuthQuestion *question)
+{
+    if (!question)
+        return NULL;
+    cancel_polkit(question);
+    CLEAR_SLOT(question->slot);
+    CLEAR_SLOT(question->gone_slot);
+    sd_bus_message_unref(question->message);
+    g_strfreev(question->actions);
+    g_ptr_array_unref(question->details);
+    g_free(question);
+    return NULL;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "boot-phase.h"
+
+#include "cleanup.h"
+#include "log.h"
+
+#define SYSTEMD_NAME "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
+
+struct BootPhase {
+    BootPhaseCallback callback;
+    void *userdata;
+    bool started;
+    bool stopping;
+    sd_bus_slot *state_slot;
+    sd_bus_slot *subscribe_slot;
+    sd_bus_slot *finished_slot;
+    sd_bus_slot *shutdown_slot;
+};
+
+static void set_phase(BootPhase *phase, bool started, bool stopping)
+{
+    if (phase->started == started && phase->stopping == stopping)
+        return;
+    phase->started = started;
+    phase->stopping = stopping;
+    phase->callback(phase->userdata);
+}
+
+/* systemctl(1), is-system-running. */
+static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    BootPhase *phase = userdata;
+    const char *state;
+
+    if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_enter_container(reply, 'v', "s") < 0 ||
+        sd_bus_message_read(reply, "s", &state) < 0) {
+        log_info("systemd does not answer on the bus: start-up counts as finished");
+        set_phase(phase, true, phase->stopping);
+        return 0;
+    }
+    if (g_str_equal(state, "stopping"))
+        set_phase(phase, phase->started, true);
+    else if (!g_str_equal(state, "initializing") && !g_str_equal(state, "starting"))
+        set_phase(phase, true, phase->stopping);
+    return 0;
+}
+
+static int on_startup_finished(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    BootPhase *phase = userdata;
+
+    set_phase(phase, true, phase->stopping);
+    return 0;
+}
+
+static int on_prepare_for_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    BootPhase *phase = userdata;
+    int begins;
+
+    if (sd_bus_message_read(message, "b", &begins) >= 0)
+        set_phase(phase, phase->started, begins);
+    return 0;
+}
+
+/* systemd sends its signals only while somebody has subscribed; whether that worked shows in the state asked after it. */
+static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    return 0;
+}
+
+static int subscribe(BootPhase *phase, sd_bus *bus)
+{
+    int r;
+
+    r = sd_bus_match_signal_async(bus, &phase->finished_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
+                                  "StartupFinished", on_startup_finished, NULL, phase);
+    if (r >= 0)
+        r = sd_bus_match_signal_async(bus, &phase->shutdown_slot, "org.freedesktop.login1",
+                                      "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+                                      "PrepareForShutdown", on_prepare_for_shutdown, NULL, phase);
+    if (r >= 0)
+        r = sd_bus_call_method_async(bus, &phase->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
+                                     "Subscribe", on_subscribed, phase, NULL);
+    if (r >= 0)
+        r = sd_bus_call_method_async(bus, &phase->state_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                     "org.freedesktop.DBus.Properties", "Get", on_state, phase, "ss",
+                                     SYSTEMD_INTERFACE, "SystemState");
+    return r;
+}
+
+int boot_phase_new(sd_bus *bus, BootPhaseCallback callback, void *userdata, BootPhase **ret)
+{
+    g_autoptr(BootPhase) phase = g_new0(BootPhase, 1);
+    int r;
+
+    phase->callback = callback;
+    phase->userdata = userdata;
+    r = subscribe(phase, bus);
+    if (r < 0)
+        return r;
+    *ret = g_steal_pointer(&phase);
+    return 0;
+}
+
+bool boot_phase_is_running(const BootPhase *phase)
+{
+    return phase->started && !phase->stopping;
+}
+
+BootPhase *boot_phase_free(BootPhase *phase)
+{
+    if (!phase)
+        return NULL;
+    CLEAR_SLOT(phase->state_slot);
+    CLEAR_SLOT(phase->subscribe_slot);
+    CLEAR_SLOT(phase->finished_slot);
+    CLEAR_SLOT(phase->shutdown_slot);
+    g_free(phase);
+    return NULL;
+}

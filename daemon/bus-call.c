@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus.h"
+
+#include "bus-error.h"
+#include "cleanup.h"
+
+int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret)
+{
+    g_autofree char *detail = NULL;
+    BusCall *call;
+
+    if (call_limits_enter(limits, sd_bus_message_get_sender(message)) < 0) {
+        detail = g_strdup_printf("%u of one caller, %u in all", limits->per_sender, limits->in_all);
+        (void) bus_reply_refusal(message, REFUSAL_TOO_MANY_CALLS, sd_bus_message_get_member(message), NULL, detail);
+        return 1;
+    }
+    call = g_new0(BusCall, 1);
+    call->manager = manager;
+    call->limits = limits;
+    call->message = sd_bus_message_ref(message);
+    call->uid = (uid_t) -1;
+    g_ptr_array_add(manager->bus_calls, call);
+    *ret = call;
+    return 0;
+}
+
+void bus_call_free(BusCall *call)
+{
+    (void) g_ptr_array_remove_fast(call->manager->bus_calls, call);
+    call_limits_leave(call->limits, sd_bus_message_get_sender(call->message));
+    (void) auth_question_free(call->question);
+    (void) job_free(call->job);
+    sd_bus_message_unref(call->message);
+    change_options_clear(&call->options);
+    g_free(call->device);
+    g_free(call->who);
+    g_free(call->why);
+    g_free(call);
+}
+
+void notify_forget_call(BusCall *call)
+{
+    bus_call_free(call);
+}
+
+void bus_call_done(BusCall *call, sd_bus_message *reply)
+{
+    if (reply)
+        (void) sd_bus_send(NULL, reply, NULL);
+    else
+        (void) sd_bus_reply_method_return(call->message, NULL);
+    bus_call_free(call);
+}
+
+void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail)
+{
+    if (object)
+        (void) bus_reply_refusal(call->message, code, object, NULL, detail);
+    else
+        (void) bus_reply_group_refusal(call->message, code, call->group, detail);
+    bus_call_free(call);
+}
+
+static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
+{
+    BusCall *call = userdata;
+
+    call->uid = auth_question_uid(question);
+    call->question = auth_question_free(call->question);
+    switch (answer) {
+    case AUTH_YES:
+        call->next(call);
+        return;
+    case AUTH_NO:
+        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), action);
+        return;
+    case AUTH_INTERACTION_REQUIRED:
+        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message), action);
+        return;
+    case AUTH_CALLER_GONE:
+        bus_call_free(call);
+        return;
+    }
+}
+
+void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details, size_t n_details,
+                        BusCallNext next)
+{
+    int r;
+
+    call->next = next;
+    r = auth_ask(call->message, actions, details, n_details, on_answer, call, &call->question);
+    if (r < 0)
+        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), actions[0]);
+}

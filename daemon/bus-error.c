@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus-error.h"
+
+#include <glib.h>
+
+int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
+                      const char *detail)
+{
+    g_autofree char *text = refusal_text(code, object, target, detail);
+
+    return sd_bus_reply_method_errorf(message, refusal_bus_name(code), "%s", text);
+}
+
+int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned group, const char *detail)
+{
+    g_autofree char *object = g_strdup_printf("group %u", group);
+    g_autofree char *target = g_strdup_printf("%u", group);
+
+    return bus_reply_refusal(message, code, object, target, detail);
+}
+
+int bus_reply_errno(sd_bus_message *message, const char *object, int error)
+{
+    return bus_reply_refusal(message, REFUSAL_INTERNAL, object, NULL, g_strerror(error < 0 ? -error : error));
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "refusal.h"
+
+/* Answers MESSAGE with the refusal CODE; the other parts as refusal_text() takes them. Returns what a method handler returns. */
+int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
+                      const char *detail);
+
+/* The same for a group by its number, and for an errno that has no better name. */
+int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned group, const char *detail);
+int bus_reply_errno(sd_bus_message *message, const char *object, int error);

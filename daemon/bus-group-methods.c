@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus-error.h"
+#include "cleanup.h"
+#include "findings.h"
+#include "iommu-policy-names.h"
+
+#define REASON_MAX 1024
+#define ALLOW_MAX 64
+
+/* --- the options of SetType and Plan */
+
+static int bad_option(sd_bus_message *message, const char *option, const char *takes)
+{
+    g_autofree char *detail = g_strdup_printf("%s %s", option, takes);
+
+    (void) bus_reply_refusal(message, REFUSAL_INVALID_OPTION, sd_bus_message_get_member(message), NULL, detail);
+    return 1;
+}
+
+static int read_unbind(sd_bus_message *message, ChangeOptions *options)
+{
+    const char *word;
+
+    if (sd_bus_message_read(message, "v", "s", &word) < 0)
+        return bad_option(message, "unbind", "takes a string");
+    if (!g_str_equal(word, "idle") && !g_str_equal(word, "never"))
+        return bad_option(message, "unbind", "takes \"idle\" or \"never\"");
+    options->may_unbind = g_str_equal(word, "idle");
+    return 0;
+}
+
+static int read_allow(sd_bus_message *message, ChangeOptions *options)
+{
+    g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
+    const char *id;
+    unsigned n = 0;
+
+    if (sd_bus_message_enter_container(message, 'v', "as") < 0 || sd_bus_message_enter_container(message, 'a', "s") < 0)
+        return bad_option(message, "allow", "takes an array of strings");
+    while (sd_bus_message_read(message, "s", &id) > 0) {
+        if (++n > ALLOW_MAX)
+            return bad_option(message, "allow", "takes at most 64 finding ids");
+        g_strv_builder_add(ids, id);
+    }
+    g_clear_pointer(&options->allow, g_strfreev);
+    options->allow = g_strv_builder_end(ids);
+    if (sd_bus_message_exit_container(message) < 0)
+        return -EBADMSG;
+    return sd_bus_message_exit_container(message) < 0 ? -EBADMSG : 0;
+}
+
+static int read_flag(sd_bus_message *message, const char *name, bool *flag)
+{
+    int value;
+
+    if (sd_bus_message_read(message, "v", "b", &value) < 0)
+        return bad_option(message, name, "takes a boolean");
+    *flag = value;
+    return 0;
+}
+
+static int read_reason(sd_bus_message *message, ChangeOptions *options)
+{
+    const char *text;
+
+    if (sd_bus_message_read(message, "v", "s", &text) < 0)
+        return bad_option(message, "reason", "takes a string");
+    if (strlen(text) > REASON_MAX)
+        return bad_option(message, "reason", "takes at most 1024 bytes");
+    g_free(options->reason);
+    options->reason = g_strdup(text);
+    return 0;
+}
+
+static int read_option(sd_bus_message *message, const char *name, bool plan, ChangeOptions *options)
+{
+    if (g_str_equal(name, "unbind"))
+        return read_unbind(message, options);
+    if (g_str_equal(name, "allow"))
+        return read_allow(message, options);
+    if (!plan && g_str_equal(name, "persist"))
+        return read_flag(message, name, &options->persist);
+    if (!plan && g_str_equal(name, "wait"))
+        return read_flag(message, name, &options->wait);
+    if (!plan && g_str_equal(name, "reason"))
+        return read_reason(message, options);
+    return bad_option(message, name, plan ? "is no option; there are unbind and allow"
+                                          : "is no option; there are unbind, allow, persist, wait and reason");
+}
+
+/* Returns 0; 1 if a refusal was sent; -errno. */
+static int read_options(sd_bus_message *message, bool plan, ChangeOptions *options)
+{
+    const char *name;
+    int r;
+
+    *options = (ChangeOptions) { .may_unbind = true, .wait = true };
+    r = sd_bus_message_enter_container(message, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(message, "s", &name);
+        if (r >= 0)
+            r = read_option(message, name, plan, options);
+        if (r != 0 && r != 1)
+            break;
+        if (r == 1)
+            return 1;
+        r = sd_bus_message_exit_container(message);
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message) < 0 ? -EBADMSG : 0;
+}
+
+/* Returns 0 with the type, _DOMAIN_TYPE_INVALID for ""; 1 if a refusal was sent. */
+static int read_type(sd_bus_message *message, DomainType *ret)
+{
+    const char *word;
+    int r = sd_bus_message_read(message, "s", &word);
+
+    if (r < 0)
+        return r;
+    *ret = _DOMAIN_TYPE_INVALID;
+    if (!*word)
+        return 0;
+    *ret = domain_type_from_string(word);
+    if (*ret >= 0 && (domain_type_is_switchable(*ret) || *ret == DOMAIN_TYPE_AUTO))
+        return 0;
+    (void) bus_reply_refusal(message, REFUSAL_INVALID_TYPE, word, NULL, NULL);
+    return 1;
+}
+
+/* --- SetType */
+
+static int reply_type(sd_bus_message *message, DomainType type)
+{
+    return sd_bus_reply_method_return(message, "s", type < 0 ? "" : domain_type_to_string(type));
+}
+
+static void reply_change(sd_bus_message *message, const ChangeAnswer *answer)
+{
+    if (answer->code == REFUSAL_NONE)
+        (void) reply_type(message, answer->type);
+    else
+        (void) bus_reply_refusal(message, answer->code, answer->object, answer->target, answer->detail);
+}
+
+static void on_back_to_rules(Manager *manager, void *userdata)
+{
+    BusCall *call = userdata;
+    const ManagedGroup *group = manager_group(manager, call->group);
+
+    (void) reply_type(call->message, group ? group->type : _DOMAIN_TYPE_INVALID);
+}
+
+static void free_call(void *call)
+{
+    bus_call_free(call);
+}
+
+static void drop_call(BusCall *call)
+{
+    Manager *manager = call->manager;
+    ManagedGroup *group = manager_group(manager, call->group);
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    manager_drop_call(manager, group);
+    if (!call->options.wait) {
+        (void) reply_type(call->message, group->type);
+        bus_call_free(call);
+        return;
+    }
+    g_array_append_val(ids, call->group);
+    manager_wait(manager, ids, on_back_to_rules, call, free_call);
+}
+
+/* "": back to what the rules want, which may protect less. */
+static int drop_type(sd_bus_message *message, ManagedGroup *group, ChangeOptions *options)
+{
+    Manager *manager = group->manager;
+    g_autoptr(Decision) decision = NULL;
+    g_autofree char *number = g_strdup_printf("%u", group->id);
+    const char *actions[CHANGE_ACTIONS_MAX];
+    BusCall *call;
+    int r;
+
+    if (!call_store_find(manager->calls, group))
+        return reply_type(message, group->type);
+    r = bus_call_new(manager, &manager->change_limits, message, &call);
+    if (r != 0)
+        return r;
+    decision = manager_decide(manager, group, false, false);
+    call->group = group->id;
+    call->options = *options;
+    *options = (ChangeOptions) { 0 };
+    change_actions(group->type,
+                   decision->wanted < 0 ? group->type
+                                        : change_predicted_type(decision->wanted, manager->host->auto_outcome),
+                   decision->may_unbind && managed_group_unbinds(group), false, false, actions);
+    const AuthDetail details[] = {
+        { "group", number },
+        { "devices", ((const ManagedDevice *) group->members->pdata[0])->device->facts->name },
+        { "ids", "" },
+        { "drivers", "" },
+        { "from", domain_type_to_string(group->type) ?: "" },
+        { "to", decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted) },
+        { "disruptive", decision->may_unbind && managed_group_unbinds(group) ? "yes" : "no" },
+        { "findings", "" },
+    };
+    bus_call_authorise(call, actions, details, G_N_ELEMENTS(details), drop_call);
+    return 1;
+}
+
+int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+    ChangeOptions options = { 0 };
+    DomainType type;
+    int r = read_type(message, &type);
+
+    if (r == 0)
+        r = read_options(message, false, &options);
+    if (r == 0 && type < 0)
+        r = drop_type(message, group, &options);
+    else if (r == 0) {
+        r = change_new_for_call(group->manager, group, message, type, &options, reply_change);
+        if (r == -EDQUOT)
+            r = bus_reply_group_refusal(message, REFUSAL_TOO_MANY_CALLS, group->id, "16 of one caller, 256 in all");
+    }
+    change_options_clear(&options);
+    return r < 0 ? r : 1;
+}
+
+/* --- Plan and GetFindings */
+
+static int append_entry(sd_bus_message *reply, const char *key, const char *value)
+{
+    return sd_bus_message_append(reply, "{sv}", key, "s", value ?: "");
+}
+
+static int append_findings(sd_bus_message *reply, const GPtrArray *findings, bool with_private_text)
+{
+    int r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+
+    for (guint i = 0; r >= 0 && i < findings->len; i++) {
+        const Finding *finding = findings->pdata[i];
+        const char *const entries[][2] = {
+            { "id", finding->id },
+            { "member", finding->member },
+            { "kind", finding_kind_to_string(finding->kind) },
+            { "object", finding->object },
+            { "text", with_private_text && finding->private_text ? finding->private_text : finding->text },
+            { "severity", finding_severity_to_string(finding->severity) },
+        };
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        for (size_t n = 0; r >= 0 && n < G_N_ELEMENTS(entries); n++)
+            r = append_entry(reply, entries[n][0], entries[n][1]);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_step(sd_bus_message *reply, const char *step, const ChangeMember *member, const char *text)
+{
+    int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+
+    if (r >= 0)
+        r = append_entry(reply, "step", step);
+    if (r >= 0)
+        r = append_entry(reply, "member", member ? member->name : NULL);
+    if (r >= 0)
+        r = append_entry(reply, "driver", member ? member->driver : NULL);
+    if (r >= 0)
+        r = append_entry(reply, "text", text);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_member_step(sd_bus_message *reply, const char *step, const ChangeMember *member)
+{
+    g_autofree char *text = g_strdup_printf("%s %s %s %s", step, member->name,
+                                            g_str_equal(step, "bind") ? "to" : "from", member->driver);
+
+    return member->unbinds && member->driver ? append_step(reply, step, member, text) : 0;
+}
+
+static int append_steps(sd_bus_message *reply, const ChangeSurvey *survey, unsigned group, DomainType type)
+{
+    g_autofree char *write = g_strdup_printf("write %s to the type of group %u", domain_type_to_string(type), group);
+    bool unbinds = survey->how == CHANGE_DISRUPTIVE;
+    int r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+
+    for (guint i = 0; r >= 0 && unbinds && i < survey->members->len; i++)
+        r = append_member_step(reply, "unbind", survey->members->pdata[i]);
+    if (r >= 0 && survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED)
+        r = append_step(reply, "write-type", NULL, write);
+    for (guint i = survey->members->len; r >= 0 && unbinds && i > 0; i--)
+        r = append_member_step(reply, "bind", survey->members->pdata[i - 1]);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static bool allows_fatal(const BusCall *call, const ChangeSurvey *survey)
+{
+    for (guint i = 0; call->options.allow && i < survey->findings->len; i++) {
+        const Finding *finding = survey->findings->pdata[i];
+
+        if (finding->severity == FINDING_FATAL &&
+            g_strv_contains((const char *const *) call->options.allow, finding->id))
+            return true;
+    }
+    return false;
+}
+
+static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeSurvey *survey, RefusalCode code,
+                       const char *detail)
+{
+    g_autofree char *object = g_strdup_printf("group %u", call->group);
+    g_autofree char *target = g_strdup_printf("%u", call->group), *text = NULL;
+    const char *actions[CHANGE_ACTIONS_MAX] = { "" };
+    bool refused = code != REFUSAL_NONE;
+    int r;
+
+    if (refused)
+        text = refusal_text(code, object, target, detail);
+    else if (survey->refusal != REFUSAL_NONE)
+        text = refusal_text(survey->refusal, survey->object ?: object, target, survey->detail);
+    if (!text && survey->how != CHANGE_NOTHING)
+        change_actions(survey->type_from, change_predicted_type(call->type, call->manager->host->auto_outcome),
+                       survey->how == CHANGE_DISRUPTIVE, allows_fatal(call, survey), false, actions);
+    r = sd_bus_message_append(reply, "s", change_how_to_string(refused ? CHANGE_REFUSED : survey->how));
+    if (r >= 0)
+        r = append_steps(reply, survey, call->group, call->type);
+    if (r >= 0)
+        r = append_findings(reply, survey->findings, call->uid == 0);
+    return r < 0 ? r : sd_bus_message_append(reply, "ss", text ?: "", actions[0]);
+}
+
+static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
+{
+    BusCall *call = userdata;
+    ManagedGroup *group = manager_group(call->manager, call->group);
+    g_autoptr(ChangeSurvey) survey = answer ? change_survey_from_variant(answer) : NULL;
+    g_autoptr(sd_bus_message) reply = NULL;
+    g_autofree char *detail = NULL;
+    RefusalCode code;
+
+    if (!group || error == -ENOENT) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    code = manager_judge_call(call->manager, group, call->type, &detail);
+    if (!survey)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+    else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
+             append_plan(reply, call, survey, code, detail) < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
+    else
+        bus_call_done(call, reply);
+}
+
+static void on_look_late(Job *job, void *userdata)
+{
+    bus_call_refuse(userdata, REFUSAL_TIMEOUT, NULL, "looking at the devices");
+}
+
+static void start_plan(BusCall *call)
+{
+    static const JobCallbacks callbacks = { .done = on_planned, .late = on_look_late };
+    ManagedGroup *group = manager_group(call->manager, call->group);
+    g_autoptr(ChangeRequest) request = NULL;
+    int r;
+
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    request = change_request_new(group->id, call->type);
+    request->out = group->out;
+    request->may_unbind = call->options.may_unbind;
+    request->allow = g_strdupv(call->options.allow);
+    request->limits = call->manager->settings.limits;
+    r = job_survey(call->manager->event, call->manager->root_fd, request, &callbacks, call, &call->job);
+    if (r < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(-r));
+}
+
+static const char *const no_actions[] = { NULL };
+
+int bus_group_plan(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+    ChangeOptions options = { 0 };
+    DomainType type;
+    BusCall *call;
+    int r = read_type(message, &type);
+
+    if (r == 0)
+        r = read_options(message, true, &options);
+    if (r == 0 && type < 0) {
+        type = group->wanted;
+        if (type < 0) {
+            (void) bus_reply_refusal(message, REFUSAL_INVALID_TYPE, "", NULL, "no rule wants a type for this group");
+            r = 1;
+        }
+    }
+    if (r == 0)
+        r = bus_call_new(group->manager, &group->manager->look_limits, message, &call);
+    if (r == 0) {
+        call->group = group->id;
+        call->type = type;
+        call->options = options;
+        options = (ChangeOptions) { 0 };
+        bus_call_authorise(call, no_actions, NULL, 0, start_plan);
+    }
+    change_options_clear(&options);
+    return r < 0 ? r : 1;
+}
+
+static void on_findings(Job *job, int error, GVariant *answer, void *userdata)
+{
+    BusCall *call = userdata;
+    g_autoptr(GPtrArray) findings = answer ? findings_from_variant(answer) : NULL;
+    g_autoptr(sd_bus_message) reply = NULL;
+
+    if (error == -ENODEV)
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+    else if (!findings)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+    else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
+             append_findings(reply, findings, call->uid == 0) < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
+    else
+        bus_call_done(call, reply);
+}
+
+static void start_findings(BusCall *call)
+{
+    static const JobCallbacks callbacks = { .done = on_findings, .late = on_look_late };
+    const ManagedGroup *group = manager_group(call->manager, call->group);
+    g_autofree char **members = NULL;
+    int r;
+
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    members = g_new0(char *, group->members->len + 1);
+    for (guint i = 0; i < group->members->len; i++)
+        members[i] = ((const ManagedDevice *) group->members->pdata[i])->syspath;
+    r = job_findings(call->manager->event, call->manager->root_fd, members, &callbacks, call, &call->job);
+    if (r < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(-r));
+}
+
+int bus_group_get_findings(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+    BusCall *call;
+    int r = bus_call_new(group->manager, &group->manager->look_limits, message, &call);
+
+    if (r != 0)
+        return r;
+    call->group = group->id;
+    bus_call_authorise(call, no_actions, NULL, 0, start_findings);
+    return 1;
+}
+
+/* --- Explain */
+
+static int append_trail(sd_bus_message *reply, const GPtrArray *trail)
+{
+    int r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+
+    for (guint i = 0; r >= 0 && i < trail->len; i++) {
+        const TrailEntry *entry = trail->pdata[i];
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+            r = append_entry(reply, "member", entry->member);
+        if (r >= 0)
+            r = append_entry(reply, "origin", entry->origin);
+        if (r >= 0)
+            r = append_entry(reply, "verdict", wish_verdict_to_string(entry->verdict));
+        if (r >= 0)
+            r = append_entry(reply, "text", entry->text);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int bus_group_explain(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+    g_autoptr(Decision) decision = manager_explain(group->manager, group);
+    g_autoptr(sd_bus_message) reply = NULL;
+    int r = sd_bus_message_new_method_return(message, &reply);
+
+    if (r >= 0)
+        r = sd_bus_message_append(reply, "s", decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted));
+    if (r >= 0)
+        r = append_trail(reply, decision->trail);
+    return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+/* --- Refresh */
+
+static void on_refreshed(Manager *manager, void *userdata)
+{
+    BusCall *call = userdata;
+    const ManagedGroup *group = manager_group(manager, call->group);
+
+    if (!group)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_NO_SUCH_GROUP, call->group, NULL);
+    else if (group->read_error == -ETIMEDOUT)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_TIMEOUT, call->group, "reading the type");
+    else
+        (void) sd_bus_reply_method_return(call->message, NULL);
+}
+
+int bus_group_refresh(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+    Manager *manager = group->manager;
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    BusCall *call;
+    int r = bus_call_new(manager, &manager->change_limits, message, &call);
+
+    if (r != 0)
+        return r;
+    call->group = group->id;
+    g_array_append_val(ids, group->id);
+    manager_read_group(manager, group);
+    manager_wait(manager, ids, on_refreshed, call, free_call);
+    return 1;
+}
+
+/* --- Inhibit */
+
+static void inhibit(BusCall *call)
+{
+    ManagedGroup *group = manager_group(call->manager, call->group);
+    _cleanup_close_ int fd = -EBADF;
+
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    fd = manager_inhibit(call->manager, group, call->who, call->why);
+    if (fd < 0) {
+        bus_call_refuse(call, fd == -EDQUOT ? REFUSAL_TOO_MANY_CALLS : REFUSAL_INTERNAL, NULL,
+                        fd == -EDQUOT ? "too many inhibitors" : g_strerror(-fd));
+        return;
+    }
+    (void) sd_bus_reply_method_return(call->message, "h", fd);
+    bus_call_free(call);
+}
+
+int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    static const char *const actions[] = { IOMMU_POLICY_ACTION_MANAGE_RULES, NULL };
+    ManagedGroup *group = userdata;
+    const char *who, *why;
+    BusCall *call;
+    int r = sd_bus_message_read(message, "ss", &who, &why);
+
+    if (r < 0)
+        return r;
+    if (!*who || strlen(who) > REASON_MAX || strlen(why) > REASON_MAX)
+        return bad_option(message, "who", "must not be empty, and who and why take at most 1024 bytes");
+    r = bus_call_new(group->manager, &group->manager->change_limits, message, &call);
+    if (r != 0)
+        return r;
+    call->group = group->id;
+    call->who = g_strdup(who);
+    call->why = g_strdup(why);
+    bus_call_authorise(call, actions, NULL, 0, inhibit);
+    return 1;
+}

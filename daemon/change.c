@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "change.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "findings.h"
+#include "iommu-policy-names.h"
+#include "log.h"
+#include "manager.h"
+#include "persist.h"
+
+static void change_end(Change *change)
+{
+    manager_drop_change(change->manager, change);
+}
+
+/* --- what is asked of polkit */
+
+DomainType change_predicted_type(DomainType type, DomainTypeSet outcome)
+{
+    if (type != DOMAIN_TYPE_AUTO)
+        return type;
+    for (DomainType candidate = 0; candidate < _DOMAIN_TYPE_MAX; candidate++)
+        if (outcome == DOMAIN_TYPE_BIT(candidate))
+            return candidate;
+    return _DOMAIN_TYPE_INVALID;
+}
+
+void change_actions(DomainType from, DomainType to, bool disruptive, bool fatal_allowed, bool persist,
+                    const char *actions[static CHANGE_ACTIONS_MAX])
+{
+    size_t n = 0;
+
+    if (to < 0 || domain_type_relaxes(from, to))
+        actions[n++] = IOMMU_POLICY_ACTION_RELAX;
+    else if (disruptive)
+        actions[n++] = IOMMU_POLICY_ACTION_TIGHTEN_DISRUPTIVE;
+    else
+        actions[n++] = IOMMU_POLICY_ACTION_TIGHTEN;
+    if (fatal_allowed)
+        actions[n++] = IOMMU_POLICY_ACTION_OVERRIDE_FINDING;
+    if (persist)
+        actions[n++] = IOMMU_POLICY_ACTION_MANAGE_RULES;
+    actions[n] = NULL;
+}
+
+/* --- life */
+
+void change_options_clear(ChangeOptions *options)
+{
+    g_clear_pointer(&options->allow, g_strfreev);
+    g_clear_pointer(&options->reason, g_free);
+}
+
+static void fill_item(Change *change, const ManagedGroup *group)
+{
+    g_autoptr(GStrvBuilder) syspaths = g_strv_builder_new();
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    g_autoptr(GStrvBuilder) relatives = g_strv_builder_new();
+
+    queue_item_clear(&change->item);
+    for (guint i = 0; i < group->members->len; i++) {
+        const ManagedDevice *managed = group->members->pdata[i];
+        g_auto(GStrv) related = managed_device_relatives(managed, change->manager->root_fd);
+
+        g_strv_builder_add(syspaths, managed->syspath);
+        g_strv_builder_add(names, managed->device->facts->name);
+        g_strv_builder_addv(relatives, (const char **) related);
+    }
+    change->item.syspaths = g_strv_builder_end(syspaths);
+    change->item.names = g_strv_builder_end(names);
+    change->item.relatives = g_strv_builder_end(relatives);
+}
+
+static Change *change_new(Manager *manager, unsigned group, ChangeOrigin origin)
+{
+    Change *change = g_new0(Change, 1);
+
+    change->manager = manager;
+    change->origin = origin;
+    change->item.group = group;
+    g_ptr_array_add(manager->changes, change);
+    return change;
+}
+
+Change *change_new_for_rule(Manager *manager, const ManagedGroup *group, ChangeRequest *request)
+{
+    Change *change = change_new(manager, group->id, CHANGE_BY_RULE);
+
+    change->item.by_rule = true;
+    change->request = request;
+    fill_item(change, group);
+    return change;
+}
+
+Change *change_new_for_recovery(Manager *manager, unsigned group, const char *key)
+{
+    const ManagedGroup *managed = manager_group(manager, group);
+    Change *change = change_new(manager, group, CHANGE_BY_RECOVERY);
+
+    change->item.first = true;
+    change->record_key = g_strdup(key);
+    if (managed)
+        fill_item(change, managed);
+    return change;
+}
+
+void change_free(Change *change)
+{
+    if (!change)
+        return;
+    if (change->sender)
+        call_limits_leave(&change->manager->change_limits, change->sender);
+    (void) job_free(change->job);
+    (void) auth_question_free(change->question);
+    sd_bus_message_unref(change->message);
+    change_survey_free(change->survey);
+    change_request_free(change->request);
+    change_options_clear(&change->options);
+    queue_item_clear(&change->item);
+    g_free(change->record_key);
+    g_free(change->step);
+    g_free(change->sender);
+    g_free(change);
+}
+
+/* --- answers */
+
+void change_answer(Change *change, RefusalCode code, const char *object, const char *detail)
+{
+    const ManagedGroup *group = manager_group(change->manager, change->item.group);
+    g_autoptr(sd_bus_message) message = g_steal_pointer(&change->message);
+    g_autofree char *name = g_strdup_printf("group %u", change->item.group);
+    g_autofree char *target = g_strdup_printf("%u", change->item.group);
+    ChangeAnswer answer = {
+        .code = code,
+        .object = object && *object ? object : name,
+        .target = target,
+        .detail = detail && *detail ? detail : NULL,
+        .type = group ? group->type : _DOMAIN_TYPE_INVALID,
+    };
+
+    if (message)
+        change->reply(message, &answer);
+}
+
+static void refuse(Change *change, RefusalCode code, const char *detail)
+{
+    change_answer(change, code, NULL, detail);
+    change_end(change);
+}
+
+/* --- the turn */
+
+static void on_step(Job *job, const char *name, void *userdata)
+{
+    Change *change = userdata;
+    ManagedGroup *group = manager_group(change->manager, change->item.group);
+
+    g_free(change->step);
+    change->step = g_strdup(name);
+    if (!group)
+        return;
+    managed_group_set_step(group, name);
+    manager_touch(change->manager, group);
+}
+
+static void on_run_late(Job *job, void *userdata)
+{
+    Change *change = userdata;
+
+    change->item.late = true;
+    manager_change_late(change->manager, change);
+    change_answer(change, REFUSAL_TIMEOUT, NULL, change->step ?: "looking at the devices");
+}
+
+static void change_finish(Change *change);
+
+static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Change *change = userdata;
+    g_autoptr(ChangeResult) result = answer ? change_result_from_variant(answer) : NULL;
+    bool done = result && result->code == REFUSAL_NONE;
+
+    change->job = job_free(change->job);
+    manager_change_done(change->manager, change, result, error);
+    if (done && change->origin == CHANGE_BY_CALL) {
+        change_finish(change);
+        return;
+    }
+    if (result)
+        change_answer(change, result->code, result->object, result->detail);
+    else
+        change_answer(change, REFUSAL_INTERNAL, NULL, "the worker ended before its work");
+    change_end(change);
+}
+
+int change_start(Change *change)
+{
+    static const JobCallbacks callbacks = { .step = on_step, .late = on_run_late, .done = on_run_done };
+    Manager *manager = change->manager;
+
+    change->running = true;
+    change->started_at = (uint64_t) g_get_monotonic_time();
+    if (change->origin == CHANGE_BY_RECOVERY)
+        return job_recover(manager->event, manager->root_fd, change->record_key, &manager->settings.limits,
+                           &callbacks, change, &change->job);
+    return job_run(manager->event, manager->root_fd, change->request, &callbacks, change, &change->job);
+}
+
+/* --- after success of a call: it lasts, and is written down if that was asked */
+
+static void on_persisted(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Change *change = userdata;
+    g_autofree char *detail = NULL;
+
+    if (error < 0) {
+        detail = g_strdup_printf("%s: %s", change->step, g_strerror(-error));
+        refuse(change, REFUSAL_PERSIST_FAILED, detail);
+        return;
+    }
+    log_info("%s written for %s; it counts from the next reload", change->step, change->request->origin);
+    refuse(change, REFUSAL_NONE, NULL);
+}
+
+static void on_persist_late(Job *job, void *userdata)
+{
+    Change *change = userdata;
+    g_autofree char *detail = g_strdup_printf("%s: %s", change->step, g_strerror(ETIMEDOUT));
+
+    refuse(change, REFUSAL_PERSIST_FAILED, detail);
+}
+
+static void change_persist(Change *change, const ManagedGroup *group)
+{
+    static const JobCallbacks callbacks = { .late = on_persist_late, .done = on_persisted };
+    Manager *manager = change->manager;
+    PersistRequest request = {
+        .type = change->request->type,
+        .may_unbind = change->options.may_unbind,
+        .accept = change->accepted,
+        .origin = change->request->origin,
+        .reason = change->options.reason,
+    };
+    g_autofree char *text = persist_text(group, &request);
+    int r;
+
+    g_free(change->step);
+    change->step = persist_path(group);
+    r = job_persist(manager->event, manager->root_fd, change->step, text, &callbacks, change, &change->job);
+    if (r < 0)
+        on_persisted(NULL, r, NULL, change);
+}
+
+static void change_finish(Change *change)
+{
+    Manager *manager = change->manager;
+    ManagedGroup *group = manager_group(manager, change->item.group);
+    int r;
+
+    if (!group || group->members->len == 0) {
+        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        return;
+    }
+    r = call_store_put(manager->calls, group, change->request->type, change->request->origin,
+                       change->options.reason);
+    if (r < 0)
+        log_group(LOG_WARNING, group->id, NULL, "what the call asked for will not outlive a restart of the daemon");
+    if (!group->changing)
+        manager_evaluate(manager, group);
+    if (change->options.persist)
+        change_persist(change, group);
+    else
+        refuse(change, REFUSAL_NONE, NULL);
+}
+
+/* --- the way of a call to its turn */
+
+/* Time has passed while a person was asked: whatever can be judged without reading is judged again; what has to be
+ * read, the worker compares with what was authorised, under the group's lock. */
+static void change_authorised(Change *change)
+{
+    Manager *manager = change->manager;
+    ManagedGroup *group = manager_group(manager, change->item.group);
+    g_autofree char *detail = NULL;
+    RefusalCode code;
+
+    if (!group) {
+        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        return;
+    }
+    code = manager_judge_call(manager, group, change->request->type, &detail);
+    if (code != REFUSAL_NONE) {
+        refuse(change, code, detail);
+        return;
+    }
+    if (!change->options.wait)
+        change_answer(change, REFUSAL_NONE, NULL, NULL);
+    if (change->request->how == CHANGE_NOTHING) {
+        change_finish(change);
+        return;
+    }
+    fill_item(change, group);
+    manager_submit(manager, change);
+}
+
+static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
+{
+    Change *change = userdata;
+
+    if (answer == AUTH_YES)
+        change->request->origin = g_strdup_printf("call:uid=%u", auth_question_uid(question));
+    change->question = auth_question_free(change->question);
+    switch (answer) {
+    case AUTH_YES:
+        change_authorised(change);
+        return;
+    case AUTH_NO:
+        refuse(change, REFUSAL_ACCESS_DENIED, action);
+        return;
+    case AUTH_INTERACTION_REQUIRED:
+        refuse(change, REFUSAL_INTERACTION_REQUIRED, action);
+        return;
+    case AUTH_CALLER_GONE:
+        change_end(change);
+        return;
+    }
+}
+
+static bool is_allowed(const Change *change, const char *id)
+{
+    return change->options.allow && g_strv_contains((const char *const *) change->options.allow, id);
+}
+
+typedef struct Shown {
+    GString *devices, *ids, *drivers, *findings;
+} Shown;
+
+static void append_word(GString *text, const char *word)
+{
+    if (text->len > 0)
+        g_string_append_c(text, ' ');
+    g_string_append(text, word);
+}
+
+static void show_members(const ManagedGroup *group, Shown *shown)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
+
+        append_word(shown->devices, device->facts->name);
+        if (device->facts->vendor != FACT_NO_ID) {
+            g_autofree char *id = g_strdup_printf("%04x:%04x", device->facts->vendor, device->facts->device);
+
+            append_word(shown->ids, id);
+        }
+        if (device->driver)
+            append_word(shown->drivers, device->driver);
+    }
+}
+
+static int ask(Change *change, const ManagedGroup *group, const char *const *actions)
+{
+    Shown shown = { g_string_new(NULL), g_string_new(NULL), g_string_new(NULL), g_string_new(NULL) };
+    g_autofree char *number = g_strdup_printf("%u", group->id);
+    int r;
+
+    show_members(group, &shown);
+    for (guint i = 0; i < change->survey->findings->len; i++)
+        append_word(shown.findings, ((const Finding *) change->survey->findings->pdata[i])->id);
+    const AuthDetail details[] = {
+        { "group", number },
+        { "devices", shown.devices->str },
+        { "ids", shown.ids->str },
+        { "drivers", shown.drivers->str },
+        { "from", domain_type_to_string(change->survey->type_from) ?: "" },
+        { "to", domain_type_to_string(change->request->type) },
+        { "disruptive", change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no" },
+        { "findings", shown.findings->str },
+    };
+    r = auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change, &change->question);
+    g_string_free(shown.devices, TRUE);
+    g_string_free(shown.ids, TRUE);
+    g_string_free(shown.drivers, TRUE);
+    g_string_free(shown.findings, TRUE);
+    return r;
+}
+
+/* The type is there already. It still has to be asked whether this call may keep it against rules that want another one; returns
+ * false if there is nothing of that kind. */
+static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType type, DomainType *ret_rules_want)
+{
+    const CallRecord *call = call_store_find(manager->calls, group);
+    g_autoptr(Decision) decision = NULL;
+
+    if (call && call->type == type)
+        return false;
+    decision = manager_decide(manager, group, false, false);
+    *ret_rules_want = call && decision->wanted < 0 ? call->type : decision->wanted;
+    return *ret_rules_want >= 0 && *ret_rules_want != type;
+}
+
+/* Ids that a caller may name: those of this survey, and those that stood in the way of the last change and that only the
+ * active probe sees. */
+static const char *unknown_id(const Change *change, const ManagedGroup *group)
+{
+    for (char **id = change->options.allow; id && *id; id++) {
+        bool known = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
+
+        for (guint i = 0; i < change->survey->findings->len && !known; i++)
+            known = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);
+        if (!known)
+            return *id;
+    }
+    return NULL;
+}
+
+/* Whether a fatal finding is among those allowed; and which disruptive kinds are, for a rule file. */
+static bool note_allowed(Change *change)
+{
+    bool fatal = false;
+
+    for (guint i = 0; i < change->survey->findings->len; i++) {
+        const Finding *finding = change->survey->findings->pdata[i];
+
+        if (!is_allowed(change, finding->id))
+            continue;
+        if (finding->severity == FINDING_FATAL)
+            fatal = true;
+        else if (finding->severity == FINDING_DISRUPTIVE)
+            change->accepted |= FINDING_KIND_BIT(finding->kind);
+    }
+    return fatal;
+}
+
+static void judge_survey(Change *change, ManagedGroup *group)
+{
+    Manager *manager = change->manager;
+    const ChangeSurvey *survey = change->survey;
+    const char *actions[CHANGE_ACTIONS_MAX], *id = unknown_id(change, group);
+    DomainType from = survey->type_from, rules_want = _DOMAIN_TYPE_INVALID;
+    bool fatal = note_allowed(change);
+
+    if (survey->refusal != REFUSAL_NONE) {
+        change_answer(change, survey->refusal, survey->object, survey->detail);
+        change_end(change);
+        return;
+    }
+    if (id) {
+        refuse(change, REFUSAL_NO_SUCH_FINDING, id);
+        return;
+    }
+    managed_group_set_type(group, survey->type_from);
+    manager_touch(manager, group);
+    if (survey->how == CHANGE_NOTHING) {
+        if (outranks_rules(manager, group, change->request->type, &rules_want))
+            from = rules_want;
+        else if (!change->options.persist) {
+            refuse(change, REFUSAL_NONE, NULL);
+            return;
+        }
+    }
+    change_actions(from, change_predicted_type(change->request->type, manager->host->auto_outcome),
+                   survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
+    if (ask(change, group, actions) < 0)
+        refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
+}
+
+static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Change *change = userdata;
+    ManagedGroup *group = manager_group(change->manager, change->item.group);
+
+    change->job = job_free(change->job);
+    change->survey = answer ? change_survey_from_variant(answer) : NULL;
+    if (!group || error == -ENOENT) {
+        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        return;
+    }
+    if (!change->survey) {
+        refuse(change, REFUSAL_INTERNAL, g_strerror(error < 0 ? -error : EBADMSG));
+        return;
+    }
+    change->request->type_from = change->survey->type_from;
+    change->request->how = change->survey->how;
+    change->request->members = g_ptr_array_ref(change->survey->members);
+    judge_survey(change, group);
+}
+
+static void on_survey_late(Job *job, void *userdata)
+{
+    refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
+}
+
+static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *group, DomainType type,
+                                       const ChangeOptions *options)
+{
+    ChangeRequest *request = change_request_new(group->id, type);
+
+    request->out = group->out;
+    request->may_unbind = options->may_unbind;
+    request->allow = g_strdupv(options->allow);
+    request->limits = manager->settings.limits;
+    return request;
+}
+
+int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
+                        ChangeOptions *options, ChangeReply reply)
+{
+    static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_surveyed };
+    g_autofree char *detail = NULL;
+    const char *sender = sd_bus_message_get_sender(message);
+    Change *change;
+    RefusalCode code;
+    int r;
+
+    r = call_limits_enter(&manager->change_limits, sender);
+    if (r < 0)
+        return r;
+    change = change_new(manager, group->id, CHANGE_BY_CALL);
+    change->sender = g_strdup(sender ?: "");
+    change->message = sd_bus_message_ref(message);
+    change->reply = reply;
+    change->options = *options;
+    *options = (ChangeOptions) { 0 };
+    change->request = request_for_call(manager, group, type, &change->options);
+
+    code = manager_judge_call(manager, group, type, &detail);
+    if (code == REFUSAL_NONE && change->options.persist &&
+        persist_conflicts(manager->rules, manager->host->facts, group, type, &detail))
+        code = REFUSAL_CONFLICT;
+    if (code != REFUSAL_NONE) {
+        refuse(change, code, detail);
+        return 0;
+    }
+    r = job_survey(manager->event, manager->root_fd, change->request, &callbacks, change, &change->job);
+    if (r < 0)
+        refuse(change, REFUSAL_INTERNAL, g_strerror(-r));
+    return 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "auth.h"
+#include "change-queue.h"
+#include "job.h"
+#include "notify.h"
+#include "refusal.h"
+#include "transaction.h"
+
+/*
+ * One requested change of one group. A rule's goes straight to the queue. A call's is surveyed first, so that what is asked
+ * of polkit is what would be done; then authorised, judged again, and put into the same queue. A recovery repairs what an
+ * interrupted change left.
+ *
+ * A change holds the number of its group and looks the group up after every wait. It belongs to the manager until it ends.
+ */
+typedef enum ChangeOrigin {
+    CHANGE_BY_RULE,
+    CHANGE_BY_CALL,
+    CHANGE_BY_RECOVERY,
+} ChangeOrigin;
+
+typedef struct ChangeOptions {
+    bool may_unbind;
+    char **allow;   /* finding ids, or NULL */
+    bool persist;
+    bool wait;
+    char *reason;   /* or NULL */
+} ChangeOptions;
+void change_options_clear(ChangeOptions *options);
+
+/* What a caller is answered: CODE REFUSAL_NONE with TYPE, else the parts of refusal_text(). */
+typedef struct ChangeAnswer {
+    RefusalCode code;
+    const char *object, *target, *detail;
+    DomainType type;
+} ChangeAnswer;
+typedef void (*ChangeReply)(sd_bus_message *message, const ChangeAnswer *answer);
+
+typedef struct Change {
+    QueueItem item;
+    Manager *manager;
+    ChangeOrigin origin;
+    ChangeRequest *request;
+    char *record_key;        /* of a recovery */
+    Job *job;                /* survey, run, recovery or persist: one at a time */
+    char *step;              /* what it does now, for a Timeout */
+    uint64_t started_at;     /* monotonic µs */
+    bool running;            /* its turn has come */
+
+    /* of a call */
+    sd_bus_message *message; /* NULL once it is answered */
+    ChangeReply reply;
+    ChangeOptions options;
+    AuthQuestion *question;
+    ChangeSurvey *survey;
+    char *sender;            /* who is counted in the manager's limits, or NULL */
+    FindingKindSet accepted; /* disruptive kinds that the call allowed */
+} Change;
+
+/*
+ * SetType() of GROUP: answers MESSAGE through REPLY, now or later. Takes OPTIONS over. Returns 0; -errno if it cannot even begin
+ * (then nothing was answered).
+ */
+int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
+                        ChangeOptions *options, ChangeReply reply);
+
+/* The change that a rule wants, ready for the queue. REQUEST is taken over. */
+Change *change_new_for_rule(Manager *manager, const ManagedGroup *group, ChangeRequest *request);
+
+/* What the record KEY of the group numbered GROUP says is to be repaired; ready for the queue. */
+Change *change_new_for_recovery(Manager *manager, unsigned group, const char *key);
+
+/* The change of a queue's item. */
+static inline Change *change_from_item(QueueItem *item)
+{
+    return (Change *) ((char *) item - offsetof(Change, item));
+}
+
+/* Its turn has come. Returns 0 or -errno of starting the worker. */
+int change_start(Change *change);
+
+/* Answers the caller, if one still waits. */
+void change_answer(Change *change, RefusalCode code, const char *object, const char *detail);
+
+void change_free(Change *change);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Change, change_free)
+
+/* The polkit actions that a call with this plan needs, most telling first, NULL-terminated (at most 3 and the NULL); FROM and TO are types, TO
+ * _DOMAIN_TYPE_INVALID if it cannot be told. */
+#define CHANGE_ACTIONS_MAX 4
+void change_actions(DomainType from, DomainType to, bool disruptive, bool fatal_allowed, bool persist,
+                    const char *actions[static CHANGE_ACTIONS_MAX]);
+
+/* What `auto` ends in if OUTCOME leaves one possibility, else _DOMAIN_TYPE_INVALID; any other TYPE is itself. */
+DomainType change_predicted_type(DomainType type, DomainTypeSet outcome);

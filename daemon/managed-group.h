@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "decision.h"
+#include "domain-type.h"
+#include "finding-kind.h"
+#include "group-state.h"
+#include "job.h"
+#include "managed-device.h"
+#include "notify.h"
+
+/* Whether the last survey found the members of a group in use. */
+typedef enum GroupUse {
+    USE_UNKNOWN, /* nobody has looked, or something has happened since */
+    USE_BUSY,
+    USE_CLEAR,
+} GroupUse;
+
+/* Somebody who keeps rules away from a group for as long as a descriptor is open. */
+typedef struct Inhibitor {
+    char *who, *why;
+    sd_event_source *source; /* on the end of the pipe that we keep */
+} Inhibitor;
+
+/* How the last change ended. */
+typedef struct LastResult {
+    uint64_t realtime_usec; /* 0: there was none */
+    DomainType type;        /* asked for */
+    const char *error;      /* D-Bus name, or NULL; static */
+    char *text;
+} LastResult;
+
+/* What the daemon knows of one IOMMU group. It lives as long as the group has a member. */
+struct ManagedGroup {
+    Manager *manager;      /* borrowed: who keeps it */
+    unsigned id;
+    GPtrArray *members;    /* ManagedDevice, sorted by key; borrowed */
+    char *key;             /* of the first member, as records are named; NULL without members */
+
+    /* what was read */
+    bool type_known;
+    DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
+    int read_error;        /* of the last read, or 0 */
+    GArray *reserved;      /* ReservedRegion, or NULL */
+
+    /* what was decided */
+    DomainType wanted;     /* _DOMAIN_TYPE_INVALID: nothing */
+    char *wanted_by;       /* never NULL */
+    bool conflict;
+    bool type_forbidden;
+    DomainTypeSet out;
+    DomainTypeSet not_given;
+    GroupState state;
+    PendingReason reason;
+    char *reason_text;     /* for people, or NULL */
+
+    /* what happens */
+    bool changing;         /* a change runs, ours or an orphan's */
+    bool queued;           /* a rule's change waits for its turn */
+    bool stuck;            /* and has not returned in its time */
+    bool broken;           /* a member is left without its driver */
+    char *step;            /* of the change, or NULL */
+    LastResult last_result;
+    char **last_findings;  /* ids that stood in the way of the last change: a call may allow them */
+    bool scanning;         /* its type is being read */
+    bool events_missed;    /* something happened while it was changing */
+
+    /* before a rule unbinds */
+    Job *survey;
+    GroupUse use;
+    uint64_t clear_since;  /* monotonic µs, with USE_CLEAR */
+    uint64_t surveyed_at;  /* monotonic µs */
+    FindingKindSet kinds_seen; /* kinds of findings of the last survey */
+    sd_event_source *timer; /* when to survey again */
+
+    /* what was tried */
+    unsigned tried;        /* fingerprint of what failed, 0: nothing */
+    bool tried_in_use;     /* it failed because a disk refused although no use is seen */
+    bool tried_race;       /* it failed because a driver bound first */
+    FindingKindSet tried_kinds;
+    unsigned differed;     /* how often in a row the members were not those that had been judged */
+
+    bool auto_settled;     /* `auto` was written to these members, or nobody wrote since they appeared */
+    GPtrArray *inhibitors; /* Inhibitor, or NULL */
+
+    unsigned changed;      /* GroupProperty bits that nobody was told of yet */
+    bool announced;        /* the faces know of it */
+    unsigned counted;      /* ManagerProperty bits: in which of the manager's numbers it counts */
+};
+
+ManagedGroup *managed_group_new(Manager *manager, unsigned id);
+void managed_group_free(ManagedGroup *group);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ManagedGroup, managed_group_free)
+
+/* Each keeps `key` right and notes in `changed`. Returns true if the members are others than before. */
+bool managed_group_add_member(ManagedGroup *group, ManagedDevice *device);
+bool managed_group_remove_member(ManagedGroup *group, ManagedDevice *device);
+
+/* Each sets one value and notes in `changed` if it differs. RESERVED is copied, STEP too. */
+void managed_group_set_type(ManagedGroup *group, DomainType type);
+void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved);
+void managed_group_set_step(ManagedGroup *group, const char *step);
+void managed_group_set_state(ManagedGroup *group, GroupState state, PendingReason reason, const char *text);
+void managed_group_set_decision(ManagedGroup *group, const Decision *decision, DomainTypeSet not_given);
+/* ERROR is static, TEXT is taken over. */
+void managed_group_set_result(ManagedGroup *group, DomainType type, const char *error, char *text);
+
+/* Forgets what was seen and tried: the members, the rules or the uses are others now. */
+void managed_group_forget_tries(ManagedGroup *group);
+void managed_group_forget_use(ManagedGroup *group);
+
+/* Something is under way for this group that its state does not show yet. */
+bool managed_group_is_busy(const ManagedGroup *group);
+
+/* Some member would be unbound by a change that cannot be done live. */
+bool managed_group_unbinds(const ManagedGroup *group);
+
+/* What the group's types are for a caller: those that may be asked for, and those of them that need no unbinding. */
+DomainTypeSet managed_group_settable_types(const ManagedGroup *group);
+DomainTypeSet managed_group_live_types(const ManagedGroup *group);
+
+/* The members as the change names them: array of ChangeMember. */
+GPtrArray *managed_group_change_members(const ManagedGroup *group);
+
+/* One number for who the members are and what is wanted of them under the rules DIGEST; never 0. */
+unsigned managed_group_fingerprint(const ManagedGroup *group, const char *digest);

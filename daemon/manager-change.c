@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "findings.h"
+#include "log.h"
+#include "record.h"
+
+/* How often a rule's change may find other members than it was decided for before that counts as failed. */
+#define DIFFERED_MAX 3
+
+/* --- the queue */
+
+void manager_drop_change(Manager *manager, Change *change)
+{
+    change_queue_remove(manager->queue, &change->item);
+    if (g_ptr_array_remove(manager->changes, change))
+        change_free(change);
+    manager_run_queue(manager);
+}
+
+static void mark_running(Manager *manager, ManagedGroup *group)
+{
+    group->queued = false;
+    group->changing = true;
+    group->events_missed = false;
+    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+}
+
+void manager_run_queue(Manager *manager)
+{
+    QueueItem *item;
+
+    while (!manager->stopping && (item = change_queue_next(manager->queue))) {
+        Change *change = change_from_item(item);
+        ManagedGroup *group = manager_group(manager, item->group);
+        int r;
+
+        if (group)
+            mark_running(manager, group);
+        r = change_start(change);
+        if (r < 0) {
+            manager_change_done(manager, change, NULL, r);
+            change_answer(change, REFUSAL_INTERNAL, NULL, g_strerror(-r));
+            manager_drop_change(manager, change);
+        }
+    }
+}
+
+void manager_submit(Manager *manager, Change *change)
+{
+    QueueItem *older = change_queue_push(manager->queue, &change->item);
+
+    if (older)
+        manager_drop_change(manager, change_from_item(older));
+    manager_run_queue(manager);
+}
+
+/* --- results */
+
+static char *result_text(const Change *change, const ManagedGroup *group, const ChangeResult *result)
+{
+    g_autofree char *object = g_strdup_printf("group %u", group->id);
+    g_autofree char *target = g_strdup_printf("%u", group->id);
+
+    if (!result)
+        return refusal_text(REFUSAL_INTERNAL, object, target, "the worker ended before its work");
+    if (result->code != REFUSAL_NONE)
+        return refusal_text(result->code, result->object ?: object, target, result->detail);
+    if (result->notes && result->notes->len > 0) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        for (guint i = 0; i < result->notes->len; i++)
+            g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", (const char *) result->notes->pdata[i]);
+        return g_string_free(g_steal_pointer(&text), FALSE);
+    }
+    return g_strdup("");
+}
+
+static void log_result(const Change *change, const ManagedGroup *group, const ChangeResult *result, const char *text)
+{
+    uint64_t total = (uint64_t) g_get_monotonic_time() - change->started_at;
+    bool done = result && result->code == REFUSAL_NONE;
+    g_autofree char *line = g_strdup_printf(
+        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s",
+        change->origin == CHANGE_BY_RECOVERY ? "recovery" : "change to",
+        change->request ? domain_type_to_string(change->request->type) : "", done ? "done" : "not done",
+        change->request && change->request->origin ? change->request->origin : "left by an earlier change", total,
+        result ? result->kernel_usec : 0, *text ? ": " : "", text);
+
+    log_group(done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING, group->id, NULL, line);
+}
+
+/* ZFS, a target and the like are only seen by trying, which must not be done once a minute. */
+static bool only_seen_by_trying(const ChangeResult *result)
+{
+    for (guint i = 0; result->findings && i < result->findings->len; i++) {
+        const Finding *finding = result->findings->pdata[i];
+
+        if (finding->kind != FINDING_EXCL && finding->kind != FINDING_SIGNATURE)
+            return false;
+    }
+    return true;
+}
+
+static void note_try(Manager *manager, ManagedGroup *group)
+{
+    group->tried = managed_group_fingerprint(group, rule_set_digest(manager->rules));
+    group->tried_kinds = group->kinds_seen;
+}
+
+/* What a rule's change that was not done means for trying again. */
+static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change, const ChangeResult *result)
+{
+    switch (result ? result->code : REFUSAL_INTERNAL) {
+    case REFUSAL_NONE:
+        managed_group_forget_tries(group);
+        if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
+            note_try(manager, group); /* stricter than asked: no use in asking again */
+        break;
+    case REFUSAL_IN_USE:
+    case REFUSAL_OWNED_BY_USER:
+        group->use = USE_BUSY;
+        group->tried_in_use = only_seen_by_trying(result);
+        if (group->tried_in_use)
+            note_try(manager, group);
+        break;
+    case REFUSAL_BUSY:
+        if (group->key)
+            manager_wait_for_lock(manager, group->id, group->key);
+        break;
+    case REFUSAL_DEVICE_CHANGED:
+        if (++group->differed > DIFFERED_MAX)
+            note_try(manager, group);
+        break;
+    case REFUSAL_STILL_BOUND:
+    case REFUSAL_DISRUPTION_NOT_ALLOWED:
+        group->tried_race = true;
+        note_try(manager, group);
+        break;
+    default:
+        note_try(manager, group);
+        break;
+    }
+}
+
+static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
+{
+    g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
+
+    g_clear_pointer(&group->last_findings, g_strfreev);
+    if (!result || !result->findings || result->findings->len == 0)
+        return;
+    for (guint i = 0; i < result->findings->len; i++)
+        g_strv_builder_add(ids, ((const Finding *) result->findings->pdata[i])->id);
+    group->last_findings = g_strv_builder_end(ids);
+}
+
+static void learn_from(Manager *manager, const ManagedGroup *group, const ChangeResult *result)
+{
+    bool live = result->how == CHANGE_LIVE, many = group->members->len > 1;
+
+    if (result->code != REFUSAL_NONE || result->how == CHANGE_NOTHING)
+        return;
+    if ((live && !manager->seen_live_fq) || (many && !live && !manager->seen_multi_device))
+        manager->changed |= MANAGER_KERNEL_FEATURES;
+    manager->seen_live_fq |= live;
+    manager->seen_multi_device |= many && !live;
+}
+
+static void take_result(Manager *manager, ManagedGroup *group, const Change *change, const ChangeResult *result)
+{
+    DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
+    g_autofree char *text = result_text(change, group, result);
+    RefusalCode code = result ? result->code : REFUSAL_INTERNAL;
+
+    log_result(change, group, result, text);
+    keep_finding_ids(group, result);
+    if (change->request)
+        managed_group_set_result(group, asked, code == REFUSAL_NONE ? NULL : refusal_bus_name(code),
+                                 g_steal_pointer(&text));
+    if (result) {
+        group->broken = result->broken;
+        if (result->type >= 0)
+            managed_group_set_type(group, result->type);
+        learn_from(manager, group, result);
+    }
+    if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING)
+        group->auto_settled = asked == DOMAIN_TYPE_AUTO;
+    if (change->origin == CHANGE_BY_RULE)
+        judge_rule_result(manager, group, change, result);
+    else
+        managed_group_forget_tries(group);
+}
+
+/* What is found in /run for GROUP after its worker was killed. */
+static void recover_after(Manager *manager, unsigned id, const char *key)
+{
+    g_auto(GStrv) keys = NULL;
+
+    if (record_list(manager->root_fd, &keys) >= 0 && g_strv_contains((const char *const *) keys, key))
+        manager_submit(manager, change_new_for_recovery(manager, id, key));
+}
+
+void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error)
+{
+    unsigned id = change->item.group;
+    ManagedGroup *group = manager_group(manager, id);
+    g_autofree char *key = NULL;
+
+    change_queue_remove(manager->queue, &change->item);
+    manager_touch(manager, NULL);
+    if (!group || !group->changing)
+        return; /* the members have gone; a group of the same number is another one, and read by itself */
+    group->changing = group->stuck = false;
+    managed_group_set_step(group, NULL);
+    if (change->origin == CHANGE_BY_RECOVERY && error == -EWOULDBLOCK)
+        manager_wait_for_lock(manager, id, change->record_key);
+    else
+        take_result(manager, group, change, result);
+
+    key = g_strdup(group->key);
+    manager_reread_members(manager, group);
+    group = manager_group(manager, id);
+    if (!result && change->origin != CHANGE_BY_RECOVERY && key)
+        recover_after(manager, id, key);
+    if (!group)
+        return;
+    if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
+        manager_read_group(manager, group);
+    else if (!group->changing && change->origin == CHANGE_BY_RULE)
+        manager_evaluate(manager, group);
+    if (group->events_missed)
+        manager_set_dirty(manager, id, DIRTY_READ);
+    manager_touch(manager, group);
+}
+
+void manager_change_late(Manager *manager, Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (!group || !group->changing)
+        return;
+    group->stuck = true;
+    log_group(LOG_ERR, group->id, NULL, group->step ?: "a change does not return");
+    managed_group_set_state(group, GROUP_STUCK, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+    manager_run_queue(manager);
+}
+
+/* --- work of others: the early pass, or a worker that outlived its daemon */
+
+typedef struct Orphan {
+    Manager *manager;
+    unsigned group;
+    char *key;
+    Job *job;
+} Orphan;
+
+void orphan_free(void *data)
+{
+    Orphan *orphan = data;
+
+    (void) job_free(orphan->job);
+    g_free(orphan->key);
+    g_free(orphan);
+}
+
+static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Orphan *orphan = userdata;
+    Manager *manager = orphan->manager;
+    unsigned id = orphan->group;
+    g_autofree char *key = g_steal_pointer(&orphan->key);
+    ManagedGroup *group = manager_group(manager, id);
+
+    g_ptr_array_remove(manager->orphans, orphan);
+    if (group) {
+        group->changing = group->stuck = false;
+        managed_group_set_step(group, NULL);
+    }
+    recover_after(manager, id, key);
+    if (group && !group->changing && !change_queue_waiting(manager->queue, id)) {
+        manager_reread_members(manager, group);
+        group = manager_group(manager, id);
+        if (group)
+            manager_read_group(manager, group);
+    }
+}
+
+void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
+{
+    static const JobCallbacks callbacks = { .done = on_lock_free };
+    ManagedGroup *group = manager_group(manager, id);
+    Orphan *orphan;
+
+    for (guint i = 0; i < manager->orphans->len; i++)
+        if (g_str_equal(((const Orphan *) manager->orphans->pdata[i])->key, key))
+            return;
+    orphan = g_new0(Orphan, 1);
+    orphan->manager = manager;
+    orphan->group = id;
+    orphan->key = g_strdup(key);
+    if (job_wait_lock(manager->event, manager->root_fd, key, &callbacks, orphan, &orphan->job) < 0) {
+        orphan_free(orphan);
+        return;
+    }
+    g_ptr_array_add(manager->orphans, orphan);
+    if (!group)
+        return;
+    group->changing = true;
+    managed_group_set_step(group, "another process changes it");
+    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+}
+
+/* --- recovery at start */
+
+/* The number of the group as it is today: numbers are not kept, members are. */
+static unsigned group_of_record(const Manager *manager, const Record *record)
+{
+    for (guint i = 0; i < record->members->len; i++) {
+        const RecordMember *member = record->members->pdata[i];
+        g_autofree char *key = g_strdup_printf("%s:%s", member->bus, member->name);
+        const ManagedDevice *managed = manager_device(manager, key);
+
+        if (managed && managed->device->group >= 0)
+            return (unsigned) managed->device->group;
+    }
+    return record->group;
+}
+
+static void recover_record(Manager *manager, const char *key)
+{
+    g_autoptr(Record) record = NULL;
+    g_autofree char *error = NULL;
+    int r = record_load(manager->root_fd, key, &record, &error);
+
+    if (r < 0) {
+        log_error("record %s of an interrupted change cannot be read: %s; it stays", key, error ?: g_strerror(-r));
+        return;
+    }
+    if (record_is_locked(manager->root_fd, key) > 0)
+        manager_wait_for_lock(manager, group_of_record(manager, record), key);
+    else
+        manager_submit(manager, change_new_for_recovery(manager, group_of_record(manager, record), key));
+}
+
+int manager_recover(Manager *manager)
+{
+    g_auto(GStrv) keys = NULL;
+    int r = record_list(manager->root_fd, &keys);
+
+    if (r < 0)
+        return r;
+    for (char **key = keys; *key; key++)
+        recover_record(manager, *key);
+    return 0;
+}

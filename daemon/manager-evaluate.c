@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "findings.h"
+#include "group.h"
+#include "log.h"
+#include "next-step.h"
+
+/* A survey looks at every process: several at once would only take each other's time. */
+#define SURVEYS_AT_ONCE 4
+/* How often a group is tried whose members are never those that were judged a moment before. */
+#define DIFFERED_MAX 3
+
+/* --- the decision */
+
+static Tristate has_direct_regions(const ManagedGroup *group)
+{
+    if (!group->type_known)
+        return TRISTATE_UNKNOWN;
+    for (guint i = 0; group->reserved && i < group->reserved->len; i++)
+        if (g_str_equal(g_array_index(group->reserved, ReservedRegion, i).type, "direct"))
+            return TRISTATE_YES;
+    return TRISTATE_NO;
+}
+
+static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
+{
+    managed->device->facts->reserved_direct = has_direct_regions(group);
+    member->facts = managed->device->facts;
+    member->kernel_type = _DOMAIN_TYPE_INVALID;
+    member->unbinds = managed_device_unbinds(managed);
+    if (member->facts->untrusted == TRISTATE_YES) {
+        member->kernel_type = DOMAIN_TYPE_DMA;
+        member->kernel_reason = "the device is removable, or behind an external port";
+    }
+}
+
+/* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the kernel itself chose
+ * it, it has it. */
+static DomainTypeSet types_not_given(const ManagedGroup *group)
+{
+    if (group->type == DOMAIN_TYPE_DMA_FQ)
+        return 0;
+    for (guint i = 0; i < group->members->len; i++) {
+        const char *family = ((const ManagedDevice *) group->members->pdata[i])->device->facts->iommu;
+
+        if (!family || !iommu_family_has_dma_fq(family))
+            return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
+    }
+    return 0;
+}
+
+static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members, bool with_call,
+                                    bool early)
+{
+    const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
+
+    for (guint i = 0; i < group->members->len; i++)
+        fill_member(&members[i], group, group->members->pdata[i]);
+    return (DecisionInput) {
+        .members = members,
+        .n_members = group->members->len,
+        .current = group->type_known ? group->type : manager->host->boot_default,
+        .not_given = types_not_given(group),
+        .auto_outcome = manager->host->auto_outcome,
+        .auto_settled = group->auto_settled,
+        .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
+        .call_origin = call ? call->origin : NULL,
+        .early_only = early,
+    };
+}
+
+Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    DecisionInput input = decision_input(manager, group, members, with_call, early);
+
+    return decision_make(manager->rules, manager->host->facts, &input);
+}
+
+Decision *manager_explain(Manager *manager, ManagedGroup *group)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    DecisionInput input = decision_input(manager, group, members, true, false);
+    Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
+
+    decision_explain(decision, manager->rules, manager->host->facts, &input);
+    return decision;
+}
+
+/* What stands in the way of any change of GROUP at all, whatever type is asked for. */
+static RefusalCode judge_group(Manager *manager, const ManagedGroup *group, char **ret_detail)
+{
+    if (manager->host->disabled) {
+        *ret_detail = g_strdup(manager->host->disabled);
+        return REFUSAL_DISABLED;
+    }
+    if (group->stuck || (!group->type_known && group->read_error == -ETIMEDOUT)) {
+        *ret_detail = g_strdup(group->step ?: "reading the type");
+        return REFUSAL_STUCK;
+    }
+    if (manager->stopping) {
+        *ret_detail = g_strdup("the service is stopping");
+        return REFUSAL_BUSY;
+    }
+    if (group->changing || group->read_error == -EBUSY) {
+        *ret_detail = g_strdup(group->step);
+        return REFUSAL_BUSY;
+    }
+    if (group->type_known && !domain_type_is_switchable(group->type)) {
+        *ret_detail = g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(group->type));
+        return REFUSAL_NOT_SUPPORTED;
+    }
+    return REFUSAL_NONE;
+}
+
+RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    g_autofree char *text = NULL, *origin = NULL;
+    const QueueItem *waiting = change_queue_waiting(manager->queue, group->id);
+    RefusalCode code = judge_group(manager, group, ret_detail);
+    DecisionInput input;
+
+    if (code != REFUSAL_NONE)
+        return code;
+    if (waiting && !waiting->by_rule)
+        return REFUSAL_BUSY;
+    input = decision_input(manager, group, members, true, false);
+    if (input.not_given & DOMAIN_TYPE_BIT(type)) {
+        *ret_detail = g_strdup(domain_type_to_string(type));
+        return REFUSAL_TYPE_NOT_GIVEN;
+    }
+    switch (decision_judge_call(manager->rules, manager->host->facts, &input, type, &text, &origin)) {
+    case 0:
+        return REFUSAL_NONE;
+    case -EPERM:
+        *ret_detail = origin ? g_steal_pointer(&origin) : g_steal_pointer(&text);
+        return REFUSAL_FORBIDDEN;
+    case -EACCES:
+        *ret_detail = g_steal_pointer(&text);
+        return REFUSAL_UNTRUSTED;
+    default:
+        *ret_detail = g_steal_pointer(&text);
+        return REFUSAL_FORCED;
+    }
+}
+
+/* --- surveys for rules */
+
+static ChangeRequest *request_for_rule(Manager *manager, const ManagedGroup *group, const Decision *decision)
+{
+    ChangeRequest *request = change_request_new(group->id, decision->wanted);
+
+    request->out = decision->out;
+    request->origin = g_str_has_prefix(decision->wanted_by, "call:") ? g_strdup(decision->wanted_by)
+                                                                     : g_strdup_printf("rule:%s", decision->wanted_by);
+    request->by_rule = true;
+    request->may_unbind = decision->may_unbind;
+    request->accept = decision->accept;
+    request->limits = manager->settings.limits;
+    return request;
+}
+
+static void take_survey(ManagedGroup *group, const ChangeSurvey *survey)
+{
+    uint64_t now = (uint64_t) g_get_monotonic_time();
+    FindingKindSet kinds = 0;
+
+    for (guint i = 0; i < survey->findings->len; i++)
+        kinds |= FINDING_KIND_BIT(((const Finding *) survey->findings->pdata[i])->kind);
+    if (group->tried && kinds != group->tried_kinds)
+        managed_group_forget_tries(group);
+    group->kinds_seen = kinds;
+    group->surveyed_at = now;
+    if (survey->refusal == REFUSAL_IN_USE || survey->refusal == REFUSAL_OWNED_BY_USER) {
+        group->use = USE_BUSY;
+    } else if (group->use != USE_CLEAR) {
+        group->use = USE_CLEAR;
+        group->clear_since = now;
+    }
+}
+
+/* Those that were not begun because too many ran. */
+static void survey_next(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (manager->surveys < SURVEYS_AT_ONCE && g_hash_table_iter_next(&iter, NULL, &value)) {
+        const ManagedGroup *group = value;
+
+        if (group->use == USE_UNKNOWN && !group->survey && group->state == GROUP_PENDING &&
+            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE))
+            manager_set_dirty(manager, group->id, DIRTY_DECIDE);
+    }
+}
+
+static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
+{
+    ManagedGroup *group = userdata; /* which owns the job */
+    Manager *manager = group->manager;
+    g_autoptr(ChangeSurvey) survey = answer ? change_survey_from_variant(answer) : NULL;
+
+    manager->surveys--;
+    group->survey = job_free(group->survey);
+    if (survey) {
+        take_survey(group, survey);
+    } else {
+        group->use = USE_BUSY; /* nobody knows: not free */
+        log_group(LOG_WARNING, group->id, NULL, "cannot tell whether it is in use");
+    }
+    manager_evaluate(manager, group);
+    survey_next(manager);
+}
+
+static void start_survey(Manager *manager, ManagedGroup *group, const Decision *decision)
+{
+    static const JobCallbacks callbacks = { .done = on_surveyed };
+    g_autoptr(ChangeRequest) request = NULL;
+
+    if (group->survey || manager->surveys >= SURVEYS_AT_ONCE)
+        return;
+    request = request_for_rule(manager, group, decision);
+    if (job_survey(manager->event, manager->root_fd, request, &callbacks, group, &group->survey) >= 0)
+        manager->surveys++;
+}
+
+/* --- what follows from a decision */
+
+static int on_group_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    ManagedGroup *group = userdata; /* which owns the source */
+
+    CLEAR_SOURCE(group->timer);
+    if (group->use == USE_BUSY)
+        group->use = USE_UNKNOWN;
+    manager_evaluate(group->manager, group);
+    return 0;
+}
+
+static void wait_before_next(Manager *manager, ManagedGroup *group, uint64_t wait_usec)
+{
+    if (group->timer)
+        return;
+    if (sd_event_add_time_relative(manager->event, &group->timer, CLOCK_MONOTONIC, wait_usec, 0, on_group_timer,
+                                   group) < 0)
+        log_group(LOG_ERR, group->id, NULL, "no timer: it is only looked at again when something happens");
+}
+
+static void submit_for_rule(Manager *manager, ManagedGroup *group, const Decision *decision)
+{
+    ChangeRequest *request = request_for_rule(manager, group, decision);
+    bool without_unbinding = DOMAIN_TYPE_BIT(decision->wanted) & managed_group_live_types(group);
+
+    request->members = managed_group_change_members(group);
+    request->type_from = group->type_known ? group->type : manager->host->boot_default;
+    request->how = managed_group_unbinds(group) ? (without_unbinding ? CHANGE_LIVE : CHANGE_DISRUPTIVE)
+                                                : CHANGE_UNBOUND;
+    group->queued = true;
+    manager_submit(manager, change_new_for_rule(manager, group, request));
+}
+
+static int state_level(const NextStep *step)
+{
+    if (step->state == GROUP_FAILED || step->state == GROUP_BROKEN || step->state == GROUP_STUCK)
+        return LOG_ERR;
+    if (step->reason == PENDING_FORBIDDEN_TYPE)
+        return LOG_WARNING;
+    return step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING ? LOG_DEBUG : LOG_INFO;
+}
+
+/* Every state that a group takes on by itself is one line, but not the rest it is found in at start. */
+static void log_state(const ManagedGroup *group, const NextStep *step, const Decision *decision)
+{
+    const char *reason = pending_reason_to_string(step->reason);
+    g_autoptr(GString) text = g_string_new(group_state_to_string(step->state));
+
+    if (group->state == step->state && group->reason == step->reason)
+        return;
+    if (*reason)
+        g_string_append_printf(text, " (%s)", reason);
+    if (*group->wanted_by)
+        g_string_append_printf(text, ", %s wanted by %s", domain_type_to_string(group->wanted), group->wanted_by);
+    if (step->state == GROUP_PENDING && decision->obstacle_text)
+        g_string_append_printf(text, ": %s", decision->obstacle_text);
+    log_group(state_level(step), group->id, NULL, text->str);
+}
+
+static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
+{
+    log_state(group, step, decision);
+    managed_group_set_state(group, step->state, step->reason,
+                            step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
+    if (step->action != NEXT_WAIT)
+        CLEAR_SOURCE(group->timer);
+    switch (step->action) {
+    case NEXT_NOTHING:
+        break;
+    case NEXT_SUBMIT:
+        submit_for_rule(manager, group, decision);
+        break;
+    case NEXT_SURVEY:
+        start_survey(manager, group, decision);
+        break;
+    case NEXT_WAIT:
+        wait_before_next(manager, group, step->wait_usec);
+        break;
+    }
+}
+
+/* A rule's change that waits for its turn and is not wanted any more must not get it. */
+static void drop_waiting(Manager *manager, ManagedGroup *group)
+{
+    QueueItem *waiting = change_queue_waiting(manager->queue, group->id);
+
+    group->queued = false;
+    if (waiting && waiting->by_rule)
+        manager_drop_change(manager, change_from_item(waiting));
+}
+
+static void evaluate(Manager *manager, ManagedGroup *group, bool early)
+{
+    g_autoptr(Decision) decision = NULL;
+    Situation situation;
+    NextStep step;
+
+    if (manager->stopping)
+        return;
+    decision = manager_decide(manager, group, true, early);
+    managed_group_set_decision(group, decision, types_not_given(group));
+    if (!group->changing)
+        drop_waiting(manager, group);
+    situation = (Situation) {
+        .group = group,
+        .decision = decision,
+        .disabled = manager->host->disabled,
+        .running = !manager->phase || boot_phase_is_running(manager->phase),
+        .tried = group->tried &&
+            group->tried == managed_group_fingerprint(group, rule_set_digest(manager->rules)),
+        .now = (uint64_t) g_get_monotonic_time(),
+        .settle_usec = manager->settings.settle_usec,
+    };
+    step = next_step(&situation);
+    follow(manager, group, decision, &step);
+    manager_touch(manager, group);
+}
+
+void manager_evaluate(Manager *manager, ManagedGroup *group)
+{
+    evaluate(manager, group, false);
+}
+
+void manager_drop_call(Manager *manager, ManagedGroup *group)
+{
+    int r = call_store_drop(manager->calls, group->key);
+
+    if (r < 0)
+        log_group(LOG_WARNING, group->id, NULL, "what a call asked for is remembered by the next start of the daemon");
+    managed_group_forget_tries(group);
+    manager_evaluate(manager, group);
+}
+
+/* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads it under the
+ * group's lock, refuses, and the slow road decides. */
+void manager_evaluate_added(Manager *manager, ManagedGroup *group)
+{
+    g_autoptr(Decision) decision = NULL;
+
+    if (manager->stopping || manager->host->disabled || group->changing || group->inhibitors->len > 0 ||
+        managed_group_unbinds(group) || change_queue_waiting(manager->queue, group->id) ||
+        (!group->type_known && manager->host->boot_default < 0))
+        return;
+    decision = manager_decide(manager, group, true, true);
+    if (decision->settled || decision->wanted < 0 || decision->obstacle != PENDING_NONE)
+        return;
+    managed_group_set_decision(group, decision, types_not_given(group));
+    submit_for_rule(manager, group, decision);
+}
+
+void manager_evaluate_all(Manager *manager)
+{
+    g_autoptr(GArray) ids = manager_group_ids(manager);
+
+    for (guint i = 0; i < ids->len; i++) {
+        ManagedGroup *group = manager_group(manager, g_array_index(ids, unsigned, i));
+
+        if (group)
+            manager_evaluate(manager, group);
+    }
+}
+
+/* --- reading types */
+
+void manager_set_scanning(Manager *manager, ManagedGroup *group, bool scanning)
+{
+    if (group->scanning == scanning)
+        return;
+    group->scanning = scanning;
+    manager->scanning += scanning ? 1 : -1;
+    if (!scanning && manager->starting && manager->scanning == 0) {
+        manager->starting = false;
+        manager->on_started(manager, manager->started_userdata);
+    }
+}
+
+void manager_read_group(Manager *manager, ManagedGroup *group)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+
+    manager_set_scanning(manager, group, true);
+    g_array_append_val(ids, group->id);
+    scanner_read(manager->scanner, ids);
+}
+
+void manager_read_all(Manager *manager)
+{
+    g_autoptr(GArray) ids = manager_group_ids(manager);
+
+    for (guint i = 0; i < ids->len; i++)
+        manager_set_scanning(manager, manager_group(manager, g_array_index(ids, unsigned, i)), true);
+    scanner_read(manager->scanner, ids);
+}
+
+static void first_type(Manager *manager, ManagedGroup *group, DomainType type)
+{
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    if (manager->starting)
+        group->auto_settled = DOMAIN_TYPE_BIT(type) & manager->host->auto_outcome;
+    if (type_watch_add(manager->type_watch, group->id) < 0)
+        log_group(LOG_DEBUG, group->id, NULL, "writes of others to its type are not seen");
+}
+
+static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGroup *scanned)
+{
+    if (scanned->error != 0) {
+        group->read_error = scanned->error;
+        if (scanned->error == -EBUSY && !group->changing && group->key)
+            manager_wait_for_lock(manager, group->id, group->key);
+        return;
+    }
+    if (!group->type_known)
+        first_type(manager, group, scanned->type);
+    else if (group->type != scanned->type && !group->changing) {
+        g_autofree char *text = g_strdup_printf("its type has become %s without us (drift)",
+                                                domain_type_to_string(scanned->type));
+
+        log_group(LOG_NOTICE, group->id, NULL, text);
+        group->auto_settled = false;
+        managed_group_forget_tries(group);
+    }
+    if (scanned->type == DOMAIN_TYPE_DMA_FQ && !manager->seen_live_fq) {
+        manager->seen_live_fq = true;
+        manager->changed |= MANAGER_KERNEL_FEATURES;
+    }
+    managed_group_set_type(group, scanned->type);
+    managed_group_set_reserved(group, scanned->reserved);
+}
+
+void manager_group_scanned(const ScannedGroup *scanned, void *userdata)
+{
+    Manager *manager = userdata;
+    ManagedGroup *group = manager_group(manager, scanned->id);
+
+    if (!group)
+        return;
+    take_scanned(manager, group, scanned);
+    manager_evaluate(manager, group);
+    manager_set_scanning(manager, group, false);
+}
+
+void manager_type_written(unsigned id, void *userdata)
+{
+    Manager *manager = userdata;
+    ManagedGroup *group = manager_group(manager, id);
+
+    if (group && !group->changing)
+        manager_set_dirty(manager, id, DIRTY_READ);
+}

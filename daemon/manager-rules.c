@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "diagnostic.h"
+#include "log.h"
+#include "rule.h"
+
+#define INHIBITORS_PER_GROUP 64
+
+/* --- rules in force */
+
+static bool ask_late_keys(const RuleSet *rules)
+{
+    const GPtrArray *all = rule_set_rules(rules);
+
+    for (guint i = 0; i < all->len; i++)
+        if (((const Rule *) all->pdata[i])->late)
+            return true;
+    return false;
+}
+
+/* Until now only names for people were taken from udev: what a late key asks is not known yet. */
+static void forget_udev_facts(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer managed;
+
+    g_hash_table_iter_init(&iter, manager->devices);
+    while (g_hash_table_iter_next(&iter, NULL, &managed))
+        ((ManagedDevice *) managed)->device->facts->udev_known = false;
+}
+
+static void log_diagnostics(const GPtrArray *diagnostics)
+{
+    for (guint i = 0; i < diagnostics->len; i++) {
+        const Diagnostic *diagnostic = diagnostics->pdata[i];
+        g_autofree char *text = diagnostic_to_string(diagnostic);
+
+        log_full(diagnostic->severity == DIAGNOSTIC_ERROR ? LOG_ERR : LOG_WARNING, "%s", text);
+    }
+}
+
+void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics)
+{
+    bool late = ask_late_keys(rules);
+
+    log_diagnostics(diagnostics);
+    if (rule_set_is_frozen(rules))
+        log_error("the rules are frozen until every rule file can be read: nothing is relaxed, nothing is unbound");
+    g_clear_pointer(&manager->rules, rule_set_unref);
+    manager->rules = rules;
+    manager->changed |= MANAGER_STATE | MANAGER_RULE_FILES;
+    if (late && !manager->rules_are_late)
+        forget_udev_facts(manager);
+    manager->rules_are_late = late;
+}
+
+int manager_reload(Manager *manager, GPtrArray **ret_diagnostics)
+{
+    g_autoptr(GPtrArray) diagnostics = NULL;
+    bool was_late = manager->rules_are_late;
+    RuleSet *rules = NULL;
+    int r;
+
+    r = rule_set_load(manager->root_fd, manager->rules, &rules, &diagnostics);
+    if (r < 0)
+        return r;
+    manager_take_rules(manager, rules, diagnostics);
+    if (manager->rules_are_late && !was_late)
+        manager_ask_udev(manager);
+    notify_reloaded(manager, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR),
+                    diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
+    manager_evaluate_all(manager);
+    manager_count_untranslated(manager);
+    *ret_diagnostics = g_steal_pointer(&diagnostics);
+    return 0;
+}
+
+void manager_apply(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    (void) manager_enumerate(manager);
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        ManagedGroup *group = value;
+
+        managed_group_forget_tries(group);
+        if (!group->changing && group->use != USE_CLEAR)
+            managed_group_forget_use(group);
+    }
+    manager_read_all(manager);
+}
+
+/* --- those who wait until nothing is under way */
+
+typedef struct Waiter {
+    GHashTable *ids;
+    ManagerReady ready;
+    void *userdata;
+    GDestroyNotify destroy;
+} Waiter;
+
+void waiter_free(void *data)
+{
+    Waiter *waiter = data;
+
+    g_hash_table_unref(waiter->ids);
+    if (waiter->destroy)
+        waiter->destroy(waiter->userdata);
+    g_free(waiter);
+}
+
+static gboolean is_done(gpointer id, gpointer value, gpointer userdata)
+{
+    const ManagedGroup *group = manager_group(userdata, GPOINTER_TO_UINT(id));
+
+    return !group || !managed_group_is_busy(group);
+}
+
+void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata, GDestroyNotify destroy)
+{
+    Waiter *waiter = g_new0(Waiter, 1);
+
+    waiter->ids = g_hash_table_new(NULL, NULL);
+    waiter->ready = ready;
+    waiter->userdata = userdata;
+    waiter->destroy = destroy;
+    for (guint i = 0; i < ids->len; i++)
+        g_hash_table_add(waiter->ids, GUINT_TO_POINTER(g_array_index(ids, unsigned, i)));
+    g_ptr_array_add(manager->waiters, waiter);
+    manager_touch(manager, NULL);
+}
+
+void manager_check_waiters(Manager *manager)
+{
+    g_autoptr(GPtrArray) done = g_ptr_array_new_with_free_func(waiter_free);
+
+    for (guint i = 0; i < manager->waiters->len;) {
+        Waiter *waiter = manager->waiters->pdata[i];
+
+        g_hash_table_foreach_remove(waiter->ids, is_done, manager);
+        if (g_hash_table_size(waiter->ids) > 0)
+            i++;
+        else
+            g_ptr_array_add(done, g_ptr_array_steal_index(manager->waiters, i));
+    }
+    for (guint i = 0; i < done->len; i++) {
+        Waiter *waiter = done->pdata[i];
+
+        waiter->ready(manager, waiter->userdata);
+    }
+}
+
+/* --- inhibitors */
+
+static int on_inhibitor_closed(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    ManagedGroup *group = userdata; /* which owns the source */
+
+    for (guint i = 0; i < group->inhibitors->len; i++) {
+        const Inhibitor *inhibitor = group->inhibitors->pdata[i];
+
+        if (inhibitor->source != source)
+            continue;
+        log_group(LOG_INFO, group->id, NULL, "no longer inhibited");
+        g_ptr_array_remove_index(group->inhibitors, i);
+        break;
+    }
+    manager_evaluate(group->manager, group);
+    return 0;
+}
+
+int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why)
+{
+    _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+    g_autofree char *text = NULL;
+    Inhibitor *inhibitor;
+    int fds[2], r;
+
+    if (group->inhibitors->len >= INHIBITORS_PER_GROUP)
+        return -EDQUOT;
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    ours = fds[0];
+    theirs = fds[1];
+    inhibitor = g_new0(Inhibitor, 1);
+    inhibitor->who = g_strdup(who);
+    inhibitor->why = g_strdup(why);
+    g_ptr_array_add(group->inhibitors, inhibitor);
+    r = sd_event_add_io(manager->event, &inhibitor->source, ours, 0, on_inhibitor_closed, group);
+    if (r >= 0)
+        r = sd_event_source_set_io_fd_own(inhibitor->source, true);
+    if (r < 0) {
+        g_ptr_array_remove(group->inhibitors, inhibitor);
+        return r;
+    }
+    TAKE_FD(ours);
+    text = g_strdup_printf("inhibited by %s: %s", who, why);
+    log_group(LOG_INFO, group->id, NULL, text);
+    manager_evaluate(manager, group);
+    return TAKE_FD(theirs);
+}

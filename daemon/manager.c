@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "diagnostic.h"
+#include "log.h"
+
+#define CHANGES_PER_SENDER 16
+#define CHANGES_IN_ALL 256
+#define LOOKS_PER_SENDER 1
+#define LOOKS_IN_ALL 4
+
+/* How long a stop waits for running changes; after that their workers go on alone. */
+#define STOP_USEC (10 * G_GUINT64_CONSTANT(1000000))
+
+/* After everything else that is ready: a burst of events is told once. */
+#define TELL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
+
+/* --- lookups */
+
+ManagedGroup *manager_group(const Manager *manager, unsigned id)
+{
+    return g_hash_table_lookup(manager->groups, GUINT_TO_POINTER(id));
+}
+
+ManagedDevice *manager_device(const Manager *manager, const char *key)
+{
+    return g_hash_table_lookup(manager->devices, key);
+}
+
+ManagedDevice *manager_device_of_path(const Manager *manager, const char *syspath)
+{
+    g_autofree char *path = g_strdup(syspath);
+    char *slash;
+
+    do {
+        ManagedDevice *managed = g_hash_table_lookup(manager->by_path, path);
+
+        if (managed)
+            return managed;
+        slash = strrchr(path, '/');
+        if (slash)
+            *slash = '\0';
+    } while (slash);
+    return NULL;
+}
+
+ManagedDevice *manager_device_above(const Manager *manager, const ManagedDevice *managed)
+{
+    g_autofree char *parent = g_path_get_dirname(managed->syspath);
+
+    return manager_device_of_path(manager, parent);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
+
+    return x < y ? -1 : x > y;
+}
+
+GArray *manager_group_ids(const Manager *manager)
+{
+    GArray *ids = g_array_sized_new(FALSE, FALSE, sizeof(unsigned), g_hash_table_size(manager->groups));
+    GHashTableIter iter;
+    gpointer key;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        unsigned id = GPOINTER_TO_UINT(key);
+
+        g_array_append_val(ids, id);
+    }
+    g_array_sort(ids, compare_ids);
+    return ids;
+}
+
+const char *manager_state(const Manager *manager)
+{
+    if (manager->host->disabled)
+        return "disabled";
+    return rule_set_is_frozen(manager->rules) ? "frozen" : "running";
+}
+
+/* --- telling the faces, once for each step of the loop */
+
+void manager_touch(Manager *manager, const ManagedGroup *group)
+{
+    if (group)
+        g_hash_table_add(manager->touched, GUINT_TO_POINTER(group->id));
+    (void) sd_event_source_set_enabled(manager->tell_source, SD_EVENT_ONESHOT);
+}
+
+/* Takes GROUP, as one that NOW counts in these numbers, into the totals. */
+static void count_group(Manager *manager, ManagedGroup *group, unsigned now)
+{
+    const struct {
+        unsigned bit;
+        unsigned *total;
+    } numbers[] = {
+        { MANAGER_PENDING, &manager->pending },
+        { MANAGER_IDENTITY, &manager->identity },
+        { MANAGER_FORBIDDEN, &manager->forbidden },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        bool was = group->counted & numbers[i].bit, is = now & numbers[i].bit;
+
+        if (was == is)
+            continue;
+        if (is)
+            (*numbers[i].total)++;
+        else
+            (*numbers[i].total)--;
+        manager->changed |= numbers[i].bit;
+    }
+    group->counted = now;
+}
+
+static void tell_group(Manager *manager, ManagedGroup *group)
+{
+    unsigned now = (group->state == GROUP_PENDING ? MANAGER_PENDING : 0) |
+        (group->type == DOMAIN_TYPE_IDENTITY ? MANAGER_IDENTITY : 0) | (group->type_forbidden ? MANAGER_FORBIDDEN : 0);
+    unsigned changed = group->changed;
+
+    count_group(manager, group, now);
+    group->changed = 0;
+    if (!group->announced) {
+        group->announced = true;
+        notify_group(manager, group, true);
+    } else if (changed) {
+        notify_group_changed(manager, group, changed);
+    }
+    for (guint i = 0; i < group->members->len; i++) {
+        ManagedDevice *managed = group->members->pdata[i];
+
+        if (managed->changed)
+            notify_device_changed(manager, managed, managed->changed);
+        managed->changed = 0;
+    }
+}
+
+void manager_forget_group(Manager *manager, ManagedGroup *group)
+{
+    count_group(manager, group, 0);
+    if (group->announced)
+        notify_group(manager, group, false);
+    manager_set_scanning(manager, group, false);
+    g_hash_table_remove(manager->dirty, GUINT_TO_POINTER(group->id));
+    g_hash_table_remove(manager->groups, GUINT_TO_POINTER(group->id));
+    manager_touch(manager, NULL);
+}
+
+static int on_tell(sd_event_source *source, void *userdata)
+{
+    Manager *manager = userdata;
+    g_autoptr(GHashTable) touched = g_steal_pointer(&manager->touched);
+    GHashTableIter iter;
+    gpointer id;
+    unsigned changed;
+
+    manager->touched = g_hash_table_new(NULL, NULL);
+    g_hash_table_iter_init(&iter, touched);
+    while (g_hash_table_iter_next(&iter, &id, NULL)) {
+        ManagedGroup *group = manager_group(manager, GPOINTER_TO_UINT(id));
+
+        if (group)
+            tell_group(manager, group);
+    }
+    changed = manager->changed;
+    manager->changed = 0;
+    if (changed)
+        notify_manager_changed(manager, changed);
+    manager_check_waiters(manager);
+    if (manager->stopping && change_queue_count_running(manager->queue) == 0)
+        (void) sd_event_exit(manager->event, 0);
+    return 0;
+}
+
+/* --- life */
+
+static void on_phase(void *userdata)
+{
+    manager_evaluate_all(userdata);
+}
+
+static int load_settings(Manager *manager)
+{
+    g_autoptr(GPtrArray) diagnostics = diagnostics_new();
+    int r;
+
+    settings_set_defaults(&manager->settings);
+    r = settings_load(manager->root_fd, &manager->settings, diagnostics);
+    for (guint i = 0; i < diagnostics->len; i++) {
+        g_autofree char *text = diagnostic_to_string(diagnostics->pdata[i]);
+
+        log_error("%s", text);
+    }
+    return r;
+}
+
+static int load_rules(Manager *manager)
+{
+    g_autoptr(GPtrArray) diagnostics = NULL;
+    RuleSet *rules;
+    int r = rule_set_load(manager->root_fd, NULL, &rules, &diagnostics);
+
+    if (r < 0)
+        return r;
+    manager_take_rules(manager, rules, diagnostics);
+    return 0;
+}
+
+static int load_calls(Manager *manager)
+{
+    g_autoptr(GPtrArray) diagnostics = g_ptr_array_new_with_free_func(g_free);
+    int r = call_store_new(manager->root_fd, diagnostics, &manager->calls);
+
+    for (guint i = 0; i < diagnostics->len; i++)
+        log_notice("%s", (const char *) diagnostics->pdata[i]);
+    return r;
+}
+
+static void manager_init(Manager *manager)
+{
+    manager->groups = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) managed_group_free);
+    manager->devices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) managed_device_free);
+    manager->by_path = g_hash_table_new(g_str_hash, g_str_equal);
+    manager->dirty = g_hash_table_new(NULL, NULL);
+    manager->touched = g_hash_table_new(NULL, NULL);
+    manager->changes = g_ptr_array_new();
+    manager->bus_calls = g_ptr_array_new();
+    manager->orphans = g_ptr_array_new_with_free_func(orphan_free);
+    manager->waiters = g_ptr_array_new_with_free_func(waiter_free);
+    manager->queue = change_queue_new();
+    g_queue_init(&manager->udev_pending);
+    call_limits_init(&manager->change_limits, CHANGES_PER_SENDER, CHANGES_IN_ALL);
+    call_limits_init(&manager->look_limits, LOOKS_PER_SENDER, LOOKS_IN_ALL);
+    manager->scanner = scanner_new(manager->event, manager->root_fd, manager_group_scanned, manager);
+}
+
+int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
+{
+    g_autoptr(Manager) manager = g_new0(Manager, 1);
+    int r;
+
+    manager->event = sd_event_ref(event);
+    manager->bus = sd_bus_ref(bus);
+    manager->root_fd = root_fd;
+    manager_init(manager);
+    r = sd_event_add_defer(event, &manager->tell_source, on_tell, manager);
+    if (r >= 0)
+        r = sd_event_source_set_priority(manager->tell_source, TELL_PRIORITY);
+    if (r >= 0)
+        r = host_read(root_fd, &manager->host);
+    if (r >= 0)
+        r = load_settings(manager);
+    if (r >= 0)
+        r = load_rules(manager);
+    if (r >= 0)
+        r = load_calls(manager);
+    if (r >= 0)
+        r = type_watch_new(event, root_fd, manager_type_written, manager, &manager->type_watch);
+    if (r < 0)
+        return r;
+    if (manager->host->disabled)
+        log_notice("nothing is applied: %s", manager->host->disabled);
+    *ret = g_steal_pointer(&manager);
+    return 0;
+}
+
+int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata)
+{
+    int r;
+
+    manager->on_started = started;
+    manager->started_userdata = userdata;
+    manager->starting = true;
+
+    /* The sources are open before anything is read, so that no event falls between. */
+    r = device_watch_new(manager->event, manager_device_event, manager, &manager->watch);
+    if (r >= 0 && manager->bus)
+        r = boot_phase_new(manager->bus, on_phase, manager, &manager->phase);
+    if (r >= 0)
+        r = manager_enumerate(manager);
+    if (r >= 0 && !manager->host->disabled)
+        r = manager_recover(manager);
+    if (r < 0)
+        return r;
+    manager_count_untranslated(manager);
+    manager_read_all(manager);
+    if (manager->starting && manager->scanning == 0) {
+        manager->starting = false;
+        started(manager, userdata);
+    }
+    return 0;
+}
+
+static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Manager *manager = userdata;
+
+    log_notice("%u changes still run; their workers finish by themselves",
+               change_queue_count_running(manager->queue));
+    return sd_event_exit(manager->event, 0);
+}
+
+void manager_stop(Manager *manager)
+{
+    if (manager->stopping)
+        return;
+    manager->stopping = true;
+    for (guint i = manager->changes->len; i-- > 0;) {
+        Change *change = manager->changes->pdata[i];
+
+        if (change->running)
+            continue;
+        change_answer(change, REFUSAL_BUSY, NULL, "the service is stopping");
+        manager_drop_change(manager, change);
+    }
+    (void) sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, STOP_USEC, 0,
+                                      on_stop_timer, manager);
+    manager_touch(manager, NULL);
+}
+
+Manager *manager_free(Manager *manager)
+{
+    if (!manager)
+        return NULL;
+    manager->stopping = true;
+    (void) device_watch_free(manager->watch);
+    (void) type_watch_free(manager->type_watch);
+    (void) scanner_free(manager->scanner);
+    (void) boot_phase_free(manager->phase);
+    g_ptr_array_unref(manager->waiters);
+    while (manager->bus_calls->len > 0)
+        notify_forget_call(manager->bus_calls->pdata[0]);
+    g_ptr_array_unref(manager->bus_calls);
+    g_ptr_array_unref(manager->orphans);
+    while (manager->changes->len > 0)
+        change_free(g_ptr_array_steal_index(manager->changes, 0));
+    g_ptr_array_unref(manager->changes);
+    (void) change_queue_free(manager->queue);
+    g_hash_table_unref(manager->groups);
+    g_hash_table_unref(manager->by_path);
+    g_hash_table_unref(manager->devices);
+    g_hash_table_unref(manager->dirty);
+    g_hash_table_unref(manager->touched);
+    g_queue_clear_full(&manager->udev_pending, g_free);
+    CLEAR_SOURCE(manager->udev_source);
+    CLEAR_SOURCE(manager->settle_timer);
+    CLEAR_SOURCE(manager->stop_timer);
+    CLEAR_SOURCE(manager->tell_source);
+    (void) call_store_free(manager->calls);
+    call_limits_clear(&manager->change_limits);
+    call_limits_clear(&manager->look_limits);
+    g_clear_pointer(&manager->rules, rule_set_unref);
+    host_free(manager->host);
+    sd_bus_unref(manager->bus);
+    sd_event_unref(manager->event);
+    g_free(manager);
+    return NULL;
+}

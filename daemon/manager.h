@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "boot-phase.h"
+#include "call-limits.h"
+#include "call-store.h"
+#include "change.h"
+#include "change-queue.h"
+#include "device-watch.h"
+#include "host.h"
+#include "managed-device.h"
+#include "managed-group.h"
+#include "notify.h"
+#include "rule-set.h"
+#include "scanner.h"
+#include "settings.h"
+#include "type-watch.h"
+
+/*
+ * Everything the daemon knows, and the place where its parts meet. The manager connects: it neither decides (policy/,
+ * next-step) nor does (transaction), and knows neither paths in sysfs nor names on the bus. Its roads are in
+ *
+ *   manager.c           life, lookups, telling the faces
+ *   manager-devices.c   devices come, go and change
+ *   manager-evaluate.c  a group is decided upon, surveyed, changed
+ *   manager-change.c    the queue, results, recovery
+ *   manager-rules.c     reload, apply, those who wait for groups
+ */
+struct Manager {
+    sd_event *event;
+    sd_bus *bus;             /* NULL without a bus */
+    int root_fd;             /* borrowed */
+    Settings settings;
+    Host *host;
+    RuleSet *rules;
+    bool rules_are_late;     /* some rule asks what udev knows */
+
+    GHashTable *groups;      /* number -> ManagedGroup */
+    GHashTable *devices;     /* key -> ManagedDevice */
+    GHashTable *by_path;     /* syspath -> ManagedDevice, borrowed */
+
+    DeviceWatch *watch;
+    TypeWatch *type_watch;
+    Scanner *scanner;
+    BootPhase *phase;
+    CallStore *calls;
+    ChangeQueue *queue;
+    GPtrArray *changes;      /* Change, all there are */
+    GPtrArray *orphans;      /* waits for a lock that somebody else holds */
+    GPtrArray *waiters;
+    GPtrArray *bus_calls;    /* BusCall, that will be answered later; they belong to the bus files */
+    unsigned surveys;        /* how many run for rules */
+
+    CallLimits change_limits;
+    CallLimits look_limits;
+
+    GHashTable *dirty;       /* number -> what to do at the next look, DirtyWork bits */
+    sd_event_source *settle_timer;
+    GQueue udev_pending;     /* keys of devices that udev's database has not been asked about */
+    sd_event_source *udev_source;
+
+    GHashTable *touched;     /* numbers of groups of which something may have to be told */
+    sd_event_source *tell_source;
+    unsigned changed;        /* ManagerProperty bits */
+    unsigned pending, identity, forbidden, untranslated;
+    bool seen_live_fq, seen_multi_device;
+
+    int scanning;            /* how many groups are being read */
+    bool starting;           /* the first scan has not ended */
+    bool stopping;
+    sd_event_source *stop_timer;
+    void (*on_started)(Manager *manager, void *userdata);
+    void *started_userdata;
+};
+
+/* Reads the host, settings, rules and calls below ROOT_FD. BUS may be NULL. Returns 0 with *ret, or -errno. */
+int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret);
+
+/*
+ * Watches, recovers, enumerates and starts the first scan. STARTED is called when each group has been read, or a few of them
+ * have not answered in time. Returns 0 or -errno.
+ */
+int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata);
+
+/* Refuses new changes, answers who waits, and ends the loop when the running changes have ended, or some seconds later: their
+ * workers go on by themselves. */
+void manager_stop(Manager *manager);
+
+Manager *manager_free(Manager *manager);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Manager, manager_free)
+
+/* Each returns NULL if there is none. */
+ManagedGroup *manager_group(const Manager *manager, unsigned id);
+ManagedDevice *manager_device(const Manager *manager, const char *key);
+/* The device that SYSPATH is or is below of: the nearest. */
+ManagedDevice *manager_device_of_path(const Manager *manager, const char *syspath);
+
+/* The nearest device above MANAGED, or NULL. */
+ManagedDevice *manager_device_above(const Manager *manager, const ManagedDevice *managed);
+
+/* Numbers of all groups, ascending: GArray of unsigned; the caller frees it. */
+GArray *manager_group_ids(const Manager *manager);
+
+/* "running", "frozen" or "disabled". */
+const char *manager_state(const Manager *manager);
+
+/* Something of GROUP may have changed: what differs is told when this step of the loop is over. */
+void manager_touch(Manager *manager, const ManagedGroup *group);
+
+/* GROUP has lost its last member. */
+void manager_forget_group(Manager *manager, ManagedGroup *group);
+
+/* --- manager-devices.c */
+typedef enum DirtyWork {
+    DIRTY_DECIDE = 1 << 0, /* decide again */
+    DIRTY_READ = 1 << 1,   /* read the type first */
+    DIRTY_USE = 1 << 2,    /* a use may have begun or ended */
+} DirtyWork;
+void manager_set_dirty(Manager *manager, unsigned group, DirtyWork work);
+int manager_enumerate(Manager *manager);
+void manager_device_event(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata);
+/* Asks udev's database about all devices again, a few at a time, when nothing else is to be done. */
+void manager_ask_udev(Manager *manager);
+/* Reads the members of GROUP again: their drivers are others now. */
+void manager_reread_members(Manager *manager, ManagedGroup *group);
+void manager_count_untranslated(Manager *manager);
+
+/* --- manager-evaluate.c */
+/* The same with a whole trail, for people. */
+Decision *manager_explain(Manager *manager, ManagedGroup *group);
+/* What the rules decide for GROUP; with WITH_CALL false as if no call had been made. The caller frees it. */
+Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early);
+/* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be NULL). */
+RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
+/* Forgets what a call asked for GROUP: back to the rules. */
+void manager_drop_call(Manager *manager, ManagedGroup *group);
+/* Decides, and does or starts what follows. */
+void manager_evaluate(Manager *manager, ManagedGroup *group);
+/* A device has just been added to GROUP: tries to be faster than its driver. */
+void manager_evaluate_added(Manager *manager, ManagedGroup *group);
+void manager_evaluate_all(Manager *manager);
+/* Has the type of one group, or of all, read again. */
+void manager_read_group(Manager *manager, ManagedGroup *group);
+void manager_read_all(Manager *manager);
+/* Notes that the type of GROUP is, or is no longer, being read. */
+void manager_set_scanning(Manager *manager, ManagedGroup *group, bool scanning);
+void manager_group_scanned(const ScannedGroup *scanned, void *userdata);
+void manager_type_written(unsigned group, void *userdata);
+
+/* --- manager-change.c */
+/* Puts CHANGE into the queue, which owns it from here on. */
+void manager_submit(Manager *manager, Change *change);
+/* Starts what may start. */
+void manager_run_queue(Manager *manager);
+/* CHANGE ended, RESULT NULL if its worker ended without one; it is not freed. */
+void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error);
+void manager_change_late(Manager *manager, Change *change);
+/* Takes CHANGE out of everything and frees it. */
+void manager_drop_change(Manager *manager, Change *change);
+/* Repairs what is recorded below /run, or waits for those who still work at it. Returns 0 or -errno. */
+int manager_recover(Manager *manager);
+/* Somebody else holds the lock of KEY: GROUP is looked at again when it is free. */
+void manager_wait_for_lock(Manager *manager, unsigned group, const char *key);
+void orphan_free(void *orphan);
+
+/* --- manager-rules.c */
+/* Reads the rule files again and looks at every group. *ret_diagnostics (array of Diagnostic) is the caller's. Returns 0 or -errno: then the
+ * old rules stay. */
+int manager_reload(Manager *manager, GPtrArray **ret_diagnostics);
+/* Takes RULES in force at start, and logs DIAGNOSTICS. */
+void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics);
+/* Looks at every group again, forgetting failed tries. */
+void manager_apply(Manager *manager);
+/* Calls READY once none of the groups IDS (GArray of unsigned) has anything under way; from the loop, never from inside this call. */
+typedef void (*ManagerReady)(Manager *manager, void *userdata);
+void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata, GDestroyNotify destroy);
+void manager_check_waiters(Manager *manager);
+void waiter_free(void *waiter);
+/* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. Returns it, or -errno (-EDQUOT: too many). */
+int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "next-step.h"
+
+#include <errno.h>
+
+static NextStep rest_in(GroupState state)
+{
+    return (NextStep) { .state = state };
+}
+
+static NextStep pend(PendingReason reason, NextAction action)
+{
+    return (NextStep) { .state = GROUP_PENDING, .reason = reason, .action = action };
+}
+
+/* A type that could not be read is never written over. */
+static NextStep unread(const ManagedGroup *group)
+{
+    switch (group->read_error) {
+    case 0:
+        return pend(PENDING_SETTLING, NEXT_NOTHING);
+    case -EBUSY:
+        return rest_in(GROUP_CHANGING);
+    case -ETIMEDOUT:
+        return rest_in(GROUP_STUCK);
+    default:
+        return rest_in(GROUP_UNSUPPORTED);
+    }
+}
+
+/* What lets the group rest whatever the rules say. */
+static bool rests(const Situation *situation, NextStep *ret)
+{
+    const ManagedGroup *group = situation->group;
+
+    if (situation->disabled)
+        *ret = rest_in(GROUP_DISABLED);
+    else if (group->stuck)
+        *ret = rest_in(GROUP_STUCK);
+    else if (group->changing)
+        *ret = rest_in(GROUP_CHANGING);
+    else if (group->broken)
+        *ret = rest_in(GROUP_BROKEN);
+    else if (!group->type_known)
+        *ret = unread(group);
+    else if (!domain_type_is_switchable(group->type))
+        *ret = rest_in(GROUP_UNSUPPORTED);
+    else
+        return false;
+    return true;
+}
+
+static NextStep after_try(const ManagedGroup *group)
+{
+    if (group->tried_in_use)
+        return pend(PENDING_IN_USE, NEXT_NOTHING);
+    if (group->tried_race)
+        return pend(PENDING_DRIVER_RACE, NEXT_NOTHING);
+    return rest_in(GROUP_FAILED);
+}
+
+/* A disruptive change: only when the members have been without a use for a while, and the last look says so too. */
+static NextStep when_idle(const Situation *situation)
+{
+    const ManagedGroup *group = situation->group;
+    bool was_in_use = group->state == GROUP_PENDING && group->reason == PENDING_IN_USE;
+    uint64_t idle_since = group->clear_since + situation->settle_usec;
+    NextStep step;
+
+    if (!situation->running)
+        return pend(PENDING_SETTLING, NEXT_NOTHING);
+    switch (group->use) {
+    case USE_UNKNOWN:
+        return pend(was_in_use ? PENDING_IN_USE : PENDING_SETTLING, NEXT_SURVEY);
+    case USE_BUSY:
+        step = pend(PENDING_IN_USE, NEXT_WAIT);
+        step.wait_usec = IN_USE_LOOK_USEC;
+        return step;
+    case USE_CLEAR:
+        break;
+    }
+    if (situation->now < idle_since) {
+        step = pend(PENDING_SETTLING, NEXT_WAIT);
+        step.wait_usec = idle_since - situation->now;
+        return step;
+    }
+    return pend(PENDING_SETTLING, group->surveyed_at >= idle_since ? NEXT_SUBMIT : NEXT_SURVEY);
+}
+
+NextStep next_step(const Situation *situation)
+{
+    const ManagedGroup *group = situation->group;
+    const Decision *decision = situation->decision;
+    NextStep step;
+
+    if (rests(situation, &step))
+        return step;
+    if (decision->settled || decision->wanted < 0)
+        return rest_in(GROUP_SETTLED);
+    if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED && situation->tried && group->tried_race)
+        return pend(PENDING_DRIVER_RACE, NEXT_NOTHING);
+    if (decision->obstacle != PENDING_NONE)
+        return pend(decision->obstacle, NEXT_NOTHING);
+    if (group->inhibitors->len > 0)
+        return pend(PENDING_INHIBITED, NEXT_NOTHING);
+    if (situation->tried)
+        return after_try(group);
+    if (DOMAIN_TYPE_BIT(decision->wanted) & managed_group_live_types(group))
+        return pend(PENDING_SETTLING, NEXT_SUBMIT);
+    if (!decision->may_unbind)
+        return pend(PENDING_UNBIND_NOT_ALLOWED, NEXT_NOTHING);
+    return when_idle(situation);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "finding-kind.h"
+#include "managed-group.h"
+#include "rule-set.h"
+
+/* The rule file that makes a call last: /etc/iommu-policy.d/05-call-BUS-NAME.conf, for the first member's BUS and NAME. */
+typedef struct PersistRequest {
+    DomainType type;
+    bool may_unbind;       /* the call allowed to unbind, so does the rule */
+    FindingKindSet accept; /* disruptive kinds that the call allowed */
+    const char *origin;    /* "call:uid=0" */
+    const char *reason;    /* free text, or NULL */
+} PersistRequest;
+
+/* Returns the file's path with a leading slash; the caller frees it. */
+char *persist_path(const ManagedGroup *group);
+
+/* The text of the file; the caller frees it. */
+char *persist_text(const ManagedGroup *group, const PersistRequest *request);
+
+/* Whether such a file would have no effect: true with *ret_detail (caller frees) naming the file that forbids the type or
+ * would win. */
+bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const ManagedGroup *group, DomainType type,
+                       char **ret_detail);
+
+/* Writes TEXT to PATH, as persist_path() gives it: a temporary file, fsync, rename. Blocks: workers only. Returns 0 or -errno. */
+int persist_write(int root_fd, const char *path, const char *text);

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who may do what: the real polkit decides, with the shipped actions."""
+
+from bus import BusError, Connection, Variant
+from harness import (GROUP, MANAGER, NAME, NOBODY, POLKIT, ROOT, USER, case, equal, error_of, expect_error)
+
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+INTERACTIVE_NEEDED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+
+ONE_DEVICE = """
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.iommupolicy1.") == 0 && action.lookup("devices") == "0000:03:00.0 0000:03:00.1")
+        return polkit.Result.YES;
+});
+"""
+
+TELL_DETAILS = """
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.iommupolicy1.") == 0) {
+        var text = action.id;
+        ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"].forEach(function(key) {
+            text += "|" + key + "=" + action.lookup(key);
+        });
+        polkit.log(text);
+        polkit.spawn(["/bin/sh", "-c", "printf '%s\\n' \\"$0\\" >> /run/polkit-rules/details", text]);
+        return polkit.Result.YES;
+    }
+});
+"""
+
+YES = """
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.iommupolicy1.") == 0)
+        return polkit.Result.YES;
+});
+"""
+
+MUTATING = (
+    (f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA", {}),
+    (f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "identity", {}),
+    (f"{ROOT}/group/0", GROUP, "Inhibit", "ss", "test", "a test"),
+    (ROOT, MANAGER, "Apply"),
+    (ROOT, MANAGER, "Reload"),
+)
+
+
+@case(start=False)
+def shipped_actions(context):
+    """What the installed actions say of an inactive caller: an administrator's password."""
+    connection = Connection(USER)
+    for name in "tighten", "tighten-disruptive", "relax", "override-finding", "manage-rules":
+        answer = context.root.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
+                                   "CheckAuthorization", "(sa{sv})sa{ss}us",
+                                   ("system-bus-name", {"name": Variant("s", connection.name)}),
+                                   f"{NAME}.{name}", {}, 0, "")[0]
+        equal(answer[:2], (False, True), name)
+
+
+@case(start=False)
+def scripted_agent(context):
+    """The agent of this suite makes the real polkitd say what its script says."""
+    connection = Connection(USER)
+    subject = ("system-bus-name", {"name": Variant("s", connection.name)})
+    for answer, wanted in ("yes", (True, False)), ("no", (False, False)), ("cancel", (False, False)):
+        agent = context.agent(answer)
+        seen = context.root.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
+                                 "CheckAuthorization", "(sa{sv})sa{ss}us", subject, f"{NAME}.relax",
+                                 {"group": "0"}, 1, "")[0]
+        equal(seen[:2], wanted, answer)
+        equal([action for action, _ in agent.questions], [f"{NAME}.relax"], answer)
+        agent.connection.close()
+
+
+@case()
+def mutating_methods_are_refused(context):
+    for uid in NOBODY, USER:
+        for call in MUTATING:
+            error = error_of(context.call, *call, uid=uid)
+            assert error.name in (DENIED, INTERACTIVE_NEEDED), f"{call[2]} as {uid}: {error}"
+            assert error.text, call
+    equal(context.kernel.writes(), [])
+
+
+@case()
+def readers_are_not_asked(context):
+    for call in ((ROOT, MANAGER, "ListGroups"), (ROOT, MANAGER, "GetGroup", "u", 0),
+                 (f"{ROOT}/group/0", GROUP, "Explain"), (f"{ROOT}/group/0", GROUP, "GetFindings"),
+                 (f"{ROOT}/group/0", GROUP, "Plan", "sa{sv}", "identity", {})):
+        context.call(*call, uid=NOBODY)
+
+
+@case(topology="two", polkit=ONE_DEVICE)
+def rule_for_one_card(context):
+    equal(context.change(4, "DMA", uid=USER), "DMA")
+    equal(context.kernel.type(4), "DMA")
+
+
+@case(polkit=ONE_DEVICE)
+def rule_for_another_card(context):
+    error = error_of(context.change, 0, "DMA", uid=USER)
+    assert error.name in (DENIED, INTERACTIVE_NEEDED), error
+    equal(context.kernel.type(0), "DMA-FQ")
+
+
+@case(topology="two", polkit=TELL_DETAILS)
+def details_reach_the_rule(context):
+    context.change(4, "identity", uid=USER)
+    with open("/run/polkit-rules/details", encoding="utf-8") as file:
+        line = file.read().splitlines()[-1]
+    action, *rest = line.split("|")
+    details = dict(item.split("=", 1) for item in rest)
+    equal(action, f"{NAME}.relax")
+    wanted = {"group": "4", "devices": "0000:03:00.0 0000:03:00.1", "ids": "8086:10d3 8086:10d3",
+              "drivers": "e1000e e1000e", "from": "DMA-FQ", "to": "identity"}
+    equal({key: details[key] for key in wanted}, wanted)
+    assert details["disruptive"] in ("yes", "true", "1"), details
+
+
+@case()
+def agent_says_yes(context):
+    context.call(ROOT, MANAGER, "ListGroups")
+    agent = context.agent("yes")
+    connection = Connection(USER)
+    equal(connection.call(NAME, ROOT, MANAGER, "Reload", flags=4), ([],))
+    equal([action for action, _ in agent.questions], [f"{NAME}.manage-rules"])
+
+
+@case()
+def agent_says_no(context):
+    context.agent("no")
+    connection = Connection(USER)
+    expect_error(DENIED, connection.call, NAME, ROOT, MANAGER, "Reload", flags=4)
+
+
+@case()
+def agent_is_dismissed(context):
+    context.agent("cancel")
+    connection = Connection(USER)
+    expect_error(DENIED, connection.call, NAME, ROOT, MANAGER, "Reload", flags=4)
+
+
+@case()
+def no_question_without_the_flag(context):
+    agent = context.agent("yes")
+    error = error_of(context.call, ROOT, MANAGER, "Reload", uid=USER)
+    assert error.name in (DENIED, INTERACTIVE_NEEDED), error
+    equal(agent.questions, [])
+
+
+@case(polkit=YES)
+def nothing_to_do_asks_nothing(context):
+    context.polkit_rule("polkit.addRule(function() { return polkit.Result.NO; });")
+    equal(context.set_type(0, "DMA-FQ", uid=USER), "DMA-FQ")
+
+
+@case()
+def group_vanishes_while_polkit_asks(context):
+    """The card is unplugged between the question and the answer."""
+    agent = context.agent("yes")
+    ask = agent.ask
+
+    def unplug_first(member, arguments):
+        if member == "BeginAuthentication":
+            context.kernel("remove 0000:00:06.0")
+        return ask(member, arguments)
+
+    agent.connection.objects[agent.PATH] = unplug_first
+    connection = Connection(USER)
+    try:
+        answer = connection.call(NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA",
+                                 {"allow": Variant("as", [])}, flags=4)
+        raise AssertionError(f"succeeded with {answer}")
+    except BusError as error:
+        assert error.name in (f"{NAME}.Error.NoSuchGroup", f"{NAME}.Error.DeviceChanged", f"{NAME}.Error.InUse"), error
+    context.call(ROOT, MANAGER, "ListGroups")
+
+
+@case()
+def device_is_replaced_while_polkit_asks(context):
+    agent = context.agent("yes")
+    ask = agent.ask
+
+    def replug_first(member, arguments):
+        if member == "BeginAuthentication":
+            context.kernel("replug 0000:00:06.0")
+        return ask(member, arguments)
+
+    agent.connection.objects[agent.PATH] = replug_first
+    connection = Connection(USER)
+    found = context.call(f"{ROOT}/group/0", GROUP, "GetFindings")
+    allow = [finding["id"] for finding in found if finding["severity"] == "disruptive"]
+    try:
+        connection.call(NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA",
+                        {"allow": Variant("as", allow)}, flags=4)
+        raise AssertionError("a device that was not authorised has been switched")
+    except BusError as error:
+        assert error.name in (f"{NAME}.Error.DeviceChanged", f"{NAME}.Error.NoSuchGroup"), error
+    equal(context.kernel.type(0), "DMA-FQ")
+
+
+@case()
+def caller_leaves_while_polkit_asks(context):
+    agent = context.agent("yes")
+    ask = agent.ask
+    connection = Connection(USER)
+
+    def leave_first(member, arguments):
+        if member == "BeginAuthentication":
+            connection.close()
+        return ask(member, arguments)
+
+    agent.connection.objects[agent.PATH] = leave_first
+    connection.start(NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA", {}, flags=4)
+    context.call(ROOT, MANAGER, "ListGroups")
+    equal(context.kernel.writes(), [])

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules on a running machine: start, hot-plug, reload, lost events."""
+
+import os
+import signal
+
+from bus import Connection
+from harness import GROUP, MANAGER, NAME, ROOT, case, equal
+
+LAZY = "[Match]\nId=8086:10d3\n[Policy]\nType={}\nUnbind=never\n"
+NIC_IDENTITY = {"30-nic.conf": LAZY.format("identity")}
+NIC_STRICT = {"30-nic.conf": LAZY.format("DMA")}
+
+# No driver is there to be first: the rule wins, always.
+PLUG = "device pci 0000:05:00.0 group=new id=1b36:1111 class=ff0000"
+PLUG_RULE = {"30-plug.conf": "[Match]\nId=1b36:1111\n[Policy]\nType=identity\n"}
+
+
+@case(rules=NIC_IDENTITY)
+def rule_without_unbind_is_pending(context):
+    context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
+    equal(context.group(0, "WantedType"), "identity")
+    assert context.group(0, "WantedBy").startswith("/etc/iommu-policy.d/30-nic.conf:"), context.group(0, "WantedBy")
+    equal(context.kernel.type(0), "DMA-FQ")
+    equal(context.get(ROOT, MANAGER, "Pending"), 1)
+    equal([path for path, _, _ in context.kernel.writes() if path.endswith("/unbind")], [])
+
+
+@case(rules=PLUG_RULE)
+def rule_applied_on_hot_plug(context):
+    context.kernel(PLUG)
+    context.wait_group(1, Type="identity", State="settled")
+    equal(context.kernel.type(1), "identity")
+
+
+@case(rules=PLUG_RULE)
+def rule_applied_again_after_a_replug(context):
+    context.kernel(PLUG)
+    context.wait_group(1, Type="identity", State="settled")
+    context.kernel("remove 0000:05:00.0")
+    context.kernel(PLUG)
+    context.wait_group(1, Type="identity", State="settled")
+    equal(context.kernel.type(1), "identity")
+
+
+@case(rules=PLUG_RULE)
+def unplugged_group_leaves_the_bus(context):
+    context.kernel(PLUG)
+    context.wait_group(1, State="settled")
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',member='InterfacesRemoved'")
+    context.kernel("remove 0000:05:00.0")
+    connection.wait_signal(lambda message: message.body[0] == f"{ROOT}/group/1")
+    equal(sorted(context.groups()), [0])
+
+
+@case(topology="eight", rules={"10-a.conf": LAZY.format("DMA-FQ"), "20-b.conf": LAZY.format("identity")})
+def settled_machine_writes_nothing(context):
+    for group in range(10, 18):
+        equal(context.groups()[group][:3], ("DMA-FQ", "DMA-FQ", "settled"))
+    equal(context.kernel.writes(), [])
+
+
+@case(rules=NIC_STRICT)
+def reload_with_a_broken_file_keeps_the_rules(context):
+    before = context.group(0, "WantedType")
+    context.write_rule("30-nic.conf", "[Match]\nId=8086:10d3\n[Policy]\nType=lazy\n")
+    rows = context.call(ROOT, MANAGER, "Reload")
+    file, line, column, severity, text = rows[0]
+    assert file.endswith("etc/iommu-policy.d/30-nic.conf"), rows
+    equal((line, severity), (4, "error"))
+    assert column > 0 and text, rows
+    equal(context.get(ROOT, MANAGER, "State"), "frozen")
+    equal(context.group(0, "WantedType"), before)
+    context.write_rule("30-nic.conf", LAZY.format("keep"))
+    equal([row for row in context.call(ROOT, MANAGER, "Reload") if row[3] == "error"], [])
+    equal(context.get(ROOT, MANAGER, "State"), "running")
+
+
+@case()
+def every_broken_file_has_its_place(context):
+    files = {
+        "binary": bytes(range(256)), "long": b"# x\n" * (1 << 18), "nul": b"[Match]\nAny=yes\0\n[Policy]\nType=DMA\n",
+        "type": "[Match]\nAny=yes\n[Policy]\nType=dma\n", "unbind": "[Match]\nAny=yes\n[Policy]\nUnbind=yes\n",
+        "key": "[Match]\nAny=yes\nColour=red\n[Policy]\nType=DMA\n", "early": "Any=yes\n[Match]\n[Policy]\nType=DMA\n",
+        "two": "[Match]\nAny=yes\n[Policy]\nType=DMA\n[Policy]\nType=DMA\n", "none": "[Match]\n[Policy]\nType=DMA\n",
+        "empty": "", "group": "[Match]\nGroup=7\n[Policy]\nType=DMA\n",
+    }
+    for name, text in files.items():
+        context.write_rule(f"50-{name}.conf", text)
+        rows = [row for row in context.call(ROOT, MANAGER, "Reload") if row[3] == "error"]
+        assert rows and all(row[0].endswith(f"50-{name}.conf") and row[4] for row in rows), (name, rows)
+        os.unlink(f"/etc/iommu-policy.d/50-{name}.conf")
+    context.call(ROOT, MANAGER, "Reload")
+    equal(context.get(ROOT, MANAGER, "State"), "running")
+
+
+@case(rules={"30-bad.conf": "[Match]\nAny=yes\n[Policy]\nType=dma\n", **NIC_IDENTITY})
+def broken_file_at_start_freezes(context):
+    equal(context.get(ROOT, MANAGER, "State"), "frozen")
+    equal(context.kernel.writes(), [])
+
+
+@case(rules=PLUG_RULE)
+def lost_events_are_found_by_a_rescan(context):
+    """The daemon is stopped, more events come than its socket holds, and it goes on."""
+    context.daemon.signal(signal.SIGSTOP)
+    for _ in range(40000):
+        context.kernel("event change sys/devices/pci0000:00/0000:00:06.0 FILL=" + "x" * 900)
+    context.kernel(PLUG)
+    context.daemon.signal(signal.SIGCONT)
+    context.wait_group(1, timeout=60, Type="identity", State="settled")
+
+
+@case()
+def drift_is_seen(context):
+    """Somebody else writes the type: no event tells of it, but inotify does."""
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',path='{ROOT}/group/0',member='PropertiesChanged'")
+    context.kernel("boot-default DMA")
+    with open("/sys/bus/pci/drivers/e1000e/unbind", "w", encoding="ascii") as file:
+        file.write("0000:00:06.0")
+    with open("/sys/kernel/iommu_groups/0/type", "w", encoding="ascii") as file:
+        file.write("identity")
+    connection.wait_signal(lambda message: message.body[0] == GROUP and message.body[1].get("Type") == "identity")

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <check.h>
+#include <stdlib.h>
+
+#include "class-words.h"
+#include "decision.h"
+#include "facts.h"
+
+START_TEST(test_domain_type)
+{
+    for (int type = 0; type < _DOMAIN_TYPE_MAX; type++)
+        ck_assert_int_eq(domain_type_from_string(domain_type_to_string(type)), type);
+    ck_assert_int_eq(domain_type_from_string("dma"), _DOMAIN_TYPE_INVALID);
+    ck_assert_int_eq(domain_type_from_string(""), _DOMAIN_TYPE_INVALID);
+    ck_assert_int_eq(domain_type_from_string(NULL), _DOMAIN_TYPE_INVALID);
+    ck_assert_ptr_null(domain_type_to_string(_DOMAIN_TYPE_INVALID));
+    ck_assert_ptr_null(domain_type_to_string(_DOMAIN_TYPE_MAX));
+}
+END_TEST
+
+START_TEST(test_strictness)
+{
+    static const struct {
+        DomainType from, to;
+        bool relaxes;
+    } cases[] = {
+        {DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, false},
+        {DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, true},
+        {DOMAIN_TYPE_DMA, DOMAIN_TYPE_IDENTITY, true},
+        {DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_DMA, false},
+        {DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_IDENTITY, true},
+        {DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA, false},
+        {DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA_FQ, false},
+        {DOMAIN_TYPE_DMA, DOMAIN_TYPE_AUTO, true},
+        {DOMAIN_TYPE_BLOCKED, DOMAIN_TYPE_DMA, true},
+        {DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_UNKNOWN, true},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        ck_assert_int_eq(domain_type_relaxes(cases[i].from, cases[i].to), cases[i].relaxes);
+    ck_assert(domain_type_is_switchable(DOMAIN_TYPE_IDENTITY));
+    ck_assert(!domain_type_is_switchable(DOMAIN_TYPE_AUTO));
+    ck_assert(!domain_type_is_switchable(DOMAIN_TYPE_UNKNOWN));
+    ck_assert(!domain_type_is_switchable(_DOMAIN_TYPE_INVALID));
+}
+END_TEST
+
+START_TEST(test_finding_kind)
+{
+    for (int kind = 0; kind < _FINDING_KIND_MAX; kind++)
+        ck_assert_int_eq(finding_kind_from_string(finding_kind_to_string(kind)), kind);
+    for (int severity = 0; severity < _FINDING_SEVERITY_MAX; severity++)
+        ck_assert_ptr_nonnull(finding_severity_to_string(severity));
+    ck_assert_int_eq(finding_kind_from_string("Mount"), _FINDING_KIND_INVALID);
+    ck_assert_int_eq(finding_kind_severity(FINDING_MOUNT), FINDING_ABSOLUTE);
+    ck_assert_int_eq(finding_kind_severity(FINDING_ROUTE), FINDING_FATAL);
+    ck_assert_int_eq(finding_kind_severity(FINDING_SIGNATURE), FINDING_DISRUPTIVE);
+    ck_assert_int_eq(finding_kind_severity(_FINDING_KIND_INVALID), FINDING_ABSOLUTE);
+    ck_assert_int_lt(FINDING_DISRUPTIVE, FINDING_FATAL);
+    ck_assert_int_lt(FINDING_FATAL, FINDING_ABSOLUTE);
+}
+END_TEST
+
+START_TEST(test_states)
+{
+    for (int state = 0; state < _GROUP_STATE_MAX; state++)
+        ck_assert_int_eq(group_state_from_string(group_state_to_string(state)), state);
+    for (int reason = 0; reason < _PENDING_REASON_MAX; reason++)
+        ck_assert_int_eq(pending_reason_from_string(pending_reason_to_string(reason)), reason);
+    ck_assert_str_eq(pending_reason_to_string(PENDING_NONE), "");
+    ck_assert_int_eq(group_state_from_string("Settled"), _GROUP_STATE_INVALID);
+    ck_assert_int_eq(pending_reason_from_string("busy"), _PENDING_REASON_INVALID);
+    for (int verdict = 0; verdict < _WISH_VERDICT_MAX; verdict++)
+        ck_assert_ptr_nonnull(wish_verdict_to_string(verdict));
+    for (int policy = 0; policy < _UNBIND_POLICY_MAX; policy++)
+        ck_assert_int_eq(unbind_policy_from_string(unbind_policy_to_string(policy)), policy);
+}
+END_TEST
+
+START_TEST(test_class_words)
+{
+    static const struct {
+        uint32_t code;
+        const char *word;
+    } cases[] = {
+        {0x010802, "nvme"},        {0x010601, "storage"},     {0x020000, "ethernet"}, {0x028000, "network"},
+        {0x030000, "gpu"},         {0x030200, "gpu"},         {0x040300, "audio"},    {0x0c0330, "usb"},
+        {0x120000, "accelerator"}, {0x0b4000, "accelerator"}, {0x060400, "bridge"},   {0x088000, NULL},
+        {FACT_NO_ID, NULL},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        ck_assert_pstr_eq(class_word_of(cases[i].code), cases[i].word);
+    for (const char *const *word = class_words(); *word; word++)
+        ck_assert_ptr_nonnull(class_word_patterns(*word));
+    ck_assert_ptr_null(class_word_patterns("fridge"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("words");
+    TCase *tcase = tcase_create("words");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_test(tcase, test_domain_type);
+    tcase_add_test(tcase, test_strictness);
+    tcase_add_test(tcase, test_finding_kind);
+    tcase_add_test(tcase, test_states);
+    tcase_add_test(tcase, test_class_words);
+    suite_add_tcase(suite, tcase);
+
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
