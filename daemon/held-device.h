@@ -19,6 +19,7 @@ typedef struct HeldDevice {
     char *driver;            /* the only driver it may ever be given to */
     bool has_driver_override;
     char *driver_override;   /* what it said before; NULL: unset */
+    bool given_back;         /* held_device_bind() has succeeded since the last unbind */
     int dir_fd;              /* its sysfs directory; -EBADF until held_device_open() */
     GPtrArray *children;     /* disks and interfaces before the unbind; NULL: not known (after a crash) */
     GPtrArray *children_now; /* the same as last seen by held_device_settle(), or NULL */
