@@ -79,9 +79,9 @@ static bool tells_owner(const Finding *finding)
 }
 
 /*
- * True if a user-space driver owns a member of the group through VFIO: binding a kernel driver beside it crashes
- * Linux 5.15 (BUG_ON in drivers/vfio/vfio.c) and is refused by later ones. Where a member has such a driver,
- * what cannot be told counts as owned.
+ * True if a user-space driver owns a member of the group through VFIO: binding a kernel driver beside it
+ * crashes Linux 5.15 (BUG_ON in drivers/vfio/vfio.c) and is refused by later ones. Where a member has such a
+ * driver, what cannot be told counts as owned.
  */
 static bool has_owner(const Sequence *sequence, unsigned group)
 {
@@ -97,7 +97,8 @@ static bool has_owner(const Sequence *sequence, unsigned group)
     if (r > 0)
         r = findings_collect(sequence->root_fd, members, FINDINGS_OWNER_ONLY, &findings);
     if (r < 0) {
-        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, r, "it cannot be told whether a member is in use");
+        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, r,
+                      "it cannot be told whether a member is in use");
         return true;
     }
     for (guint i = 0; i < findings->len; i++) {
