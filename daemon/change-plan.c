@@ -18,7 +18,7 @@ static void refuse(ChangeSurvey *survey, RefusalCode code, const char *object, c
 }
 
 /* Bridges stay bound, and so do drivers that manage DMA themselves: since Linux 6.4 they do not stand in
- * the way of a type write, and before they refuse it (KERNEL drivers/iommu/iommu.c,
+ * the way of a type write, and before they refuse it (drivers/iommu/iommu.c,
  * iommu_group_store_type()), which costs nothing. */
 static bool member_unbinds(const Device *device)
 {
