@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "evidence.h"
 #include "sysfs.h"
