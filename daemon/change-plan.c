@@ -62,7 +62,7 @@ static const Device *find_device(const GPtrArray *devices, bool (*test)(const De
 
 static bool is_untrusted(const Device *device)
 {
-    return device->facts->untrusted == TRISTATE_YES;
+    return device->facts->untrusted != TRISTATE_NO; /* what cannot be told is read the safe way */
 }
 
 static bool lacks_dma_fq(const Device *device)
