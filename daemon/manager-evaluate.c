@@ -269,19 +269,29 @@ static int state_level(const NextStep *step)
 {
     if (step->state == GROUP_FAILED || step->state == GROUP_BROKEN || step->state == GROUP_STUCK)
         return LOG_ERR;
-    if (step->reason == PENDING_FORBIDDEN_TYPE)
-        return LOG_WARNING;
-    return step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING ? LOG_DEBUG : LOG_INFO;
+    return step->reason == PENDING_FORBIDDEN_TYPE ? LOG_WARNING : LOG_INFO;
 }
 
-/* Every state that a group takes on by itself is one line, but not the rest it is found in at start. */
+/* A state that lasts is worth a line; those on the way to it are not, nor the rest that a group is found in, nor the success of
+ * a change, which has a line of its own. */
+static bool worth_a_line(const ManagedGroup *group, const NextStep *step)
+{
+    if (group->state == step->state && group->reason == step->reason)
+        return false;
+    if (step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING)
+        return false;
+    return (step->state != GROUP_SETTLED && step->state != GROUP_DISABLED) ||
+        (group->state != GROUP_CHANGING && group->reason != PENDING_SETTLING);
+}
+
 static void log_state(const ManagedGroup *group, const NextStep *step, const Decision *decision)
 {
     const char *reason = pending_reason_to_string(step->reason);
-    g_autoptr(GString) text = g_string_new(group_state_to_string(step->state));
+    g_autoptr(GString) text = NULL;
 
-    if (group->state == step->state && group->reason == step->reason)
+    if (!worth_a_line(group, step))
         return;
+    text = g_string_new(group_state_to_string(step->state));
     if (*reason)
         g_string_append_printf(text, " (%s)", reason);
     if (*group->wanted_by)
