@@ -75,6 +75,9 @@ static int read_reason(sd_bus_message *message, ChangeOptions *options)
         return bad_option(message, "reason", "takes at most 1024 bytes");
     g_free(options->reason);
     options->reason = g_strdup(text);
+    for (char *c = options->reason; *c; c++) /* it ends up in lines of the journal and of a rule file */
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
     return 0;
 }
 

@@ -85,11 +85,12 @@ static void log_result(const Change *change, const ManagedGroup *group, const Ch
     uint64_t total = (uint64_t) g_get_monotonic_time() - change->started_at;
     bool done = result && result->code == REFUSAL_NONE;
     g_autofree char *line = g_strdup_printf(
-        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s",
+        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s%s%s",
         change->origin == CHANGE_BY_RECOVERY ? "recovery" : "change to",
         change->request ? domain_type_to_string(change->request->type) : "", done ? "done" : "not done",
         change->request && change->request->origin ? change->request->origin : "left by an earlier change", total,
-        result ? result->kernel_usec : 0, *text ? ": " : "", text);
+        result ? result->kernel_usec : 0, *text ? ": " : "", text, change->options.reason ? "; reason: " : "",
+        change->options.reason ?: "");
 
     log_group(done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING, group->id, NULL, line);
 }

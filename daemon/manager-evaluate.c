@@ -356,8 +356,8 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
         .settle_usec = manager->settings.settle_usec,
     };
     step = next_step(&situation);
-    follow(manager, group, decision, &step);
     manager_touch(manager, group);
+    follow(manager, group, decision, &step);
 }
 
 void manager_evaluate(Manager *manager, ManagedGroup *group)
@@ -478,7 +478,9 @@ void manager_group_scanned(const ScannedGroup *scanned, void *userdata)
         return;
     take_scanned(manager, group, scanned);
     manager_evaluate(manager, group);
-    manager_set_scanning(manager, group, false);
+    group = manager_group(manager, scanned->id); /* a change that cannot start looks at its members again */
+    if (group)
+        manager_set_scanning(manager, group, false);
 }
 
 void manager_type_written(unsigned id, void *userdata)
