@@ -8,11 +8,13 @@
 #include "device-watch.h"
 
 /*
- * What udev knows of a device and of the interfaces and disks below it. With FULL false only its name for people is taken:
- * most machines have no rule that asks for more, and a thousand devices with all their properties are megabytes.
+ * What udev knows of a device and of the interfaces and disks below it. With FULL false only its name for
+ * people is taken: most machines have no rule that asks for more, and a thousand devices with all their
+ * properties are megabytes.
  */
 
-/* Takes what the database says of the device at SYSPATH. Returns false if udev has not processed it: nothing is changed. */
+/* Takes what the database says of the device at SYSPATH. Returns false if udev has not processed it: nothing
+ * is changed. */
 bool udev_facts_look_up(DeviceWatch *watch, const char *syspath, bool full, Device *device);
 
 /* The same from an event. */
