@@ -192,7 +192,8 @@ def worker_is_killed(context):
         except BusError as error:
             assert error.text, error
         context.kernel("rule-remove fault")
-        context.wait_group(0, Step="")
+        context.kernel(f"wait-path {CARD_DIRECTORY}/driver")
+        context.wait_group(0, State="settled")
         check_whole(context)
 
 
