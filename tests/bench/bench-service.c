@@ -18,10 +18,10 @@
 #include "tree.h"
 
 /*
- * The shipped daemon on a private bus, in a mount namespace where /sys, /run and /etc are plain trees, against the
- * smallest program that can be written with sd-bus: the same number of objects and properties, and nothing behind them.
- * Both run by turns, pinned to one CPU. polkit is played by this program and answers at once, so that what is measured is
- * what the daemon adds to it.
+ * The shipped daemon on a private bus, in a mount namespace where /sys, /run and /etc are plain trees,
+ * against the smallest program that can be written with sd-bus: the same number of objects and properties,
+ * and nothing behind them. Both run by turns, pinned to one CPU. polkit is played by this program and
+ * answers at once, so that what is measured is what the daemon adds to it.
  */
 
 #define FLOOR_NAME "org.iommupolicy1.floor"
@@ -62,7 +62,8 @@ static void require(int r, const char *what)
 
 static void report(const char *name, const char *limit, double floor, double ours, double ratio, bool good)
 {
-    printf("%s | %s | %.2f | %.2f | %.2f | %s\n", name, limit, floor, ours, ratio, good ? "within" : "MISSED");
+    printf("%s | %s | %.2f | %.2f | %.2f | %s\n", name, limit, floor, ours, ratio,
+           good ? "within" : "MISSED");
     fflush(stdout);
 }
 
@@ -242,17 +243,23 @@ static void write_devices(Tree *tree, unsigned n)
         g_autofree char *name = g_strdup_printf("%04x:%02x:%02x.0", i >> 12, (i >> 5) & 0x7f, i & 0x1f);
         g_autofree char *regions = g_strdup_printf("sys/kernel/iommu_groups/%u/reserved_regions", i);
 
-        g_free(tree_add_device(tree, &(TreeDevice) { .name = name, .vendor = 0x144d, .device = 0xa808,
-                                                     .subsystem_vendor = 0x144d, .subsystem_device = 0xa801,
-                                                     .class_code = 0x010802, .driver = "nvme", .group = (int) i,
-                                                     .iommu = "dmar0" }));
+        g_free(tree_add_device(tree, &(TreeDevice){.name = name,
+                                                   .vendor = 0x144d,
+                                                   .device = 0xa808,
+                                                   .subsystem_vendor = 0x144d,
+                                                   .subsystem_device = 0xa801,
+                                                   .class_code = 0x010802,
+                                                   .driver = "nvme",
+                                                   .group = (int)i,
+                                                   .iommu = "dmar0"}));
         tree_write(tree, regions, "0x00000000fee00000 0x00000000feefffff msi\n");
     }
 }
 
 static void show(Tree *tree, const char *name)
 {
-    g_autofree char *source = g_strdup_printf("%s/%s", tree->path, name), *target = g_strdup_printf("/%s", name);
+    g_autofree char *source = g_strdup_printf("%s/%s", tree->path, name),
+                    *target = g_strdup_printf("/%s", name);
 
     require(mount(source, target, NULL, MS_BIND, NULL) < 0 ? -errno : 0, target);
 }
@@ -287,9 +294,11 @@ static pid_t start_bus(const char *folder)
     int fds[2];
     pid_t pid;
 
-    text = g_strdup_printf("<busconfig><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>"
-                           "<policy context=\"default\"><allow send_destination=\"*\"/><allow receive_sender=\"*\"/>"
-                           "<allow own=\"*\"/><allow user=\"*\"/></policy></busconfig>", folder);
+    text = g_strdup_printf(
+        "<busconfig><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>"
+        "<policy context=\"default\"><allow send_destination=\"*\"/><allow receive_sender=\"*\"/>"
+        "<allow own=\"*\"/><allow user=\"*\"/></policy></busconfig>",
+        folder);
     g_file_set_contents(path, text, -1, NULL);
     require(pipe(fds) < 0 ? -errno : 0, "pipe");
     pid = fork();
@@ -338,8 +347,9 @@ static double get_usec(sd_bus *bus, const char *name, const char *path, const ch
         g_autoptr(sd_bus_message) reply = NULL;
         double begin = now_usec();
 
-        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.Properties", "Get", NULL, &reply, "ss",
-                                   interface, "Type"), "Get");
+        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.Properties", "Get", NULL, &reply,
+                                   "ss", interface, "Type"),
+                "Get");
         times[i] = now_usec() - begin;
     }
     result = median(times, CALLS);
@@ -359,7 +369,8 @@ static void measure_thousand(sd_bus *bus)
     ours = private_megabytes(pid);
     report("private memory with 1 000 groups, MB", "4 MB", floor, ours, ours / floor, ours <= 4);
     floor = get_usec(bus, FLOOR_NAME, FLOOR_PATH "/0", FLOOR_NAME);
-    ours = get_usec(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_GROUP_PREFIX "/7", IOMMU_POLICY_GROUP_INTERFACE);
+    ours =
+        get_usec(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_GROUP_PREFIX "/7", IOMMU_POLICY_GROUP_INTERFACE);
     report("property Get, us", "1.1 x", floor, ours, ours / floor, ours <= 1.1 * floor);
     stop(pid);
     stop(floor_pid);
@@ -375,8 +386,9 @@ static double objects_cpu(sd_bus *bus, pid_t pid, const char *name, const char *
         g_autoptr(sd_bus_message) reply = NULL;
         double begin = cpu_usec(pid);
 
-        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
-                                   &reply, NULL), "GetManagedObjects");
+        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.ObjectManager",
+                                   "GetManagedObjects", NULL, &reply, NULL),
+                "GetManagedObjects");
         times[i] = cpu_usec(pid) - begin;
     }
     return median(times, ROUNDS) / 1000;
@@ -392,7 +404,8 @@ static void measure_objects(sd_bus *bus)
     (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
     floor = objects_cpu(bus, floor_pid, FLOOR_NAME, FLOOR_PATH);
     ours = objects_cpu(bus, pid, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH);
-    report("GetManagedObjects, 10 000 objects, ms CPU", "1.5 x", floor, ours, ours / floor, ours <= 1.5 * floor);
+    report("GetManagedObjects, 10 000 objects, ms CPU", "1.5 x", floor, ours, ours / floor,
+           ours <= 1.5 * floor);
     stop(pid);
     stop(floor_pid);
     hide();
@@ -404,7 +417,8 @@ static double ask_polkit_usec(sd_bus *bus)
 
     require(sd_bus_call_method(bus, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
                                "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization", NULL, NULL,
-                               "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", ":1.0", "a.b", 0, 0, ""),
+                               "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", ":1.0", "a.b", 0, 0,
+                               ""),
             "CheckAuthorization");
     return now_usec() - begin;
 }
@@ -413,8 +427,9 @@ static double reload_usec(sd_bus *bus)
 {
     double begin = now_usec();
 
-    require(sd_bus_call_method(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE,
-                               "Reload", NULL, NULL, NULL), "Reload");
+    require(sd_bus_call_method(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH,
+                               IOMMU_POLICY_MANAGER_INTERFACE, "Reload", NULL, NULL, NULL),
+            "Reload");
     return now_usec() - begin;
 }
 

@@ -34,8 +34,8 @@ START_TEST(default_type)
 
     tree_write(tree, "proc/cmdline", defaults[_i].words);
     if (defaults[_i].config) {
-        g_autofree char *text = g_strdup_printf("# CONFIG_IOMMU_DEFAULT_X is not set\nCONFIG_IOMMU_SUPPORT=y\n%s\n",
-                                                defaults[_i].config);
+        g_autofree char *text = g_strdup_printf(
+            "# CONFIG_IOMMU_DEFAULT_X is not set\nCONFIG_IOMMU_SUPPORT=y\n%s\n", defaults[_i].config);
 
         tree_write(tree, "proc/sys/kernel/osrelease", "6.12.1\n");
         tree_write(tree, "boot/config-6.12.1", text);
