@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "group.h"
+#include "udev-facts.h"
 
 static void machine_group_free(MachineGroup *group)
 {
@@ -11,7 +12,16 @@ static void machine_group_free(MachineGroup *group)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineGroup, machine_group_free)
 
-static int read_group(int root_fd, unsigned id, MachineGroup **ret)
+static void take_udev(struct udev *udev, const char *syspath, Device *device)
+{
+    g_autofree char *absolute = g_strconcat("/", syspath, NULL);
+    g_autoptr(UdevDevice) known = udev_device_new_from_syspath(udev, absolute);
+
+    if (known && udev_device_get_is_initialized(known) > 0)
+        udev_facts_take(known, true, device);
+}
+
+static int read_group(int root_fd, struct udev *udev, unsigned id, MachineGroup **ret)
 {
     g_autoptr(MachineGroup) group = g_new0(MachineGroup, 1);
     g_auto(GStrv) syspaths = NULL;
@@ -28,15 +38,18 @@ static int read_group(int root_fd, unsigned id, MachineGroup **ret)
     for (size_t i = 0; syspaths[i]; i++) {
         Device *device;
 
-        if (device_read(root_fd, syspaths[i], NULL, &device) >= 0)
-            g_ptr_array_add(group->devices, device);
+        if (device_read(root_fd, syspaths[i], NULL, &device) < 0)
+            continue;
+        if (udev)
+            take_udev(udev, syspaths[i], device);
+        g_ptr_array_add(group->devices, device);
     }
 
     *ret = g_steal_pointer(&group);
     return 0;
 }
 
-static int read_groups(int root_fd, GPtrArray *groups)
+static int read_groups(int root_fd, struct udev *udev, GPtrArray *groups)
 {
     g_autoptr(GArray) ids = NULL;
     int r;
@@ -48,7 +61,7 @@ static int read_groups(int root_fd, GPtrArray *groups)
     for (size_t i = 0; i < ids->len; i++) {
         MachineGroup *group;
 
-        r = read_group(root_fd, g_array_index(ids, unsigned, i), &group);
+        r = read_group(root_fd, udev, g_array_index(ids, unsigned, i), &group);
         if (r >= 0)
             g_ptr_array_add(groups, group);
         else if (r != -ENOENT)
@@ -57,7 +70,7 @@ static int read_groups(int root_fd, GPtrArray *groups)
     return 0;
 }
 
-int machine_read(int root_fd, Machine **ret)
+int machine_read(int root_fd, struct udev *udev, Machine **ret)
 {
     g_autoptr(Machine) machine = g_new0(Machine, 1);
     int r;
@@ -65,7 +78,7 @@ int machine_read(int root_fd, Machine **ret)
     machine->groups = g_ptr_array_new_with_free_func((GDestroyNotify) machine_group_free);
     r = host_read(root_fd, &machine->host);
     if (r >= 0)
-        r = read_groups(root_fd, machine->groups);
+        r = read_groups(root_fd, udev, machine->groups);
     if (r < 0)
         return r;
 

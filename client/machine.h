@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <libudev.h>
 
 #include "decision.h"
 #include "device.h"
@@ -21,10 +22,11 @@ typedef struct Machine {
 } Machine;
 
 /*
- * Reads what stands below ROOT_FD. What vanishes meanwhile is left out. Returns 0 with *ret owned by the
- * caller; -errno if the groups or the kernel command line cannot be read.
+ * Reads what stands below ROOT_FD, and what udev knows of it: UDEV is NULL for the tree of another machine.
+ * What vanishes meanwhile is left out. Returns 0 with *ret owned by the caller; -errno if the groups or the
+ * kernel command line cannot be read.
  */
-int machine_read(int root_fd, Machine **ret);
+int machine_read(int root_fd, struct udev *udev, Machine **ret);
 
 /* What RULES want for GROUP. What the kernel forces is not known here; nor are late keys, but for a bound
  * driver. */

@@ -176,6 +176,7 @@ static int run_test(Client *client, char **arguments)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     g_autoptr(Machine) machine = NULL;
+    g_autoptr(UdevContext) udev = NULL;
     g_autoptr(RuleSet) rules = NULL;
     _cleanup_close_ int root_fd = -EBADF;
     int r;
@@ -186,7 +187,9 @@ static int run_test(Client *client, char **arguments)
     r = load_rules(client, root_fd, arguments, &rules, &diagnostics);
     if (r < 0)
         return r;
-    r = machine_read(root_fd, &machine);
+    if (!root_path)
+        udev = udev_new();
+    r = machine_read(root_fd, udev, &machine);
     if (r < 0)
         return sd_bus_error_set_errnof(&client->error, r, "the devices cannot be read: %s", g_strerror(-r));
 

@@ -18,7 +18,7 @@ static void refuse(ChangeSurvey *survey, RefusalCode code, const char *object, c
 }
 
 /* Bridges stay bound, and so do drivers that manage DMA themselves: since Linux 6.4 they do not stand in
- * the way of a type write, and before they refuse it (KERNEL drivers/iommu/iommu.c,
+ * the way of a type write, and before they refuse it (drivers/iommu/iommu.c,
  * iommu_group_store_type()), which costs nothing. */
 static bool member_unbinds(const Device *device)
 {
@@ -62,7 +62,7 @@ static const Device *find_device(const GPtrArray *devices, bool (*test)(const De
 
 static bool is_untrusted(const Device *device)
 {
-    return device->facts->untrusted == TRISTATE_YES;
+    return device->facts->untrusted != TRISTATE_NO; /* what cannot be told is read the safe way */
 }
 
 static bool lacks_dma_fq(const Device *device)

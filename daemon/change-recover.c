@@ -59,25 +59,52 @@ static bool lacks_driver(const HeldDevice *held)
     return held_device_driver(held, &driver) >= 0 && !driver;
 }
 
+static int has_vfio_driver(const Sequence *sequence, char **members)
+{
+    for (char **member = members; *member; member++) {
+        g_autoptr(Device) device = NULL;
+        int r = device_read(sequence->root_fd, *member, NULL, &device);
+
+        if (r < 0)
+            return r;
+        if (device->driver && driver_is_vfio(device->driver))
+            return 1;
+    }
+    return 0;
+}
+
+static bool tells_owner(const Finding *finding)
+{
+    return finding->kind == FINDING_OWNER || finding->severity > FINDING_DISRUPTIVE;
+}
+
 /*
- * True if a user-space driver owns a member of the group: binding a kernel driver beside it crashes Linux
- * 5.15 (BUG_ON in drivers/vfio/vfio.c) and is refused by later ones. What cannot be told counts as owned.
+ * True if a user-space driver owns a member of the group through VFIO: binding a kernel driver beside it
+ * crashes Linux 5.15 (BUG_ON in drivers/vfio/vfio.c) and is refused by later ones. Where a member has such a
+ * driver, what cannot be told counts as owned.
  */
 static bool has_owner(const Sequence *sequence, unsigned group)
 {
     g_autoptr(GPtrArray) findings = NULL;
     g_auto(GStrv) members = NULL;
+    int r;
 
-    if (group_list_members(sequence->root_fd, group, &members) < 0 ||
-        findings_collect(sequence->root_fd, members, FINDINGS_OWNER_ONLY, &findings) < 0) {
-        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, 0,
+    r = group_list_members(sequence->root_fd, group, &members);
+    if (r >= 0)
+        r = has_vfio_driver(sequence, members);
+    if (r == 0)
+        return false;
+    if (r > 0)
+        r = findings_collect(sequence->root_fd, members, FINDINGS_OWNER_ONLY, &findings);
+    if (r < 0) {
+        sequence_fail(sequence, REFUSAL_OWNED_BY_USER, NULL, r,
                       "it cannot be told whether a member is in use");
         return true;
     }
     for (guint i = 0; i < findings->len; i++) {
         const Finding *finding = g_ptr_array_index(findings, i);
 
-        if (finding->kind == FINDING_OWNER) {
+        if (tells_owner(finding)) {
             sequence_fail(sequence, REFUSAL_OWNED_BY_USER, finding->member, 0, "%s", finding->text);
             return true;
         }

@@ -15,6 +15,9 @@
 #include "record.h"
 #include "type-write.h"
 
+/* How long a descriptor that outlives the unbind may take to be closed. */
+#define CLOSING_USEC G_USEC_PER_SEC
+
 typedef struct Switch {
     const Sequence *sequence;
     const ChangeRequest *request;
@@ -186,6 +189,7 @@ static bool claim_disks(Switch *w, const GPtrArray *devices)
     if (paths->len == 0)
         return true;
     g_ptr_array_add(paths, NULL);
+    sequence_step(w->sequence, w->sequence->limits->unbind_usec, "claim disks");
     r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
         sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
@@ -275,7 +279,7 @@ static bool take_devices(Switch *w, bool persist)
         taken = false;
         if (r == -ENODEV || r == -ESTALE)
             sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, held->name, r,
-                          "it is not bound to %s any more", held->driver);
+                          "it is gone, or not bound to %s any more", held->driver);
         else
             sequence_fail(w->sequence, REFUSAL_UNBIND_FAILED, held->name, r, "%s: %s", held->name,
                           g_strerror(-r));
@@ -284,12 +288,8 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
-/* Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a
- * driver's memory with it. */
-static bool nodes_are_free(Switch *w)
+static int find_holders(const Switch *w, GPtrArray *findings)
 {
-    g_autoptr(GPtrArray) findings = findings_new();
-
     for (guint i = 0; i < w->held->len; i++) {
         const HeldDevice *held = g_ptr_array_index(w->held, i);
         int r;
@@ -297,13 +297,32 @@ static bool nodes_are_free(Switch *w)
         if (held->nodes->len == 0)
             continue;
         r = findings_node_holders(w->sequence->root_fd, held->nodes, getpid(), held->name, findings);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/*
+ * Step 6, first half: after the unbind, a descriptor or a mount that is left holds a dead device, and a
+ * driver's memory with it. One that is about to be closed is given a moment: udev opens what it hears of.
+ */
+static bool nodes_are_free(const Switch *w)
+{
+    uint64_t deadline = sequence_now() + CLOSING_USEC;
+
+    for (unsigned try = 0;; try++) {
+        g_autoptr(GPtrArray) findings = findings_new();
+        int r = find_holders(w, findings);
+
         if (r < 0) {
-            sequence_fail(w->sequence, REFUSAL_SWITCH_FAILED, held->name, r, "cannot tell who holds it: %s",
+            sequence_fail(w->sequence, REFUSAL_SWITCH_FAILED, NULL, r, "cannot tell who holds a device: %s",
                           g_strerror(-r));
             return false;
         }
+        if (findings->len == 0 || !sequence_back_off(try, deadline))
+            return !change_explain_findings(w->sequence, w->request, findings, true);
     }
-    return !change_explain_findings(w->sequence, w->request, findings, true);
 }
 
 static bool switch_type(Switch *w)
@@ -346,8 +365,10 @@ static bool retake(Switch *w)
         g_ptr_array_add(bound, held);
     }
     if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0 ||
-        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound))
+        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound)) {
+        sequence_note(w->sequence, "it could not be undone: what came back is in use");
         return false;
+    }
     (void) take_devices(w, true);
     w->may_write = nodes_are_free(w);
     return true;
@@ -415,8 +436,8 @@ static bool settle_all(const Sequence *sequence, const GPtrArray *held, bool per
         HeldDevice *device = g_ptr_array_index(held, i);
         int r;
 
-        if (!held_device_has_driver(device))
-            continue; /* said already, by bind_all() */
+        if (!device->given_back)
+            continue; /* bind_all() has said why */
         r = held_device_settle(sequence, device, events);
         if (r < 0)
             fail_rebind(sequence, device, r, persist);
@@ -518,6 +539,7 @@ static void go_back(Switch *w, bool to_old_type)
     settle_type(w, to_old_type);
     back = change_give_back(w->sequence, w->held, true, &restored);
     care_after(w);
+    (void) group_read_type(w->sequence->root_fd, w->request->group, &result->type);
     result->undone = back && !result->broken && result->type == w->survey->type_from;
     if (back && restored)
         remove_record(w);

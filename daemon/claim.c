@@ -8,9 +8,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "change-sequence.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "sysfs.h"
+
+/* How long another program's lock is waited for. */
+#define LOCK_USEC (3 * G_USEC_PER_SEC)
 
 struct Claims {
     GArray *fds; /* int: of each disk the locked descriptor and the exclusive one */
@@ -136,6 +140,21 @@ static int probe_signature(const Disk *disk, int fd, GPtrArray *findings)
     return 0;
 }
 
+/* udev holds a shared lock while it looks at a disk that has just come back: that is waited for, as it is short. */
+static int lock_disk(int fd)
+{
+    uint64_t deadline = sequence_now() + LOCK_USEC;
+
+    for (unsigned try = 0;; try++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) >= 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        if (!sequence_back_off(try, deadline))
+            return -EWOULDBLOCK;
+    }
+}
+
 static void keep(Claims *claims, int fd)
 {
     g_array_append_val(claims->fds, fd);
@@ -147,18 +166,19 @@ static void keep(Claims *claims, int fd)
  */
 static int claim_disk(Claims *claims, int root_fd, const Disk *disk, GPtrArray *findings)
 {
-    int fd;
+    int fd, r;
 
     fd = open_disk(root_fd, disk, 0);
     if (fd < 0)
         return fd == -ENOMEDIUM ? 0 : fd;
     keep(claims, fd);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return -errno;
+    r = lock_disk(fd);
+    if (r == -EWOULDBLOCK) {
         add_excl(findings, disk, "locked by another program");
         return 0;
     }
+    if (r < 0)
+        return r;
     fd = open_disk(root_fd, disk, O_EXCL);
     if (fd == -EBUSY) {
         add_excl(findings, disk, "held exclusively");

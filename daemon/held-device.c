@@ -271,6 +271,7 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
     if (held->children && held->children->len == 0 && !held->entries)
         (void) sysfs_list(held->dir_fd, ".", &entries);
 
+    held->given_back = false;
     sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
     r = sequence_write(sequence, held->dir_fd, "driver/unbind", held->name);
 
@@ -329,9 +330,24 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
     return r < 0 ? r : -ENODEV;
 }
 
-int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
+static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int events)
 {
     uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
+    int r;
+
+    r = offer_to_driver(sequence, held);
+    if (r < 0)
+        return r;
+    sequence_step(sequence, sequence->limits->bind_usec, "bind %s", held->name);
+    for (unsigned try = 0;; try++) {
+        r = try_bind(sequence, held, events, deadline);
+        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, deadline))
+            return r;
+    }
+}
+
+int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
+{
     g_autofree char *driver = NULL;
     int r;
 
@@ -340,18 +356,12 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
     r = held_device_driver(held, &driver);
     if (r < 0)
         return r;
-    if (driver)
-        return g_str_equal(driver, held->driver) ? 0 : -EEXIST;
-    r = offer_to_driver(sequence, held);
-    if (r < 0)
-        return r;
-
-    sequence_step(sequence, sequence->limits->bind_usec, "bind %s", held->name);
-    for (unsigned try = 0;; try++) {
-        r = try_bind(sequence, held, events, deadline);
-        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, deadline))
-            return r;
-    }
+    if (driver && !g_str_equal(driver, held->driver))
+        return -EEXIST;
+    if (!driver)
+        r = bind_unbound(sequence, held, events);
+    held->given_back = r >= 0;
+    return r;
 }
 
 /* After a crash nobody knows what was there: a disk controller should have a disk again and a network

@@ -19,11 +19,12 @@ typedef struct HeldDevice {
     char *driver;            /* the only driver it may ever be given to */
     bool has_driver_override;
     char *driver_override;   /* what it said before; NULL: unset */
+    bool given_back;         /* held_device_bind() has succeeded since the last unbind */
     int dir_fd;              /* its sysfs directory; -EBADF until held_device_open() */
     GPtrArray *children;     /* disks and interfaces before the unbind; NULL: not known (after a crash) */
     GPtrArray *children_now; /* the same as last seen by held_device_settle(), or NULL */
     GArray *nodes;           /* NodeNumber of its device nodes before the unbind, or NULL */
-    char **entries;          /* names in its directory that went away with the unbind; NULL: not known, or not asked */
+    char **entries;          /* entries of its directory that went with the unbind; NULL: not asked */
 } HeldDevice;
 
 HeldDevice *held_device_new(const char *bus, const char *name, const char *syspath);

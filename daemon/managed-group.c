@@ -50,9 +50,11 @@ void managed_group_free(ManagedGroup *group)
     g_free(group);
 }
 
+/* By path, as group_list_members() lists them: the first one names records and locks, for the worker too. */
 static int compare_members(const void *a, const void *b)
 {
-    return strcmp((*(ManagedDevice *const *) a)->key, (*(ManagedDevice *const *) b)->key);
+    return strcmp((*(ManagedDevice *const *) a)->device->facts->path,
+                  (*(ManagedDevice *const *) b)->device->facts->path);
 }
 
 static void members_changed(ManagedGroup *group)

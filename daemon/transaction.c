@@ -99,7 +99,7 @@ static bool take_lock(const Sequence *sequence, unsigned group, char **ret_key, 
     return true;
 }
 
-/* The lock is named after the first member, so who that is has to be asked once before it is held and once after. */
+/* The lock is named after the first member, so who that is is asked before it is held and after. */
 static bool lock_group(const Sequence *sequence, unsigned group, GroupView **ret_view, int *ret_lock)
 {
     g_autoptr(GroupView) view = NULL;
@@ -248,7 +248,8 @@ static void run_change(const Sequence *sequence, const ChangeRequest *request)
     _cleanup_close_ int lock = -EBADF;
     Leftover leftover;
 
-    if (!lock_group(sequence, request->group, &view, &lock) || !finish_leftover(sequence, view->key, &leftover))
+    if (!lock_group(sequence, request->group, &view, &lock) ||
+        !finish_leftover(sequence, view->key, &leftover))
         return;
     if (leftover == LEFTOVER_NONE) {
         run_locked(sequence, request, view);

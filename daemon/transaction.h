@@ -121,7 +121,8 @@ typedef void (*ChangeStep)(const char *step, uint64_t limit_usec, void *userdata
 
 /*
  * Runs REQUEST. Takes the group's lock first, without waiting: somebody else's lock is REFUSAL_BUSY. Returns
- * 0 with *ret for every outcome that can be told, refusals included; -ENOMEM otherwise.
+ * 0 with *ret for every outcome that can be told, refusals included; -EINVAL if the request has no origin or
+ * no authorised members; -ENOMEM.
  */
 int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata,
                     ChangeResult **ret);

@@ -41,7 +41,20 @@ const char *conf_file_name(const ConfFile *file)
     return slash ? slash + 1 : file->path;
 }
 
-/* Opens PATH as if ROOT_FD were the root: absolute links stay below it, too. openat2(2), Linux 5.6. */
+static bool is_own_root(int root_fd)
+{
+    struct stat own, given;
+
+    return stat("/", &own) >= 0 && fstat(root_fd, &given) >= 0 && own.st_dev == given.st_dev &&
+           own.st_ino == given.st_ino;
+}
+
+/*
+ * Opens PATH as if ROOT_FD were the root: absolute links stay below it, too. openat2(2), Linux 5.6.
+ *
+ * systemd's RestrictSUIDSGID= makes openat2() fail with ENOSYS, as a filter cannot look into its structure
+ * (src/shared/seccomp-util.c). Below our own root a plain openat() resolves links the same way.
+ */
 static int open_below(int root_fd, const char *path, int flags)
 {
     struct open_how how = {
@@ -50,6 +63,8 @@ static int open_below(int root_fd, const char *path, int flags)
     };
     int fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
 
+    if (fd < 0 && errno == ENOSYS && is_own_root(root_fd))
+        fd = openat(root_fd, path, flags | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
@@ -115,8 +130,10 @@ static int read_whole(int fd, GBytes **ret)
     return 0;
 }
 
-/* Reads the opened FD, judged by ROOT_OWNER unless ANY_OWNER. Says what is wrong and returns NULL if it is refused. */
-static ConfFile *read_judged(int fd, const char *path, uid_t root_owner, bool any_owner, GPtrArray *diagnostics)
+/* Reads the opened FD, judged by ROOT_OWNER unless ANY_OWNER. Says what is wrong and returns NULL if it is
+ * refused. */
+static ConfFile *read_judged(int fd, const char *path, uid_t root_owner, bool any_owner,
+                             GPtrArray *diagnostics)
 {
     g_autoptr(ConfFile) file = g_new0(ConfFile, 1);
     const char *objection;
@@ -378,16 +395,16 @@ ConfFile *conf_file_read_named(int root_fd, const char *path, GPtrArray *diagnos
 static void append_stat(GString *text, const struct stat *st)
 {
     g_string_append_printf(text, " %ju:%ju %ju %o %ju %jd.%09ld %jd.%09ld", (uintmax_t) st->st_dev,
-                           (uintmax_t) st->st_ino, (uintmax_t) st->st_uid, st->st_mode, (uintmax_t) st->st_size,
-                           (intmax_t) st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t) st->st_ctim.tv_sec,
-                           st->st_ctim.tv_nsec);
+                           (uintmax_t) st->st_ino, (uintmax_t) st->st_uid, st->st_mode,
+                           (uintmax_t) st->st_size, (intmax_t) st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+                           (intmax_t) st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 }
 
 static void append_candidate(GString *text, const Search *search, const Candidate *candidate)
 {
     g_autofree char *path = candidate_path(search, candidate);
     _cleanup_close_ int target = -EBADF;
-    struct stat st;
+    struct stat st = {0};
 
     g_string_append(text, path);
     if (fstatat(search->fds[candidate->directory], candidate->name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
@@ -406,7 +423,8 @@ static void append_directory(GString *text, const Search *search, unsigned i)
     struct stat st;
 
     if (search->fds[i] >= 0 && fstat(search->fds[i], &st) >= 0)
-        g_string_append_printf(text, "%s %ju %o\n", search->directories[i], (uintmax_t) st.st_uid, st.st_mode);
+        g_string_append_printf(text, "%s %ju %o\n", search->directories[i], (uintmax_t) st.st_uid,
+                               st.st_mode);
 }
 
 char *conf_files_fingerprint(int root_fd, const char *const *directories)

@@ -53,7 +53,8 @@ void trail_add(GPtrArray *trail, const char *member, char *origin, WishVerdict v
 static WishVerdict judge_wish(const Decision *decision, const DecisionInput *input, const Wish *wish,
                               bool is_winner)
 {
-    bool ranked_above = g_str_equal(decision->wanted_by, "kernel") || g_str_has_prefix(decision->wanted_by, "call:");
+    bool ranked_above =
+        g_str_equal(decision->wanted_by, "kernel") || g_str_has_prefix(decision->wanted_by, "call:");
 
     if (wish->is_void)
         return VERDICT_VOID;
@@ -99,8 +100,8 @@ static char *describe_forbid(const WishHit *hit)
     return g_string_free(text, FALSE);
 }
 
-static void add_type(GPtrArray *trail, const Decision *decision, const DecisionInput *input, const Wish *wish,
-                     const WishHit *hit, bool is_winner, bool is_first)
+static void add_type(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
+                     const Wish *wish, const WishHit *hit, bool is_winner, bool is_first)
 {
     const char *name = wish->member->facts->name, *reason = hit->rule->reason;
     const char *type = hit->rule->keep ? "keep" : domain_type_to_string(hit->rule->type);
@@ -136,9 +137,10 @@ static void add_notes(GPtrArray *trail, const Wish *wish)
     const char *name = wish->member->facts->name;
 
     if (wish->rule && wish->rule->late && !wish->rule->keep)
-        trail_add(trail, name, rule_origin(wish->rule, false), VERDICT_NOTE,
-                  g_strdup("uses a key that is known late: the rule acts live or by unbinding, never before the "
-                           "driver binds"));
+        trail_add(
+            trail, name, rule_origin(wish->rule, false), VERDICT_NOTE,
+            g_strdup("uses a key that is known late: the rule acts live or by unbinding, never before the "
+                     "driver binds"));
     if (wish->hits->len > 0 && wish->member->facts->untrusted != TRISTATE_NO)
         trail_add(trail, name, NULL, VERDICT_NOTE,
                   g_strdup("is not trusted (external): its group can have DMA alone"));
@@ -147,8 +149,8 @@ static void add_notes(GPtrArray *trail, const Wish *wish)
                   g_strdup("has a direct reserved region: VFIO will not take this device"));
 }
 
-void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input, const Wish *wish,
-                      bool is_winner)
+void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
+                      const Wish *wish, bool is_winner)
 {
     bool is_first = true;
 

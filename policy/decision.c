@@ -9,26 +9,26 @@
 /*
  * The steps, which the tests name by their numbers:
  *
- * 1. Per member, the first matching file with Type= gives wish, Unbind= and Accept=; Forbid= is gathered from all
- *    matching files. `keep` wishes today's type and never unbinds.
- * 2. Bridges, and members under a driver that manages DMA itself, have no wish; their Forbid= counts. A member
- *    without a match has no opinion.
- * 3. Out are: what any member forbids; what the kernel will not give; identity and DMA-FQ for a group with an
- *    untrusted member.
- * 4. A wish that is out is void. Among the others the strictest wins; differing ones are a conflict. `auto` loses to
- *    any named type and is void where what it may end in is out.
- * 5. If today's type is forbidden and no wish is left, the least strict type that is stricter and not out is wanted;
- *    the files that forbid say whether drivers may be unbound for it, the strictest of them for all.
- * 6. To relax a group takes a wish at least as lax from every member that could have one; to unbind, Unbind=idle
- *    from every member that would be unbound, and only what all of them accept is accepted.
+ * 1. Per member, the first matching file with Type= gives wish, Unbind= and Accept=; Forbid= is gathered
+ *    from all matching files. `keep` wishes today's type and never unbinds.
+ * 2. Bridges, and members under a driver that manages DMA itself, have no wish; their Forbid= counts. A
+ *    member without a match has no opinion.
+ * 3. Out are: what any member forbids; what the kernel will not give; identity and DMA-FQ for a group with
+ *    an untrusted member.
+ * 4. A wish that is out is void. Among the others the strictest wins; differing ones are a conflict. `auto`
+ *    loses to any named type and is void where what it may end in is out.
+ * 5. If today's type is forbidden and no wish is left, the least strict type that is stricter and not out is
+ *    wanted; the files that forbid say whether drivers may be unbound for it, the strictest of them for all.
+ * 6. To relax a group takes a wish at least as lax from every member that could have one; to unbind,
+ *    Unbind=idle from every member that would be unbound, and only what all of them accept is accepted.
  * 7. Where nothing matches, nothing is wanted.
  * 8. A type that the kernel forces is the wanted one; a rule that named another is a conflict.
  *
  * Unknown is read the safe way throughout: it forbids, it ends the search, it allows nothing.
  */
 
-/* What is being decided, while it is. The members stand in the order of their names, so that the order in which
- * they were found cannot show in the outcome. */
+/* What is being decided, while it is. The members stand in the order of their names, so that the order in
+ * which they were found cannot show in the outcome. */
 typedef struct Deciding {
     const RuleSet *rules;
     const DecisionInput *input;
@@ -37,7 +37,8 @@ typedef struct Deciding {
     const Wish **sorted;   /* the same, by bus and name */
     size_t n;
 
-    DomainType forced;     /* by the kernel; _DOMAIN_TYPE_INVALID: no type, or members are forced to different ones */
+    /* By the kernel; _DOMAIN_TYPE_INVALID: nothing, or different types for different members. */
+    DomainType forced;
     const DecisionMember *forced_member; /* NULL: nothing is forced */
     bool any_hit;          /* some rule speaks of some member */
     const Wish *undecided; /* the first such member */
@@ -49,7 +50,8 @@ typedef struct Deciding {
 
 static int compare_wishes(gconstpointer a, gconstpointer b)
 {
-    const DeviceFacts *x = (*(const Wish *const *) a)->member->facts, *y = (*(const Wish *const *) b)->member->facts;
+    const DeviceFacts *x = (*(const Wish *const *) a)->member->facts,
+                      *y = (*(const Wish *const *) b)->member->facts;
     int r = strcmp(x->name, y->name);
 
     return r != 0 ? r : strcmp(x->bus, y->bus);
@@ -76,21 +78,6 @@ static void gather(Deciding *d, const HostFacts *host)
     }
 }
 
-/* Unknown is read the safe way. */
-static const DecisionMember *find_untrusted(const DecisionInput *input)
-{
-    const DecisionMember *found = NULL;
-
-    for (size_t i = 0; i < input->n_members; i++) {
-        const DecisionMember *member = &input->members[i];
-
-        if (member->facts->untrusted != TRISTATE_NO &&
-            (!found || strcmp(member->facts->name, found->facts->name) < 0))
-            found = member;
-    }
-    return found;
-}
-
 /* Finds what the kernel forces. */
 static void find_forced(Deciding *d)
 {
@@ -108,28 +95,14 @@ static void find_forced(Deciding *d)
     }
 }
 
-/* The types the kernel will not give, because it forces another or cannot. */
-static DomainTypeSet not_given(const DecisionInput *input)
-{
-    DomainTypeSet set = input->not_given;
-
-    for (size_t i = 0; i < input->n_members; i++)
-        if (input->members[i].kernel_type >= 0)
-            set |= ~DOMAIN_TYPE_BIT(input->members[i].kernel_type) & (DOMAIN_TYPE_BIT(_DOMAIN_TYPE_MAX) - 1);
-    /* `auto` is out only as far as what it may end in is. */
-    return set & ~DOMAIN_TYPE_BIT(DOMAIN_TYPE_AUTO);
-}
-
-static const DomainTypeSet untrusted_out = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY);
-
 /* Step 3. */
 static void find_out(Deciding *d)
 {
     Decision *decision = d->decision;
 
-    decision->out = decision->forbidden | not_given(d->input);
-    if (find_untrusted(d->input))
-        decision->out |= untrusted_out;
+    decision->out = decision->forbidden | wish_not_given(d->input);
+    if (wish_find_untrusted(d->input))
+        decision->out |= UNTRUSTED_OUT;
     decision->type_forbidden =
         d->input->current >= 0 && (decision->forbidden & DOMAIN_TYPE_BIT(d->input->current)) != 0;
 
@@ -167,7 +140,8 @@ static void find_winner(Deciding *d)
     for (size_t i = 0; i < d->n; i++) {
         const Wish *wish = d->sorted[i];
 
-        if (stands(wish) && (!d->winner || domain_type_strictness(wish->type) > domain_type_strictness(d->winner->type)))
+        if (stands(wish) &&
+            (!d->winner || domain_type_strictness(wish->type) > domain_type_strictness(d->winner->type)))
             d->winner = wish;
     }
 }
@@ -187,10 +161,11 @@ static void decide_by_wishes(Deciding *d)
         if (!stands(wish) || wish_outcome(wish->type, d->input) == wish_outcome(d->winner->type, d->input))
             continue;
         origin = wish_origin(wish);
-        set_conflict(d, g_strdup_printf("%s asks for %s (%s), %s for %s (%s): the stricter wins",
-                                        d->winner->member->facts->name, domain_type_to_string(d->winner->type),
-                                        d->decision->wanted_by, wish->member->facts->name,
-                                        domain_type_to_string(wish->type), origin));
+        set_conflict(d,
+                     g_strdup_printf("%s asks for %s (%s), %s for %s (%s): the stricter wins",
+                                     d->winner->member->facts->name, domain_type_to_string(d->winner->type),
+                                     d->decision->wanted_by, wish->member->facts->name,
+                                     domain_type_to_string(wish->type), origin));
         return;
     }
 }
@@ -237,8 +212,9 @@ static void decide_by_call(Deciding *d)
     if (type < 0)
         return;
     if (wish_outcome(type, d->input) & d->decision->out) {
-        trail_add(d->decision->trail, NULL, g_strdup(origin), VERDICT_VOID,
-                  g_strdup_printf("asked for %s, which this group cannot have now", domain_type_to_string(type)));
+        trail_add(
+            d->decision->trail, NULL, g_strdup(origin), VERDICT_VOID,
+            g_strdup_printf("asked for %s, which this group cannot have now", domain_type_to_string(type)));
         return;
     }
     set_wanted(d, type, g_strdup(origin));
@@ -260,15 +236,17 @@ static void find_conflict_with_kernel(Deciding *d, DomainType forced)
         if (wish->type < 0 || wish_outcome(wish->type, d->input) == DOMAIN_TYPE_BIT(forced))
             continue;
         origin = wish_origin(wish);
-        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s asks for %s (%s)",
-                                        domain_type_to_string(forced), d->forced_member->kernel_reason ?: "kernel",
-                                        wish->member->facts->name, domain_type_to_string(wish->type), origin));
+        set_conflict(
+            d, g_strdup_printf("the kernel forces %s (%s), %s asks for %s (%s)",
+                               domain_type_to_string(forced), d->forced_member->kernel_reason ?: "kernel",
+                               wish->member->facts->name, domain_type_to_string(wish->type), origin));
         return;
     }
     if (d->decision->forbidden & DOMAIN_TYPE_BIT(forced)) {
         g_autofree char *origin = rule_origin(find_forbidding(d, forced), true);
 
-        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s forbids it", domain_type_to_string(forced),
+        set_conflict(d, g_strdup_printf("the kernel forces %s (%s), %s forbids it",
+                                        domain_type_to_string(forced),
                                         d->forced_member->kernel_reason ?: "kernel", origin));
     }
 }
@@ -292,8 +270,8 @@ static void decide_by_kernel(Deciding *d)
 
 static bool is_by_call(const Deciding *d)
 {
-    return d->input->call_type >= 0 && !g_str_equal(d->decision->wanted_by, "kernel") && !d->winner && !d->by_forbid &&
-           d->decision->wanted == d->input->call_type;
+    return d->input->call_type >= 0 && !g_str_equal(d->decision->wanted_by, "kernel") && !d->winner &&
+           !d->by_forbid && d->decision->wanted == d->input->call_type;
 }
 
 static bool relaxes(const Deciding *d)
@@ -325,8 +303,8 @@ typedef struct UnbindLeave {
     FindingKindSet accept;
 } UnbindLeave;
 
-/* Step 5: the files that forbid today's type speak, and the strictest of them. One that may not be for this device
- * allows nothing. */
+/* Step 5: the files that forbid today's type speak, and the strictest of them. One that may not be for this
+ * device allows nothing. */
 static UnbindLeave leave_by_forbid(const Wish *wish, DomainType current)
 {
     UnbindLeave leave = {.unbind = UNBIND_IDLE, .accept = ~0u};
@@ -363,7 +341,7 @@ static void judge_unbind(Deciding *d)
 
         if (d->by_forbid)
             leave = leave_by_forbid(wish, d->input->current);
-        /* In step 5 a file that forbids speaks for the group, even if it is for a member that stays bound. */
+        /* In step 5 a file that forbids speaks for the group, even for a member that stays bound. */
         if (d->by_forbid && leave.named && leave.unbind == UNBIND_NEVER && !d->never)
             d->never = wish;
         if (!wish->member->unbinds)
@@ -437,8 +415,9 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
     const char *verb = relaxing ? "relaxed" : "unbound";
 
     if (rule_set_is_frozen(d->rules) && (relaxing || unbinds))
-        set_obstacle(d, PENDING_FROZEN,
-                     g_strdup_printf("a rule file is refused: until it is mended, nothing is %s for a rule", verb));
+        set_obstacle(
+            d, PENDING_FROZEN,
+            g_strdup_printf("a rule file is refused: until it is mended, nothing is %s for a rule", verb));
     else if (d->undecided && (relaxing || unbinds))
         set_obstacle(d, PENDING_UNDECIDED,
                      g_strdup_printf("what the rules ask for %s hangs on a late key that is not known yet",
@@ -448,7 +427,8 @@ static void find_obstacle(Deciding *d, bool relaxing, bool unbinds)
     else if (unwilling)
         set_obstacle(d, PENDING_UNNAMED_MEMBER,
                      g_strdup_printf("no rule that counts asks for %s, or a laxer type, for %s",
-                                     domain_type_to_string(decision->wanted), unwilling->member->facts->name));
+                                     domain_type_to_string(decision->wanted),
+                                     unwilling->member->facts->name));
     else if (unbinds && !decision->may_unbind)
         obstruct_unbind(d);
 }
@@ -496,9 +476,10 @@ static void judge(Deciding *d)
     else {
         g_autofree char *origin = rule_origin(find_forbidding(d, d->input->current), true);
 
-        set_obstacle(d, PENDING_FORBIDDEN_TYPE,
-                     g_strdup_printf("today's type %s is forbidden (%s), and the group cannot have a stricter one",
-                                     domain_type_to_string(d->input->current), origin));
+        set_obstacle(
+            d, PENDING_FORBIDDEN_TYPE,
+            g_strdup_printf("today's type %s is forbidden (%s), and the group cannot have a stricter one",
+                            domain_type_to_string(d->input->current), origin));
     }
 }
 
@@ -578,7 +559,8 @@ void decision_free(Decision *decision)
     g_free(decision);
 }
 
-void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host, const DecisionInput *input)
+void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host,
+                      const DecisionInput *input)
 {
     const GPtrArray *all = rule_set_rules(rules);
 
@@ -591,120 +573,4 @@ void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts 
                 trail_add(decision->trail, input->members[i].facts->name, rule_origin(rule, !rule->has_type),
                           VERDICT_NEARLY, text);
         }
-}
-
-typedef struct Untranslated {
-    const Rule *rule;
-    bool forbid;
-    bool searching; /* for Type= */
-} Untranslated;
-
-static bool visit_untranslated(const Rule *rule, Tristate match, void *userdata)
-{
-    Untranslated *found = userdata;
-
-    if (rule->forbid != 0) {
-        found->rule = rule;
-        found->forbid = true;
-        return false;
-    }
-    if (rule->has_type && found->searching) {
-        found->searching = false;
-        if (match == TRISTATE_YES && !rule->keep && domain_type_strictness(rule->type) > 0) {
-            found->rule = rule;
-            return false;
-        }
-    }
-    return true;
-}
-
-bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device, char **ret_origin)
-{
-    Untranslated found = {.searching = true};
-
-    rule_set_match(rules, device, host, visit_untranslated, &found);
-    if (!found.rule)
-        return false;
-    if (ret_origin)
-        *ret_origin = rule_origin(found.rule, found.forbid);
-    return true;
-}
-
-typedef struct Forbidding {
-    DomainTypeSet types;
-    const Rule *rule;
-} Forbidding;
-
-static bool visit_forbidding(const Rule *rule, Tristate match, void *userdata)
-{
-    Forbidding *forbidding = userdata;
-
-    if (!(rule->forbid & forbidding->types))
-        return true;
-    forbidding->rule = rule;
-    return false;
-}
-
-static const DecisionMember *find_forced_member(const DecisionInput *input, DomainTypeSet types)
-{
-    for (size_t i = 0; i < input->n_members; i++) {
-        DomainType forced = input->members[i].kernel_type;
-
-        if (forced >= 0 && (types & ~DOMAIN_TYPE_BIT(forced)))
-            return &input->members[i];
-    }
-    return NULL;
-}
-
-static char *describe_not_given(const DecisionInput *input, DomainType type)
-{
-    const DecisionMember *forced = find_forced_member(input, wish_outcome(type, input));
-
-    if (forced)
-        return g_strdup_printf("the kernel forces %s for %s: %s", domain_type_to_string(forced->kernel_type),
-                               forced->facts->name, forced->kernel_reason ?: "no reason is known");
-    if (type == DOMAIN_TYPE_AUTO)
-        return g_strdup("auto may end in a type that this group cannot have");
-    return g_strdup_printf("this kernel and IOMMU do not give %s", domain_type_to_string(type) ?: "that type");
-}
-
-/* ret_* may be NULL. */
-static void give(char **ret, char *text)
-{
-    if (ret)
-        *ret = text;
-    else
-        g_free(text);
-}
-
-int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input, DomainType type,
-                        char **ret_text, char **ret_origin)
-{
-    DomainTypeSet outcome = wish_outcome(type, input);
-    const DecisionMember *untrusted = find_untrusted(input);
-
-    if (type != DOMAIN_TYPE_AUTO && !domain_type_is_switchable(type)) {
-        give(ret_text, g_strdup_printf("%s cannot be written", domain_type_to_string(type) ?: "that type"));
-        return -EINVAL;
-    }
-    if (untrusted && (outcome & untrusted_out)) {
-        give(ret_text, g_strdup_printf("%s is untrusted: its group can only have DMA", untrusted->facts->name));
-        return -EACCES;
-    }
-    for (size_t i = 0; i < input->n_members; i++) {
-        Forbidding forbidding = {.types = outcome};
-
-        rule_set_match(rules, input->members[i].facts, host, visit_forbidding, &forbidding);
-        if (!forbidding.rule)
-            continue;
-        give(ret_text, g_strdup_printf("%s is forbidden for %s", domain_type_to_string(type),
-                                       input->members[i].facts->name));
-        give(ret_origin, rule_origin(forbidding.rule, true));
-        return -EPERM;
-    }
-    if (outcome & not_given(input)) {
-        give(ret_text, describe_not_given(input, type));
-        return -EINVAL;
-    }
-    return 0;
 }

@@ -11,22 +11,24 @@
 #include "rule-set.h"
 
 /*
- * From rules and facts to the type a group should have, and how it may be reached. Pure: same input, same outcome,
- * whatever the order of the members.
+ * From rules and facts to the type a group should have, and how it may be reached. Pure: same input, same
+ * outcome, whatever the order of the members.
  */
 
 typedef struct DecisionMember {
     const DeviceFacts *facts;
     DomainType kernel_type;    /* the type the kernel forces on this member, or _DOMAIN_TYPE_INVALID */
     const char *kernel_reason; /* why, for people; borrowed; NULL if not forced */
-    bool unbinds;              /* a disruptive change would unbind it (bound, and not to a driver that manages DMA itself) */
+    bool unbinds;              /* a disruptive change would unbind it: bound, and not to a driver that
+                                * manages DMA itself */
 } DecisionMember;
 
 typedef struct DecisionInput {
     const DecisionMember *members;
     size_t n_members;
     DomainType current;        /* the group's type as last read */
-    DomainTypeSet not_given;   /* types this kernel and IOMMU cannot give this group (DMA-FQ on an unknown IOMMU family, ...) */
+    DomainTypeSet not_given;   /* types this kernel and IOMMU cannot give this group (DMA-FQ on an unknown
+                                  IOMMU family, ...) */
     DomainTypeSet auto_outcome;/* the types that `auto` may end in; one bit if it can be predicted */
     bool auto_settled;         /* `auto` was written to these members, or nobody wrote since they appeared */
     DomainType call_type;      /* the type a call asked for and that still lasts, or _DOMAIN_TYPE_INVALID */
@@ -69,11 +71,12 @@ typedef struct Decision {
     bool may_relax;         /* every member that could have a wish asks for a type at least as lax */
     bool may_unbind;        /* every member that would be unbound allows it */
     FindingKindSet accept;  /* disruptive kinds that all of the members' rules accept */
-    PendingReason obstacle; /* what alone keeps a rule from acting: undecided, unnamed-member, unbind-not-allowed, forbidden-type, conflict,
-                             * frozen; PENDING_NONE if a change may be tried (live or disruptive as may_unbind says).
-                             * unbind-not-allowed is only an obstacle if the change cannot be done live or before a driver binds:
-                             * the caller learns that from the plan, so it is set here only when may_unbind is false and
-                             * some member is bound and the change is not DMA to DMA-FQ. */
+    PendingReason obstacle; /* what alone keeps a rule from acting: undecided, unnamed-member,
+                             * unbind-not-allowed, forbidden-type, conflict, frozen; PENDING_NONE if a change
+                             * may be tried (live or disruptive as may_unbind says). unbind-not-allowed is
+                             * only an obstacle if the change cannot be done live or before a driver binds:
+                             * the caller learns that from the plan, so it is set here only when may_unbind
+                             * is false and some member is bound and the change is not DMA to DMA-FQ. */
     char *obstacle_text;    /* names the member or the file; NULL without obstacle */
     DomainTypeSet forbidden;/* types some matching Forbid= (known or unknown) forbids */
     DomainTypeSet out;      /* all types that are out, for any reason */
@@ -89,21 +92,26 @@ typedef struct MemberWish {
     char *origin;      /* "file:line" or "" */
 } MemberWish;
 
-/* Decides for one group. RULES and INPUT are borrowed for the call. Never fails; the caller frees the result. */
+/* Decides for one group. RULES and INPUT are borrowed for the call. Never fails; the caller frees the
+ * result. */
 Decision *decision_make(const RuleSet *rules, const HostFacts *host, const DecisionInput *input);
 
-/* Adds to the trail the rules that nearly matched a member (VERDICT_NEARLY). It asks every rule, so it is for Explain and
- * `iommuctl why`, not for each event. RULES, HOST and INPUT are those the decision was made from. */
-void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host, const DecisionInput *input);
+/* Adds to the trail the rules that nearly matched a member (VERDICT_NEARLY). It asks every rule, so it is
+ * for Explain and `iommuctl why`, not for each event. RULES, HOST and INPUT are those the decision was made
+ * from. */
+void decision_explain(Decision *decision, const RuleSet *rules, const HostFacts *host,
+                      const DecisionInput *input);
 
 void decision_free(Decision *decision);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Decision, decision_free)
 
-/* For a device without any group: true if a Forbid= or a translated Type= matches it, which nothing can then fulfil.
- * ret_origin (may be NULL) is set to the "file:line" in that case; the caller frees it. */
-bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device, char **ret_origin);
+/* For a device without any group: true if a Forbid= or a translated Type= matches it, which nothing can then
+ * fulfil. ret_origin (may be NULL) is set to the "file:line" in that case; the caller frees it. */
+bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const DeviceFacts *device,
+                           char **ret_origin);
 
-/* Whether a call may ask for TYPE in this group: 0; else the reason it is out, with *ret_text for people (caller frees).
- * -EPERM: a rule forbids it (*ret_origin is its "file:line"); -EINVAL: the kernel forces another type or does not give it; -EACCES: a member is untrusted. */
-int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input, DomainType type,
-                        char **ret_text, char **ret_origin);
+/* Whether a call may ask for TYPE in this group: 0; else the reason it is out, with *ret_text for people
+ * (caller frees). -EPERM: a rule forbids it (*ret_origin is its "file:line"); -EINVAL: the kernel forces
+ * another type or does not give it; -EACCES: a member is untrusted. */
+int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
+                        DomainType type, char **ret_text, char **ret_origin);

@@ -66,8 +66,8 @@ char *diagnostic_to_string(const Diagnostic *diagnostic)
 /* Longer words are nobody's typing error of a key of ours, and the table below stays on the stack. */
 #define WORD_MAX_LENGTH 32
 
-/* Edit distance, two swapped letters being one mistake. A wrong case costs nothing, because it is the commonest
- * mistake and never an ambiguous one. */
+/* Edit distance, two swapped letters being one mistake. A wrong case costs nothing, because it is the
+ * commonest mistake and never an ambiguous one. */
 static unsigned edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     unsigned table[WORD_MAX_LENGTH + 1][WORD_MAX_LENGTH + 1];

@@ -32,6 +32,6 @@ unsigned diagnostics_count(const GPtrArray *diagnostics, DiagnosticSeverity seve
 /* Returns "file:line:column: error: text"; the caller frees it. Parts that are 0 are left out. */
 char *diagnostic_to_string(const Diagnostic *diagnostic);
 
-/* Returns the word of the NULL-terminated WORDS that is nearest to WORD by edit distance, or NULL if none is near
- * enough to be what was meant. */
+/* Returns the word of the NULL-terminated WORDS that is nearest to WORD by edit distance, or NULL if none is
+ * near enough to be what was meant. */
 const char *diagnostic_suggest(const char *word, const char *const *words);

@@ -7,8 +7,8 @@
 
 /*
  * What a rule may ask of a device and of the host: plain values, filled by whoever read the device
- * (daemon/kernel/device.c) and borrowed by matching. A value that is not known *yet* is another thing than one
- * that is known to be absent: matching is three-valued.
+ * (daemon/kernel/device.c) and borrowed by matching. A value that is not known *yet* is another thing than
+ * one that is known to be absent: matching is three-valued.
  */
 
 typedef enum Tristate {
@@ -29,7 +29,8 @@ typedef struct DeviceFacts {
     uint32_t subsystem_vendor, subsystem_device; /* FACT_NO_ID: none */
     uint32_t class_code;                         /* 24 bits, 0x010802; FACT_NO_ID: none */
     char *modalias;
-    Tristate untrusted;        /* removable of the member, an ancestor or its PF, or an external-facing ancestor */
+    Tristate untrusted;        /* removable of the member, an ancestor or its PF, or an external-facing
+                                * ancestor; unknown counts as untrusted where types are judged */
     Tristate virtual_function;
     uint32_t pf_vendor, pf_device; /* of the PF of a virtual function; FACT_NO_ID: none */
     char *iommu;               /* "intel", "amd", "smmu-v3", "virtio", ...; NULL: no IOMMU */
@@ -45,10 +46,11 @@ typedef struct DeviceFacts {
 
     /* Not asked by rules, but needed to decide. */
     bool bridge;               /* a PCI bridge of any kind */
-    bool manages_dma;          /* bound to a driver that manages DMA itself (pcieport, vfio-pci, pci-stub, ...) */
+    bool manages_dma; /* bound to a driver that manages DMA itself (pcieport, vfio-pci, pci-stub, ...) */
 } DeviceFacts;
 
-/* Returns new facts with every id FACT_NO_ID and every Tristate TRISTATE_UNKNOWN; bus, name and path are copied. */
+/* Returns new facts with every id FACT_NO_ID and every Tristate TRISTATE_UNKNOWN; bus, name and path are
+ * copied. */
 DeviceFacts *device_facts_new(const char *bus, const char *name, const char *path);
 
 /* Returns a deep copy. */
@@ -59,7 +61,7 @@ void device_facts_free(DeviceFacts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceFacts, device_facts_free)
 
 typedef struct HostFacts {
-    char *architecture;         /* as systemd's ConditionArchitecture= spells it: "x86-64", "arm64", "ppc64-le" */
+    char *architecture; /* as systemd's ConditionArchitecture= spells it: "x86-64", "arm64", "ppc64-le" */
     char **kernel_command_line; /* words of /proc/cmdline */
 } HostFacts;
 

@@ -5,9 +5,10 @@
 #include <stddef.h>
 
 /*
- * Bytes of a file to sections, keys and values, each with its place. It knows how a file is written, not what it
- * means: UTF-8, LF or CRLF, an optional byte order mark, `#` and `;` comment lines, trailing blanks, and lines that
- * go on after a backslash (joined by one blank; comment lines between them are skipped), as in systemd.syntax(7).
+ * Bytes of a file to sections, keys and values, each with its place. It knows how a file is written, not
+ * what it means: UTF-8, LF or CRLF, an optional byte order mark, `#` and `;` comment lines, trailing blanks,
+ * and lines that go on after a backslash (joined by one blank; comment lines between them are skipped), as
+ * in systemd.syntax(7).
  */
 
 /* A section header, or a key with its value. Valid during the call of the handler only. */
@@ -27,10 +28,10 @@ typedef void (*IniHandler)(const IniItem *item, void *userdata);
 void ini_item_place(const IniItem *item, size_t offset, unsigned *ret_line, unsigned *ret_column);
 
 /*
- * Reads SIZE bytes at DATA and calls HANDLER for each header and each key, in order. What is wrong with the writing
- * is added to DIAGNOSTICS under the name FILE: NUL and other control characters, invalid UTF-8 (both end the reading
- * before the first call of HANDLER), a key before the first section, a line that is none of the above, and an end
- * without a newline, because a file that was cut off must not pass for a shorter one.
+ * Reads SIZE bytes at DATA and calls HANDLER for each header and each key, in order. What is wrong with the
+ * writing is added to DIAGNOSTICS under the name FILE: NUL and other control characters, invalid UTF-8 (both
+ * end the reading before the first call of HANDLER), a key before the first section, a line that is none of
+ * the above, and an end without a newline, because a file that was cut off must not pass for a shorter one.
  *
  * Returns 0, or -EBADMSG if anything was wrong.
  */

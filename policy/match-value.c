@@ -11,10 +11,10 @@
 
 /* ConditionArchitecture= of systemd.unit(5). */
 static const char *const architectures[] = {
-    "x86",    "x86-64",    "arm",   "arm-be",   "arm64",  "arm64-be", "ppc",     "ppc-le",  "ppc64",       "ppc64-le",
-    "ia64",   "parisc",    "parisc64", "s390",  "s390x",  "sparc",    "sparc64", "mips",    "mips-le",     "mips64",
-    "mips64-le", "alpha",  "sh",    "sh64",     "m68k",   "tilegx",   "cris",    "arc",     "arc-be",      "nios2",
-    "riscv32", "riscv64",  "loongarch64", NULL,
+    "x86",      "x86-64", "arm",       "arm-be",   "arm64",   "arm64-be",    "ppc",   "ppc-le",  "ppc64",
+    "ppc64-le", "ia64",   "parisc",    "parisc64", "s390",    "s390x",       "sparc", "sparc64", "mips",
+    "mips-le",  "mips64", "mips64-le", "alpha",    "sh",      "sh64",        "m68k",  "tilegx",  "cris",
+    "arc",      "arc-be", "nios2",     "riscv32",  "riscv64", "loongarch64", NULL,
 };
 
 static bool is_glob(const char *word)
@@ -49,10 +49,12 @@ static char *parse_id(MatchKey key, const char *word, GPtrArray *patterns)
     const char *colon = strchr(lower, ':');
 
     if (!colon && is_id_half(lower, strlen(lower)))
-        return g_strdup_printf("%s= takes vendor:device (did you mean %s:*?)", match_key_to_string(key), lower);
+        return g_strdup_printf("%s= takes vendor:device (did you mean %s:*?)", match_key_to_string(key),
+                               lower);
     if (!colon || !is_id_half(lower, colon - lower) || !is_id_half(colon + 1, strlen(colon + 1)))
-        return g_strdup_printf("%s= takes vendor:device, four hex digits each or a glob, as in 144d:a808 or 8086:*",
-                               match_key_to_string(key));
+        return g_strdup_printf(
+            "%s= takes vendor:device, four hex digits each or a glob, as in 144d:a808 or 8086:*",
+            match_key_to_string(key));
     return add(patterns, g_steal_pointer(&lower));
 }
 
@@ -85,15 +87,17 @@ static char *parse_class(const char *word, GPtrArray *patterns)
     near = diagnostic_suggest(word, class_words());
     if (near)
         return g_strdup_printf("unknown class %s (did you mean %s?)", word, near);
-    return g_strdup_printf("unknown class %s: a word of the manual's table (nvme, ethernet, gpu, ...) or hex as in 0x0108*",
-                           word);
+    return g_strdup_printf(
+        "unknown class %s: a word of the manual's table (nvme, ethernet, gpu, ...) or hex as in 0x0108*",
+        word);
 }
 
 /* lspci leaves the domain out; such a pattern would never match. */
 static bool is_short_address(const char *word)
 {
     return strlen(word) == 7 && g_ascii_isxdigit(word[0]) && g_ascii_isxdigit(word[1]) && word[2] == ':' &&
-           g_ascii_isxdigit(word[3]) && g_ascii_isxdigit(word[4]) && word[5] == '.' && g_ascii_isdigit(word[6]);
+           g_ascii_isxdigit(word[3]) && g_ascii_isxdigit(word[4]) && word[5] == '.' &&
+           g_ascii_isdigit(word[6]);
 }
 
 static bool is_full_address(const char *word)
@@ -116,7 +120,8 @@ static char *parse_path(const char *word, GPtrArray *patterns)
     const char *prefix = "/sys/devices/";
 
     if (g_str_has_prefix(word, prefix))
-        return g_strdup_printf("a path is matched below /sys/devices (did you mean %s?)", word + strlen(prefix));
+        return g_strdup_printf("a path is matched below /sys/devices (did you mean %s?)",
+                               word + strlen(prefix));
     if (word[0] == '/')
         return g_strdup("a path is matched below /sys/devices and has no slash at the front");
     return add(patterns, g_strdup(word));
@@ -138,7 +143,8 @@ static char *parse_architecture(const char *word, GPtrArray *patterns)
     near = diagnostic_suggest(word, architectures);
     if (near)
         return g_strdup_printf("unknown architecture %s (did you mean %s?)", word, near);
-    return g_strdup_printf("unknown architecture %s: a word of ConditionArchitecture= in systemd.unit(5)", word);
+    return g_strdup_printf("unknown architecture %s: a word of ConditionArchitecture= in systemd.unit(5)",
+                           word);
 }
 
 static char *parse_property(const char *word, GPtrArray *patterns)
@@ -160,7 +166,8 @@ static char *parse_mac_address(const char *word, GPtrArray *patterns)
     /* Ethernet has 6 bytes, InfiniBand 20. */
     if (!consists_of(lower, length, HEX_DIGITS ":" GLOB_CHARACTERS) ||
         (!is_glob(lower) && (strchr(lower, '-') || (length != 6 * 3 - 1 && length != 20 * 3 - 1))))
-        return g_strdup("MACAddress= takes hex bytes with colons, as in 52:54:00:12:34:56, or a glob over them");
+        return g_strdup(
+            "MACAddress= takes hex bytes with colons, as in 52:54:00:12:34:56, or a glob over them");
     return add(patterns, g_steal_pointer(&lower));
 }
 

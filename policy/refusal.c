@@ -75,148 +75,160 @@ static const struct {
     [ERROR_INTERACTION_REQUIRED] = {STANDARD("InteractiveAuthorizationRequired"), EXIT_CODE_NOT_AUTHORISED},
 };
 
-/* CAUSE stands between the object and the detail in brackets. In NEXT, @ is where the target goes; where the caller
- * has none, NEXT_ANYWHERE is said instead, or NEXT if that is NULL and needs none. */
+/* CAUSE stands between the object and the detail in brackets. In NEXT, @ is where the target goes; where the
+ * caller has none, NEXT_ANYWHERE is said instead, or NEXT if that is NULL and needs none. */
 static const struct {
     ErrorName name;
     const char *cause;
     const char *next;
     const char *next_anywhere;
 } refusals[_REFUSAL_CODE_MAX] = {
-    [REFUSAL_NO_SUCH_GROUP] = {
-        ERROR_NO_SUCH_GROUP, "there is no such IOMMU group",
-        "Run 'iommuctl list' to see the groups there are; numbers change when devices come and go.", NULL},
-    [REFUSAL_NO_SUCH_DEVICE] = {
-        ERROR_NO_SUCH_DEVICE, "there is no such device, or it has no IOMMU group",
-        "Run 'iommuctl list' to see the devices there are, 'journalctl -k -g iommu' if an IOMMU should be there.", NULL},
-    [REFUSAL_NO_SUCH_FINDING] = {
-        ERROR_NO_SUCH_FINDING, "there is no finding of this id to allow",
-        "Run 'iommuctl usage @' and take the id from there.",
-        "Run 'iommuctl usage TARGET' for its group and take the id from there."},
-    [REFUSAL_INVALID_TYPE] = {
-        ERROR_INVALID_TYPE, "not a type that can be set",
-        "Take DMA, DMA-FQ, identity or auto; run 'iommuctl show @' to see which of them this group can have.",
-        "Take DMA, DMA-FQ, identity or auto; run 'iommuctl list' to see what the groups have now."},
-    [REFUSAL_IN_USE] = {
-        ERROR_IN_USE, "in use",
-        "Run 'iommuctl usage @' to see by whom, end that use and try again.",
-        "Run 'iommuctl list' to find its group and 'iommuctl usage TARGET' to see by whom, end that use and try again."},
-    [REFUSAL_OWNED_BY_USER] = {
-        ERROR_OWNED_BY_USER, "handed to a program through VFIO or iommufd",
-        "Run 'iommuctl usage @' to see which one, stop it and try again.",
-        "Run 'iommuctl list' to find its group and 'iommuctl usage TARGET' to see which one, stop it and try again."},
-    [REFUSAL_FORBIDDEN] = {
-        ERROR_FORBIDDEN, "a rule forbids this type",
-        "Run 'iommuctl why @' to see the rule; if it should not say so, edit the file and run 'iommuctl reload'.",
-        "Run 'iommuctl rules' to see the rule; if it should not say so, edit the file and run 'iommuctl reload'."},
-    [REFUSAL_UNTRUSTED] = {
-        ERROR_FORBIDDEN, "holds an external device that is not trusted, so that DMA is the only type it may have",
-        "Run 'iommuctl show @' to see which device it is; no rule and no call can change this.",
-        "Run 'iommuctl list' to see which device it is; no rule and no call can change this."},
-    [REFUSAL_FORCED] = {
-        ERROR_FORCED, "the kernel forces another type",
-        "Run 'iommuctl show @' to see which types it can have, 'iommuctl why @' for the reason.",
-        "Run 'iommuctl list' to find its group and 'iommuctl why TARGET' for the reason."},
-    [REFUSAL_CONFLICT] = {
-        ERROR_CONFLICT, "a rule asks for something else and would win",
-        "Run 'iommuctl why @' to see both places, edit one of the files and run 'iommuctl reload'.",
-        "Run 'iommuctl rules' to see both places, edit one of the files and run 'iommuctl reload'."},
-    [REFUSAL_NOT_SUPPORTED] = {
-        ERROR_NOT_SUPPORTED, "the kernel cannot switch this",
-        "Run 'iommuctl show @' to see what this group can do.",
-        "Run 'iommuctl list' to see what can be switched."},
-    [REFUSAL_TYPE_NOT_GIVEN] = {
-        ERROR_NOT_SUPPORTED, "its IOMMU is not known to give this type",
-        "Run 'iommuctl show @' to see which types it can have.",
-        "Run 'iommuctl list' to find its group and 'iommuctl show TARGET' to see which types it can have."},
-    [REFUSAL_MULTIPLE_MEMBERS] = {
-        ERROR_NOT_SUPPORTED, "this kernel does not switch a group with more than one device",
-        "Run 'iommuctl show @' to see its devices; use Linux 6.4 or later, or set the default at boot (iommu.passthrough=).",
-        "Run 'iommuctl list --tree' to see its devices; use Linux 6.4 or later, or set the default at boot (iommu.passthrough=)."},
-    [REFUSAL_BUSY] = {
-        ERROR_BUSY, "another change is running, of this group or of one that hangs together with it",
-        "Run 'iommuctl monitor' to see it end, then try again.", NULL},
-    [REFUSAL_STUCK] = {
-        ERROR_STUCK, "an earlier change is stuck: a write to the kernel has not returned",
-        "Run 'iommuctl show @' to see the step, and 'journalctl -k' for the driver; it goes on by itself when the "
-        "kernel does.",
-        "Run 'iommuctl list' to see which group it is, and 'journalctl -k' for the driver; it goes on by itself when "
-        "the kernel does."},
-    [REFUSAL_DISABLED] = {
-        ERROR_DISABLED, "nothing is changed on this boot",
-        "Run 'cat /proc/cmdline' to see how it was switched off, and boot without that word.", NULL},
-    [REFUSAL_INHIBITED] = {
-        ERROR_INHIBITED, "held as it is by an inhibitor",
-        "Run 'iommuctl show @' to see who holds it; it is free when that program ends.",
-        "Run 'iommuctl list' to see who holds it; it is free when that program ends."},
-    [REFUSAL_DEVICE_CHANGED] = {
-        ERROR_DEVICE_CHANGED, "no longer what was looked at when this was allowed",
-        "Run 'iommuctl show @' to see what it is now, and ask again.",
-        "Run 'iommuctl list' to see what is there now, and ask again."},
-    [REFUSAL_DISRUPTION_NOT_ALLOWED] = {
-        ERROR_DISRUPTION_NOT_ALLOWED, "drivers would have to be unbound, and that was not allowed",
-        "Run 'iommuctl plan @ TYPE' to see the steps, then 'iommuctl set @ TYPE' without --no-unbind.",
-        "Run 'iommuctl plan TARGET TYPE' to see the steps, then 'iommuctl set TARGET TYPE' without --no-unbind."},
-    [REFUSAL_STILL_BOUND] = {
-        ERROR_IN_USE, "the kernel still counts a driver as bound",
-        "Run 'iommuctl show @' to see which driver that is, and 'iommuctl usage @' to see what holds it.",
-        "Run 'iommuctl list' to see which driver that is, and 'journalctl -k' for what holds it."},
-    [REFUSAL_MISSING_CAPABILITY] = {
-        ERROR_SWITCH_FAILED, "the kernel wants CAP_SYS_ADMIN and CAP_SYS_RAWIO for this, and the daemon lacks one",
-        "Run 'systemctl cat iommu-policyd.service' and take out the setting that drops it (PrivateDevices= does).",
-        NULL},
-    [REFUSAL_SWITCH_FAILED] = {
-        ERROR_SWITCH_FAILED, "the kernel refused the switch, and the group has its old type and its drivers",
-        "Run 'journalctl -k' for the kernel's reason and 'iommuctl show @' for the group.",
-        "Run 'journalctl -k' for the kernel's reason and 'iommuctl list' for the group."},
-    [REFUSAL_UNBIND_FAILED] = {
-        ERROR_SWITCH_FAILED, "a driver could not be unbound, and the group has its old type and its drivers",
-        "Run 'journalctl -k' for the driver's reason and 'iommuctl usage @' to see what holds it.",
-        "Run 'journalctl -k' for the driver's reason and 'iommuctl list' for the group."},
-    [REFUSAL_TYPE_NOT_KEPT] = {
-        ERROR_SWITCH_FAILED, "the kernel took the switch and then showed another type",
-        "Run 'iommuctl show @' to see which types this group can have, and 'journalctl -k' for the kernel's reason.",
-        "Run 'iommuctl list' to see the type now, and 'journalctl -k' for the kernel's reason."},
-    [REFUSAL_REBIND_FAILED] = {
-        ERROR_REBIND_FAILED, "a driver did not take its device back with the new type, so the switch was undone",
-        "Run 'journalctl -k' for the driver's reason and 'iommuctl show @' for the group as it is now.",
-        "Run 'journalctl -k' for the driver's reason and 'iommuctl list' for the group as it is now."},
-    [REFUSAL_DEVICE_LOST] = {
-        ERROR_REBIND_FAILED, "a device is without its driver: neither the switch nor its undoing brought it back",
-        "Run 'journalctl -k' for the driver's reason, then 'iommuctl apply' to have it tried again.", NULL},
-    [REFUSAL_TIMEOUT] = {
-        ERROR_TIMEOUT, "a write to the kernel has not returned in its time",
-        "Run 'iommuctl monitor' to see it end: the change goes on when the kernel does, and leaves the device bound.",
-        NULL},
-    [REFUSAL_INVALID_RULE] = {
-        ERROR_INVALID_RULE, "the rules cannot be taken as they are, and the old ones stay in force",
-        "Run 'iommuctl check' to see every mistake, mend the file and run 'iommuctl reload'.", NULL},
-    [REFUSAL_PERSIST_FAILED] = {
-        ERROR_PERSIST_FAILED, "the type is set, but its rule file could not be written",
-        "Make the directory writable and run 'iommuctl set @ TYPE --persist' again.",
-        "Make the directory writable and run 'iommuctl set TARGET TYPE --persist' again."},
-    [REFUSAL_RECORD_FAILED] = {
-        ERROR_SWITCH_FAILED, "the record that would bring the devices back after a crash could not be written, so "
-        "nothing was touched",
-        "Run 'df /run' and 'ls -ld /run/iommu-policy/change' to see why, then try again.", NULL},
-    [REFUSAL_INTERNAL] = {
-        ERROR_FAILED, "the daemon could not do this",
-        "Run 'journalctl -u iommu-policyd.service' to see why.", NULL},
-    [REFUSAL_INVALID_OPTION] = {
-        ERROR_INVALID_ARGS, "an option that is not known, or not of this kind",
-        "Run 'busctl introspect org.iommupolicy1 /org/iommupolicy1' or read org.iommupolicy1(5) for what it takes.",
-        NULL},
-    [REFUSAL_TOO_MANY_CALLS] = {
-        ERROR_LIMITS_EXCEEDED, "too many calls are waiting for an answer",
-        "Wait for those to be answered, then try again; 'busctl monitor org.iommupolicy1' shows who sends them.",
-        NULL},
-    [REFUSAL_ACCESS_DENIED] = {
-        ERROR_ACCESS_DENIED, "not authorised",
-        "Run 'sudo iommuctl' with the same words, or have a polkit rule allow it ('pkaction' lists the actions).",
-        NULL},
-    [REFUSAL_INTERACTION_REQUIRED] = {
-        ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
-        "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.", NULL},
+    [REFUSAL_NO_SUCH_GROUP] =
+        {ERROR_NO_SUCH_GROUP, "there is no such IOMMU group",
+         "Run 'iommuctl list' to see the groups there are; numbers change when devices come and go.", NULL},
+    [REFUSAL_NO_SUCH_DEVICE] = {ERROR_NO_SUCH_DEVICE, "there is no such device, or it has no IOMMU group",
+                                "Run 'iommuctl list' to see the devices there are, 'journalctl -k -g iommu' "
+                                "if an IOMMU should be there.",
+                                NULL},
+    [REFUSAL_NO_SUCH_FINDING] = {ERROR_NO_SUCH_FINDING, "there is no finding of this id to allow",
+                                 "Run 'iommuctl usage @' and take the id from there.",
+                                 "Run 'iommuctl usage TARGET' for its group and take the id from there."},
+    [REFUSAL_INVALID_TYPE] =
+        {ERROR_INVALID_TYPE, "not a type that can be set",
+         "Take DMA, DMA-FQ, identity or auto; run 'iommuctl show @' to see which of them this group can "
+         "have.",
+         "Take DMA, DMA-FQ, identity or auto; run 'iommuctl list' to see what the groups have now."},
+    [REFUSAL_IN_USE] = {ERROR_IN_USE, "in use",
+                        "Run 'iommuctl usage @' to see by whom, end that use and try again.",
+                        "Run 'iommuctl list' to find its group and 'iommuctl usage TARGET' to see by whom, "
+                        "end that use and try again."},
+    [REFUSAL_OWNED_BY_USER] = {ERROR_OWNED_BY_USER, "handed to a program through VFIO or iommufd",
+                               "Run 'iommuctl usage @' to see which one, stop it and try again.",
+                               "Run 'iommuctl list' to find its group and 'iommuctl usage TARGET' to see "
+                               "which one, stop it and try again."},
+    [REFUSAL_FORBIDDEN] = {ERROR_FORBIDDEN, "a rule forbids this type",
+                           "Run 'iommuctl why @' to see the rule; if it should not say so, edit the file "
+                           "and run 'iommuctl reload'.",
+                           "Run 'iommuctl rules' to see the rule; if it should not say so, edit the file "
+                           "and run 'iommuctl reload'."},
+    [REFUSAL_UNTRUSTED] =
+        {ERROR_FORBIDDEN,
+         "holds an external device that is not trusted, so that DMA is the only type it may have",
+         "Run 'iommuctl show @' to see which device it is; no rule and no call can change this.",
+         "Run 'iommuctl list' to see which device it is; no rule and no call can change this."},
+    [REFUSAL_FORCED] =
+        {ERROR_FORCED, "the kernel forces another type",
+         "Run 'iommuctl show @' to see which types it can have, 'iommuctl why @' for the reason.",
+         "Run 'iommuctl list' to find its group and 'iommuctl why TARGET' for the reason."},
+    [REFUSAL_CONFLICT] =
+        {ERROR_CONFLICT, "a rule asks for something else and would win",
+         "Run 'iommuctl why @' to see both places, edit one of the files and run 'iommuctl reload'.",
+         "Run 'iommuctl rules' to see both places, edit one of the files and run 'iommuctl reload'."},
+    [REFUSAL_NOT_SUPPORTED] = {ERROR_NOT_SUPPORTED, "the kernel cannot switch this",
+                               "Run 'iommuctl show @' to see what this group can do.",
+                               "Run 'iommuctl list' to see what can be switched."},
+    [REFUSAL_TYPE_NOT_GIVEN] =
+        {ERROR_NOT_SUPPORTED, "its IOMMU is not known to give this type",
+         "Run 'iommuctl show @' to see which types it can have.",
+         "Run 'iommuctl list' to find its group and 'iommuctl show TARGET' to see which types it can have."},
+    [REFUSAL_MULTIPLE_MEMBERS] = {ERROR_NOT_SUPPORTED,
+                                  "this kernel does not switch a group with more than one device",
+                                  "Run 'iommuctl show @' to see its devices; use Linux 6.4 or later, or set "
+                                  "the default at boot (iommu.passthrough=).",
+                                  "Run 'iommuctl list --tree' to see its devices; use Linux 6.4 or later, "
+                                  "or set the default at boot (iommu.passthrough=)."},
+    [REFUSAL_BUSY] = {ERROR_BUSY,
+                      "another change is running, of this group or of one that hangs together with it",
+                      "Run 'iommuctl monitor' to see it end, then try again.", NULL},
+    [REFUSAL_STUCK] = {ERROR_STUCK, "an earlier change is stuck: a write to the kernel has not returned",
+                       "Run 'iommuctl show @' to see the step, and 'journalctl -k' for the driver; it goes "
+                       "on by itself when the "
+                       "kernel does.",
+                       "Run 'iommuctl list' to see which group it is, and 'journalctl -k' for the driver; "
+                       "it goes on by itself when "
+                       "the kernel does."},
+    [REFUSAL_DISABLED] =
+        {ERROR_DISABLED, "nothing is changed on this boot",
+         "Run 'cat /proc/cmdline' to see how it was switched off, and boot without that word.", NULL},
+    [REFUSAL_INHIBITED] = {ERROR_INHIBITED, "held as it is by an inhibitor",
+                           "Run 'iommuctl show @' to see who holds it; it is free when that program ends.",
+                           "Run 'iommuctl list' to see who holds it; it is free when that program ends."},
+    [REFUSAL_DEVICE_CHANGED] = {ERROR_DEVICE_CHANGED, "no longer what was looked at when this was allowed",
+                                "Run 'iommuctl show @' to see what it is now, and ask again.",
+                                "Run 'iommuctl list' to see what is there now, and ask again."},
+    [REFUSAL_DISRUPTION_NOT_ALLOWED] =
+        {ERROR_DISRUPTION_NOT_ALLOWED, "drivers would have to be unbound, and that was not allowed",
+         "Run 'iommuctl plan @ TYPE' to see the steps, then 'iommuctl set @ TYPE' without --no-unbind.",
+         "Run 'iommuctl plan TARGET TYPE' to see the steps, then 'iommuctl set TARGET TYPE' without "
+         "--no-unbind."},
+    [REFUSAL_STILL_BOUND] =
+        {ERROR_IN_USE, "the kernel still counts a driver as bound",
+         "Run 'iommuctl show @' to see which driver that is, and 'iommuctl usage @' to see what holds it.",
+         "Run 'iommuctl list' to see which driver that is, and 'journalctl -k' for what holds it."},
+    [REFUSAL_MISSING_CAPABILITY] =
+        {ERROR_SWITCH_FAILED,
+         "the kernel wants CAP_SYS_ADMIN and CAP_SYS_RAWIO for this, and the daemon lacks one",
+         "Run 'systemctl cat iommu-policyd.service' and take out the setting that drops it (PrivateDevices= "
+         "does).",
+         NULL},
+    [REFUSAL_SWITCH_FAILED] =
+        {ERROR_SWITCH_FAILED,
+         "the kernel refused the switch, and the group has its old type and its drivers",
+         "Run 'journalctl -k' for the kernel's reason and 'iommuctl show @' for the group.",
+         "Run 'journalctl -k' for the kernel's reason and 'iommuctl list' for the group."},
+    [REFUSAL_UNBIND_FAILED] =
+        {ERROR_SWITCH_FAILED,
+         "a driver could not be unbound, and the group has its old type and its drivers",
+         "Run 'journalctl -k' for the driver's reason and 'iommuctl usage @' to see what holds it.",
+         "Run 'journalctl -k' for the driver's reason and 'iommuctl list' for the group."},
+    [REFUSAL_TYPE_NOT_KEPT] =
+        {ERROR_SWITCH_FAILED, "the kernel took the switch and then showed another type",
+         "Run 'iommuctl show @' to see which types this group can have, and 'journalctl -k' for the "
+         "kernel's reason.",
+         "Run 'iommuctl list' to see the type now, and 'journalctl -k' for the kernel's reason."},
+    [REFUSAL_REBIND_FAILED] =
+        {ERROR_REBIND_FAILED,
+         "a driver did not take its device back with the new type, so the switch was undone",
+         "Run 'journalctl -k' for the driver's reason and 'iommuctl show @' for the group as it is now.",
+         "Run 'journalctl -k' for the driver's reason and 'iommuctl list' for the group as it is now."},
+    [REFUSAL_DEVICE_LOST] =
+        {ERROR_REBIND_FAILED,
+         "a device is without its driver: neither the switch nor its undoing brought it back",
+         "Run 'journalctl -k' for the driver's reason, then 'iommuctl apply' to have it tried again.", NULL},
+    [REFUSAL_TIMEOUT] = {ERROR_TIMEOUT, "a write to the kernel has not returned in its time",
+                         "Run 'iommuctl monitor' to see it end: the change goes on when the kernel does, "
+                         "and leaves the device bound.",
+                         NULL},
+    [REFUSAL_INVALID_RULE] =
+        {ERROR_INVALID_RULE, "the rules cannot be taken as they are, and the old ones stay in force",
+         "Run 'iommuctl check' to see every mistake, mend the file and run 'iommuctl reload'.", NULL},
+    [REFUSAL_PERSIST_FAILED] =
+        {ERROR_PERSIST_FAILED, "the type is set, but its rule file could not be written",
+         "Make the directory writable and run 'iommuctl set @ TYPE --persist' again.",
+         "Make the directory writable and run 'iommuctl set TARGET TYPE --persist' again."},
+    [REFUSAL_RECORD_FAILED] =
+        {ERROR_SWITCH_FAILED,
+         "the record that would bring the devices back after a crash could not be written, so "
+         "nothing was touched",
+         "Run 'df /run' and 'ls -ld /run/iommu-policy/change' to see why, then try again.", NULL},
+    [REFUSAL_INTERNAL] = {ERROR_FAILED, "the daemon could not do this",
+                          "Run 'journalctl -u iommu-policyd.service' to see why.", NULL},
+    [REFUSAL_INVALID_OPTION] = {ERROR_INVALID_ARGS, "an option that is not known, or not of this kind",
+                                "Run 'busctl introspect org.iommupolicy1 /org/iommupolicy1' or read "
+                                "org.iommupolicy1(5) for what it takes.",
+                                NULL},
+    [REFUSAL_TOO_MANY_CALLS] = {ERROR_LIMITS_EXCEEDED, "too many calls are waiting for an answer",
+                                "Wait for those to be answered, then try again; 'busctl monitor "
+                                "org.iommupolicy1' shows who sends them.",
+                                NULL},
+    [REFUSAL_ACCESS_DENIED] = {ERROR_ACCESS_DENIED, "not authorised",
+                               "Run 'sudo iommuctl' with the same words, or have a polkit rule allow it "
+                               "('pkaction' lists the actions).",
+                               NULL},
+    [REFUSAL_INTERACTION_REQUIRED] =
+        {ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
+         "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.",
+         NULL},
 };
 
 static bool is_code(RefusalCode code)

@@ -5,15 +5,16 @@
 
 #include "rule-match.h"
 
-/* The keys a section can be filed under, the most telling first. Early ones come first: what is filed under a late
- * key is a candidate for all devices that udev has not processed. */
+/* The keys a section can be filed under, the most telling first. Early ones come first: what is filed under
+ * a late key is a candidate for all devices that udev has not processed. */
 static const MatchKey indexed_keys[] = {
     MATCH_ADDRESS,           MATCH_PATH,     MATCH_ID,     MATCH_SUBSYSTEM_ID,
     MATCH_PHYSICAL_FUNCTION, MATCH_MODALIAS, MATCH_CLASS,  MATCH_SERIAL,
     MATCH_MAC_ADDRESS,       MATCH_DRIVER,
 };
 
-/* One text under which sections are filed: all values of the key that start with it, or, if exact, only itself. */
+/* One text under which sections are filed: all values of the key that start with it, or, if exact, only
+ * itself. */
 typedef struct Posting {
     MatchKey key;
     bool exact;
@@ -84,7 +85,8 @@ static bool is_exact(const MatchTerm *term)
     return true;
 }
 
-/* Returns the term to file MATCH under: an early key before a late one, an exact one before a prefix; or NULL. */
+/* Returns the term to file MATCH under: an early key before a late one, an exact one before a prefix; or
+ * NULL. */
 static const MatchTerm *choose_term(const RuleMatch *match)
 {
     const MatchTerm *best = NULL;
@@ -96,7 +98,8 @@ static const MatchTerm *choose_term(const RuleMatch *match)
             continue;
         if (!best)
             best = term;
-        else if (match_key_is_late(term->key) == match_key_is_late(best->key) && is_exact(term) && !is_exact(best))
+        else if (match_key_is_late(term->key) == match_key_is_late(best->key) && is_exact(term) &&
+                 !is_exact(best))
             best = term;
     }
     return best;
@@ -191,8 +194,8 @@ void rule_index_free(RuleIndex *index)
 }
 
 /* Appends what is filed under TEXT. *RUNS counts the ascending runs that NUMBERS is made of. */
-static void collect_posting(const RuleIndex *index, MatchKey key, const char *text, size_t length, bool exact,
-                            GArray *numbers, unsigned *runs)
+static void collect_posting(const RuleIndex *index, MatchKey key, const char *text, size_t length,
+                            bool exact, GArray *numbers, unsigned *runs)
 {
     Posting wanted = {.key = key, .exact = exact, .text = text, .length = length};
     const Posting *posting = g_hash_table_lookup(index->postings, &wanted);
@@ -203,7 +206,8 @@ static void collect_posting(const RuleIndex *index, MatchKey key, const char *te
     (*runs)++;
 }
 
-static void collect_value(const RuleIndex *index, MatchKey key, const char *value, GArray *numbers, unsigned *runs)
+static void collect_value(const RuleIndex *index, MatchKey key, const char *value, GArray *numbers,
+                          unsigned *runs)
 {
     const GArray *lengths = index->lengths[key];
     size_t length = strlen(value);

@@ -241,8 +241,8 @@ static Tristate evaluate_property(const MatchTerm *term, const DeviceFacts *devi
     return TRISTATE_NO;
 }
 
-/* A pattern matches a word of the command line whole, or, as in ConditionKernelCommandLine=, what stands before
- * its "=" if the pattern has none. */
+/* A pattern matches a word of the command line whole, or, as in ConditionKernelCommandLine=, what stands
+ * before its "=" if the pattern has none. */
 static bool command_line_word_matches(const MatchTerm *term, const char *word)
 {
     g_autofree char *name = g_strndup(word, strcspn(word, "="));
@@ -263,7 +263,8 @@ static Tristate evaluate_host(const MatchTerm *term, const HostFacts *host)
     if (!host)
         return TRISTATE_UNKNOWN;
     if (term->key == MATCH_ARCHITECTURE)
-        return host->architecture && any_pattern_matches(term, host->architecture) ? TRISTATE_YES : TRISTATE_NO;
+        return host->architecture && any_pattern_matches(term, host->architecture) ? TRISTATE_YES
+                                                                                   : TRISTATE_NO;
     for (char **word = host->kernel_command_line; word && *word; word++)
         if (command_line_word_matches(term, *word))
             return TRISTATE_YES;
@@ -348,5 +349,6 @@ char *match_term_describe_miss(const MatchTerm *term, const DeviceFacts *device,
         value = g_strdup("this host's command line");
     else
         value = describe_values(term->key, device);
-    return g_strdup_printf("%s=%s does not match %s", match_key_to_string(term->key), term->text->str, value);
+    return g_strdup_printf("%s=%s does not match %s", match_key_to_string(term->key), term->text->str,
+                           value);
 }

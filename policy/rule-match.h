@@ -7,9 +7,9 @@
 #include "facts.h"
 
 /*
- * One [Match] section: terms that must all hold. A term is one key with its list of patterns, of which any may
- * match; `!` turns the whole list round. Inside policy/ only: rule-parse.c builds it, rule.c asks it, rule-index.c
- * looks for what it can be found by.
+ * One [Match] section: terms that must all hold. A term is one key with its list of patterns, of which any
+ * may match; `!` turns the whole list round. Inside policy/ only: rule-parse.c builds it, rule.c asks it,
+ * rule-index.c looks for what it can be found by.
  */
 
 typedef enum MatchKey {
@@ -39,13 +39,14 @@ typedef enum MatchKey {
 /* Returns the key as it is written in a file: "Address", "Path", ... */
 const char *match_key_to_string(MatchKey key);
 
-/* True for the keys that are known only once udev has processed the device, or once a driver has been bound. */
+/* True for the keys that are known only once udev has processed the device, or a driver has been bound. */
 bool match_key_is_late(MatchKey key);
 
 typedef struct MatchTerm {
     MatchKey key;
     bool negated;
-    GPtrArray *patterns; /* char *: shell globs, in the spelling of the facts (lower-case ids, class codes for words) */
+    GPtrArray *patterns; /* char *: shell globs, in the spelling of the facts (lower-case ids, class codes
+                            for words) */
     GString *text;       /* the values as written, for people */
 } MatchTerm;
 
@@ -63,8 +64,8 @@ MatchTerm *rule_match_find(const RuleMatch *match, MatchKey key);
 MatchTerm *rule_match_add(RuleMatch *match, MatchKey key, bool negated);
 
 /*
- * What a device shows for a key: nothing yet (not known), or a list of values, which is empty if it is known that
- * there are none. The values are borrowed from the facts or stand in `buffer`.
+ * What a device shows for a key: nothing yet (not known), or a list of values, which is empty if it is known
+ * that there are none. The values are borrowed from the facts or stand in `buffer`.
  */
 typedef struct FactValues {
     bool known;

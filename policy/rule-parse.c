@@ -109,7 +109,8 @@ static void set_match(Parser *parser, const IniItem *item, MatchKey key)
         return;
     }
     if (term && term->negated != negated) {
-        value_error(parser, item, 0, "%s= cannot be both plain and negated in one [Match]: add a [Match], or a file",
+        value_error(parser, item, 0,
+                    "%s= cannot be both plain and negated in one [Match]: add a [Match], or a file",
                     item->key);
         return;
     }
@@ -136,7 +137,8 @@ static void set_match(Parser *parser, const IniItem *item, MatchKey key)
 static bool claim_key(Parser *parser, const IniItem *item, unsigned *line)
 {
     if (*line > 0) {
-        place_error(parser, item->line, item->column, "%s= is given twice, first in line %u", item->key, *line);
+        place_error(parser, item->line, item->column, "%s= is given twice, first in line %u", item->key,
+                    *line);
         return false;
     }
     *line = item->line;
@@ -247,7 +249,8 @@ static void accept_word(Parser *parser, const IniItem *item, size_t offset, cons
     if (near)
         value_error(parser, item, offset, "unknown kind of finding %s (did you mean %s?)", word, near);
     else
-        value_error(parser, item, offset, "Accept= takes signature, up, addr, display, input, sound, unknown");
+        value_error(parser, item, offset,
+                    "Accept= takes signature, up, addr, display, input, sound, unknown");
 }
 
 static void set_accept(Parser *parser, const IniItem *item)
@@ -302,7 +305,8 @@ static PolicySetter find_policy_key(const char *name)
 /* Whatever somebody may call the number of a group. */
 static bool is_group_number_key(const char *name)
 {
-    static const char *const words[] = {"group", "groupid", "groupnumber", "iommugroup", "iommugroupid", NULL};
+    static const char *const words[] = {"group",      "groupid",      "groupnumber",
+                                        "iommugroup", "iommugroupid", NULL};
     g_autoptr(GString) plain = g_string_new(NULL);
 
     for (const char *p = name; *p; p++)
@@ -330,15 +334,16 @@ static void unknown_key(Parser *parser, const IniItem *item)
     bool in_match = parser->section == SECTION_MATCH;
 
     if (is_group_number_key(item->key))
-        place_error(parser, item->line, item->column,
-                    "there is no key for the group number: it is not stable, the kernel gives it anew at each boot; "
-                    "name the device by Address=, Path= or Id=");
+        place_error(
+            parser, item->line, item->column,
+            "there is no key for the group number: it is not stable, the kernel gives it anew at each boot; "
+            "name the device by Address=, Path= or Id=");
     else if (in_match ? find_policy_key(item->key) != NULL : find_match_key(item->key) >= 0)
         place_error(parser, item->line, item->column, "%s= belongs in [%s]", item->key,
                     in_match ? "Policy" : "Match");
     else if (near)
-        place_error(parser, item->line, item->column, "unknown key %s in [%s] (did you mean %s=?)", item->key,
-                    item->section, near);
+        place_error(parser, item->line, item->column, "unknown key %s in [%s] (did you mean %s=?)",
+                    item->key, item->section, near);
     else
         place_error(parser, item->line, item->column, "unknown key %s in [%s]", item->key, item->section);
 }
@@ -410,8 +415,8 @@ static void handle_header(Parser *parser, const IniItem *item)
         if (g_str_has_prefix(item->section, "X-"))
             return;
         if (near)
-            place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)", item->section,
-                        near);
+            place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)",
+                        item->section, near);
         else
             place_error(parser, item->line, item->column,
                         "unknown section [%s]: a rule has [Match] and [Policy]", item->section);
@@ -440,7 +445,8 @@ static void check_whole(Parser *parser)
     if (parser->policy_line == 0)
         place_error(parser, 0, 0, "no [Policy] section: it says what the rule wants");
     else if (rule->type_line == 0 && rule->forbid_line == 0 && parser->n_errors == 0)
-        place_error(parser, parser->policy_line, 1, "[Policy] has neither Type= nor Forbid=: it wants nothing");
+        place_error(parser, parser->policy_line, 1,
+                    "[Policy] has neither Type= nor Forbid=: it wants nothing");
 }
 
 static void warn(Parser *parser, unsigned line, const char *text)

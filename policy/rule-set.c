@@ -109,7 +109,8 @@ static RuleSet *rule_set_build(RuleSet *base, GArray *loaded, bool frozen, char 
         g_ptr_array_add(set->rules, entry->rule);
         g_hash_table_insert(set->sums, entry->rule->file, entry->sum);
     }
-    /* Stable, so an old rule stays before what its file forbids now, and files named alike stay as they were given. */
+    /* Stable, so an old rule stays before what its file forbids now, and files named alike stay as they were
+     * given. */
     g_ptr_array_sort(set->rules, compare_rules);
     list_files(set);
     set->index = rule_index_new(set->rules);

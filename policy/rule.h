@@ -21,7 +21,7 @@ typedef enum UnbindPolicy {
 const char *unbind_policy_to_string(UnbindPolicy policy);
 UnbindPolicy unbind_policy_from_string(const char *word);
 
-typedef struct RuleMatch RuleMatch; /* one [Match] section; inside rule.c and rule-parse.c only */
+typedef struct RuleMatch RuleMatch; /* one [Match] section, see rule-match.h; inside policy/ only */
 
 typedef struct Rule {
     char *file;            /* "/etc/iommu-policy.d/30-nvme-lazy.conf" */
@@ -36,7 +36,7 @@ typedef struct Rule {
     UnbindPolicy unbind;
     FindingKindSet accept;
     char *reason;          /* free text, or NULL */
-    bool late;             /* some [Match] uses a late key: before a driver binds this rule may be undecided */
+    bool late; /* some [Match] uses a late key: before a driver binds this rule may be undecided */
 } Rule;
 
 void rule_free(Rule *rule);
@@ -45,9 +45,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rule, rule_free)
 /* Whether RULE governs DEVICE on HOST; unknown if that hangs on a fact that is not known yet. */
 Tristate rule_match(const Rule *rule, const DeviceFacts *device, const HostFacts *host);
 
-/* For Explain and `iommuctl why`: if all keys but one of some [Match] of RULE match DEVICE, says which one keeps it out
- * ("Class=nvme does not match ethernet"). NULL if the rule matches, or was not that near. The caller frees it. */
+/* For Explain and `iommuctl why`: if all keys but one of some [Match] of RULE match DEVICE, says which one
+ * keeps it out ("Class=nvme does not match ethernet"). NULL if the rule matches, or was not that near, as is
+ * every [Match] of one key alone. The caller frees it. */
 char *rule_nearly(const Rule *rule, const DeviceFacts *device, const HostFacts *host);
 
-/* Returns "file:line" of the line that gives TYPE (forbid false) or Forbid (forbid true); the caller frees it. */
+/* Returns "file:line" of the line that gives TYPE (forbid false) or Forbid (forbid true); the caller frees
+ * it. */
 char *rule_origin(const Rule *rule, bool forbid);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wish.h"
 
-#define SWITCHABLE_TYPES \
-    (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
+#include <string.h>
+
+#define SWITCHABLE_TYPES                                                                                    \
+    (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) |                               \
+     DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
 
 static bool note_hit(const Rule *rule, Tristate match, void *userdata)
 {
@@ -66,4 +69,29 @@ bool wish_is_as_lax(DomainType type, DomainType wanted, const DecisionInput *inp
         if ((outcome & DOMAIN_TYPE_BIT(t)) && domain_type_strictness(t) > domain_type_strictness(wanted))
             return false;
     return true;
+}
+
+const DecisionMember *wish_find_untrusted(const DecisionInput *input)
+{
+    const DecisionMember *found = NULL;
+
+    for (size_t i = 0; i < input->n_members; i++) {
+        const DecisionMember *member = &input->members[i];
+
+        if (member->facts->untrusted != TRISTATE_NO &&
+            (!found || strcmp(member->facts->name, found->facts->name) < 0))
+            found = member;
+    }
+    return found;
+}
+
+DomainTypeSet wish_not_given(const DecisionInput *input)
+{
+    DomainTypeSet set = input->not_given;
+
+    for (size_t i = 0; i < input->n_members; i++)
+        if (input->members[i].kernel_type >= 0)
+            set |= ~DOMAIN_TYPE_BIT(input->members[i].kernel_type) & (DOMAIN_TYPE_BIT(_DOMAIN_TYPE_MAX) - 1);
+    /* `auto` is out only as far as what it may end in is. */
+    return set & ~DOMAIN_TYPE_BIT(DOMAIN_TYPE_AUTO);
 }

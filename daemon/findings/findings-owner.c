@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "evidence.h"
 #include "sysfs.h"
@@ -232,8 +233,9 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 
         if (descendant->number == 0 || is_owner_node(descendant))
             continue;
-        pids =
-            open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"), 0);
+        /* Our own process holds the disks as claims while it looks again. */
+        pids = open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"),
+                                  getpid());
         if (pids->len == 0)
             continue;
         finding = findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, descendant->name,

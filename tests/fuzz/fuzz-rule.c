@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Any bytes as a rule file: it is taken or refused with a place that lies in the file, and a rule that is taken can be
- * asked about a device. */
+/* Any bytes as a rule file: it is taken or refused with a place that lies in the file, and a rule that is
+ * taken can be asked about a device. */
 #include <glib.h>
 #include <stdint.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs a fuzz target over files, or over all files of directories, without a fuzzer: what was once found stays found. */
+/* Runs a fuzz target over files, or over all files of directories, without a fuzzer: what was once found
+ * stays found. */
 #include <glib.h>
 #include <stdint.h>
 #include <stdio.h>

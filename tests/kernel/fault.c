@@ -84,11 +84,40 @@ void faults_watch(Faults *faults, const char *whom)
         (void) g_hash_table_add(faults->groups, GINT_TO_POINTER(atoi(whom)));
 }
 
-bool faults_watches(const Faults *faults, pid_t pid)
+static bool is_in_watched_group(const Faults *faults, pid_t pid)
+{
+    return g_hash_table_contains(faults->groups, GINT_TO_POINTER(getpgid(pid)))
+           || g_hash_table_contains(faults->groups, GINT_TO_POINTER(getsid(pid)));
+}
+
+/* The parent of PID, or 0. */
+static pid_t parent_of(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid), *text = NULL;
+    const char *end;
+
+    /* PID (COMMAND) STATE PPID ..., and the command may hold anything. */
+    if (!g_file_get_contents(path, &text, NULL, NULL) || !(end = strrchr(text, ')')) || strlen(end) < 5)
+        return 0;
+    return atoi(end + 4);
+}
+
+/* A child that made a group of its own belongs to its parent's; its group is noted, for it may outlive the
+ * parent. */
+bool faults_watches(Faults *faults, pid_t pid)
 {
     if (faults->everybody)
         return true;
-    return pid > 0 && g_hash_table_contains(faults->groups, GINT_TO_POINTER(getpgid(pid)));
+    if (pid <= 0 || g_hash_table_size(faults->groups) == 0)
+        return false;
+    if (is_in_watched_group(faults, pid))
+        return true;
+    for (pid_t parent = parent_of(pid); parent > 1; parent = parent_of(parent))
+        if (is_in_watched_group(faults, parent)) {
+            (void) g_hash_table_add(faults->groups, GINT_TO_POINTER(getpgid(pid)));
+            return true;
+        }
+    return false;
 }
 
 static int parse_kinds(const char *words, unsigned *ret)

@@ -48,7 +48,7 @@ Faults *faults_free(Faults *faults);
 void faults_set_callback(Faults *faults, FaultsCallback callback, void *data);
 
 void faults_watch(Faults *faults, const char *whom);
-bool faults_watches(const Faults *faults, pid_t pid);
+bool faults_watches(Faults *faults, pid_t pid);
 
 /* Parses `rule NAME ...` (WORDS without the first). Returns 0, -EINVAL, or -EEXIST. */
 int faults_add_rule(Faults *faults, char *const *words);

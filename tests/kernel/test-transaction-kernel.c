@@ -60,7 +60,7 @@ static void assert_written(const Scene *scene, const char *expected)
 static int killed_change(void *data)
 {
     const void *const *pair = data;
-    ChangeResult *result = NULL;
+    g_autoptr(ChangeResult) result = NULL;
 
     return transaction_run(((const Scene *) pair[0])->root_fd, pair[1], NULL, NULL, &result);
 }
@@ -503,6 +503,34 @@ START_TEST(fallback_to_stricter_is_told)
 }
 END_TEST
 
+START_TEST(other_name_is_told)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "child " CARD " net:eth7");
+    result = scene_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(result->notes->len, 1);
+    ck_assert_str_eq(g_ptr_array_index(result->notes, 0), "interface eth0 came back as eth7");
+}
+END_TEST
+
+START_TEST(driver_without_unbind_is_left)
+{
+    static const char *const devices[] = { "0000:00:1f.0", NULL };
+    g_autoptr(Scene) scene = scene_new("machine", "6.12", devices);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = watched_change(scene, request);
+
+    ck_assert_int_eq(request->how, CHANGE_REFUSED);
+    ck_assert_int_eq(result->code, REFUSAL_NOT_SUPPORTED);
+    ck_assert_str_eq(result->object, "0000:00:1f.0");
+    assert_written(scene, "");
+}
+END_TEST
+
 START_TEST(forbidden_outcome_is_undone)
 {
     g_autoptr(Scene) scene = scene_new("one", "6.12", one);
@@ -553,6 +581,8 @@ int main(void)
     tcase_add_test(tcase, record_of_another_boot_is_removed);
     tcase_add_test(tcase, fallback_to_stricter_is_told);
     tcase_add_test(tcase, forbidden_outcome_is_undone);
+    tcase_add_test(tcase, other_name_is_told);
+    tcase_add_test(tcase, driver_without_unbind_is_left);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

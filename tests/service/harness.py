@@ -6,6 +6,7 @@ import array
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import struct
@@ -42,6 +43,7 @@ class Kernel:
     def __init__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(os.environ["FAKE_CONTROL"])
+        self.socket.settimeout(60)
         self.file = self.socket.makefile("r")
 
     def __call__(self, command):
@@ -125,7 +127,6 @@ class Daemon:
         with contextlib.suppress(FileNotFoundError):
             os.unlink("/run/notify")
         notify.bind("/run/notify")
-        notify.settimeout(30)
         gate = os.pipe()
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", f"read -r go <&{gate[0]}; exec \"$0\" {gate[0]}<&-", self.path],
@@ -138,10 +139,13 @@ class Daemon:
         os.close(gate[1])
         if not wait:
             return
-        while True:
+        ended = os.pidfd_open(self.process.pid)
+        message = b""
+        while b"READY=1" not in message.split(b"\n"):
+            ready = select.select([notify, ended], [], [], 30)[0]
+            assert notify in ready, "the daemon has ended" if ready else "the daemon is not ready after 30 s"
             message = notify.recv(65536)
-            if b"READY=1" in message.split(b"\n"):
-                break
+        os.close(ended)
         notify.close()
 
     def signal(self, number):
@@ -197,9 +201,9 @@ class Context:
         connection = bus.Connection()
         connection.match(f"type='signal',member='NameOwnerChanged',arg0='{POLKIT}'")
         pathlib.Path("/run/polkit-rules/50-test.rules").write_text(text)
-        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
         try:
-            pid = connection.call(*bus, "GetConnectionUnixProcessID", "s", POLKIT)[0]
+            pid = connection.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                  "GetConnectionUnixProcessID", "s", POLKIT)[0]
         except bus.BusError:
             return
         os.kill(pid, signal.SIGKILL)
@@ -221,17 +225,18 @@ class Context:
         return self.call(f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options, uid=uid,
                          timeout=timeout)
 
+    def allow(self, group, kind):
+        """The option that allows every finding of this change that a call may allow."""
+        found = self.call(f"{ROOT}/group/{group}", GROUP, "Plan", "sa{sv}", kind, {})[2]
+        return bus.Variant("as", [finding["id"] for finding in found if finding["severity"] != "absolute"])
+
     def change(self, group, kind, uid=0, timeout=30, **options):
         """SetType with every finding allowed that a call may allow."""
-        found = self.call(f"{ROOT}/group/{group}", GROUP, "GetFindings")
-        allow = [finding["id"] for finding in found if finding["severity"] != "absolute"]
-        return self.set_type(group, kind, uid, timeout, allow=bus.Variant("as", allow), **options)
+        return self.set_type(group, kind, uid, timeout, allow=self.allow(group, kind), **options)
 
     def start_change(self, connection, group, kind, **options):
         """Sends SetType on CONNECTION without waiting; its finish() gives the answer."""
-        found = self.call(f"{ROOT}/group/{group}", GROUP, "GetFindings")
-        allow = [finding["id"] for finding in found if finding["severity"] != "absolute"]
-        options["allow"] = bus.Variant("as", allow)
+        options["allow"] = self.allow(group, kind)
         return connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options)
 
     def check_alive(self):

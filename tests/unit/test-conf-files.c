@@ -113,16 +113,18 @@ START_TEST(test_links)
     link_to(tree, "../../srv/rules/real", "etc/x.d/b.conf");
     link_to(tree, "/srv/rules/none", "etc/x.d/c.conf");
     link_to(tree, "d.conf", "etc/x.d/d.conf");
-    check_read(tree, "/etc/x.d/a.conf=real /etc/x.d/b.conf=real ",
-               "/etc/x.d/c.conf: error: a link that leads nowhere: to mask a rule, link its name to /dev/null\n"
-               "/etc/x.d/d.conf: error: cannot be opened: Too many levels of symbolic links\n");
+    check_read(
+        tree, "/etc/x.d/a.conf=real /etc/x.d/b.conf=real ",
+        "/etc/x.d/c.conf: error: a link that leads nowhere: to mask a rule, link its name to /dev/null\n"
+        "/etc/x.d/d.conf: error: cannot be opened: Too many levels of symbolic links\n");
 
     change_mode(tree, "srv/rules/real", 0666);
-    check_read(tree, "",
-               "/etc/x.d/a.conf: error: can be written by everybody: it could say what root did not\n"
-               "/etc/x.d/b.conf: error: can be written by everybody: it could say what root did not\n"
-               "/etc/x.d/c.conf: error: a link that leads nowhere: to mask a rule, link its name to /dev/null\n"
-               "/etc/x.d/d.conf: error: cannot be opened: Too many levels of symbolic links\n");
+    check_read(
+        tree, "",
+        "/etc/x.d/a.conf: error: can be written by everybody: it could say what root did not\n"
+        "/etc/x.d/b.conf: error: can be written by everybody: it could say what root did not\n"
+        "/etc/x.d/c.conf: error: a link that leads nowhere: to mask a rule, link its name to /dev/null\n"
+        "/etc/x.d/d.conf: error: cannot be opened: Too many levels of symbolic links\n");
 }
 END_TEST
 
@@ -173,7 +175,8 @@ END_TEST
 START_TEST(test_owner)
 {
     g_autoptr(RuleTree) tree = rule_tree_new();
-    g_autofree char *path = rule_tree_path(tree, "etc/x.d/a.conf"), *directory = rule_tree_path(tree, "run/x.d");
+    g_autofree char *path = rule_tree_path(tree, "etc/x.d/a.conf"),
+                    *directory = rule_tree_path(tree, "run/x.d");
 
     /* Only root can give files away; everybody else has the rest of these tests. */
     if (geteuid() != 0)
@@ -246,8 +249,9 @@ START_TEST(test_too_many)
     ck_assert_uint_eq(files->len, CONF_FILES_MAX);
     ck_assert_uint_eq(diagnostics->len, 1);
     line = diagnostic_to_string(diagnostics->pdata[0]);
-    ck_assert_str_eq(line, "/etc/x.d/04096.conf: error: more than 4096 files: neither this one nor the 2 after it are "
-                           "read");
+    ck_assert_str_eq(
+        line, "/etc/x.d/04096.conf: error: more than 4096 files: neither this one nor the 2 after it are "
+              "read");
 }
 END_TEST
 
@@ -286,7 +290,8 @@ END_TEST
 START_TEST(test_fingerprint)
 {
     g_autoptr(RuleTree) tree = rule_tree_new();
-    g_autofree char *before = NULL, *other = NULL, *more = NULL, *written = NULL, *mode = NULL, *target = NULL;
+    g_autofree char *before = NULL, *other = NULL, *more = NULL, *written = NULL, *mode = NULL,
+                    *target = NULL;
 
     rule_tree_write(tree, "srv/real", "real", -1);
     rule_tree_write(tree, "etc/x.d/a.conf", "a", -1);

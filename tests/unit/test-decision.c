@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The steps of deciding, numbered as at the top of policy/decision.c; each case is named by its step. Every case is
- * decided in every order of its members, and the outcome must be the same to the letter.
+ * The steps of deciding, numbered as at the top of policy/decision.c; each case is named by its step. Every
+ * case is decided in every order of its members, and the outcome must be the same to the letter.
  */
 #include "rules-fixture.h"
 
@@ -58,13 +58,16 @@ static const Case cases[] = {
     /* 1: the first matching file with Type= gives the wish; Forbid= is gathered from all. */
     {"1 first file wins", {A " > Type=DMA-FQ", A " > Type=DMA"}, {BOUND("a")}, DMA,
      .wanted = FQ, .by = "10.conf:4", .may_relax = true, .may_unbind = false},
-    {"1 a file without Type= is passed over", {A " > Forbid=identity", A " > Type=DMA-FQ"}, {BOUND("a")}, DMA,
+    {"1 a file without Type= is passed over", {A " > Forbid=identity", A " > Type=DMA-FQ"}, {BOUND("a")},
+     DMA,
      .wanted = FQ, .by = "20.conf:4", .may_relax = true},
     {"1 Forbid= counts after the wish", {A " > Type=identity", A " > Forbid=identity"}, {FREE("a")}, DMA,
      .wanted = NONE, .by = "", .settled = true},
-    {"1 keep exempts from later files", {A " > Type=keep", "Any=yes > Type=identity; Unbind=idle"}, {FREE("a")}, DMA,
+    {"1 keep exempts from later files", {A " > Type=keep", "Any=yes > Type=identity; Unbind=idle"},
+     {FREE("a")}, DMA,
      .wanted = DMA, .by = "10.conf:4", .settled = true},
-    {"1 keep does not exempt from Forbid=", {A " > Type=keep", "Any=yes > Forbid=identity; Unbind=idle"}, {FREE("a")}, ID,
+    {"1 keep does not exempt from Forbid=", {A " > Type=keep", "Any=yes > Forbid=identity; Unbind=idle"},
+     {FREE("a")}, ID,
      .wanted = FQ, .by = "20.conf:4", .type_forbidden = true, .may_unbind = true},
     {"1 Unbind= and Accept= come from that file",
      {A " > Type=identity; Unbind=idle; Accept=up addr", A " > Type=DMA; Accept=input"}, {BOUND("a")}, DMA,
@@ -73,30 +76,36 @@ static const Case cases[] = {
 
     /* 2: bridges and drivers that manage DMA themselves have no wish, but forbid. */
     {"2 a bridge has no wish", {B " > Type=identity", A " > Type=DMA-FQ"},
-     {BOUND("a"), {.name = "b", .bridge = true, .late = true}}, DMA, .wanted = FQ, .by = "20.conf:4", .may_relax = true},
+     {BOUND("a"), {.name = "b", .bridge = true, .late = true}}, DMA, .wanted = FQ, .by = "20.conf:4",
+     .may_relax = true},
     {"2 a bridge need not ask for relaxing", {A " > Type=identity; Unbind=idle"},
      {BOUND("a"), {.name = "b", .bridge = true, .late = true}}, DMA,
      .wanted = ID, .by = "10.conf:4", .may_relax = true, .may_unbind = true},
     {"2 a bridge forbids", {B " > Forbid=identity", A " > Type=identity"},
-     {BOUND("a"), {.name = "b", .bridge = true, .late = true}}, DMA, .wanted = NONE, .by = "", .settled = true},
+     {BOUND("a"), {.name = "b", .bridge = true, .late = true}}, DMA, .wanted = NONE, .by = "",
+     .settled = true},
     {"2 a driver that manages DMA has no wish, but forbids", {A " > Type=identity; Forbid=DMA-FQ"},
      {{.name = "a", .managed = true, .late = true}}, DMA, .wanted = NONE, .by = "", .settled = true},
-    {"2 a member without a match has no opinion on tightening", {A " > Type=DMA"}, {FREE("a"), FREE("b")}, ID,
+    {"2 a member without a match has no opinion on tightening", {A " > Type=DMA"}, {FREE("a"), FREE("b")},
+     ID,
      .wanted = DMA, .by = "10.conf:4", .may_unbind = true},
 
     /* 3: what is out. */
-    {"3 what another member forbids", {A " > Type=identity", B " > Forbid=identity"}, {FREE("a"), FREE("b")}, DMA,
+    {"3 what another member forbids", {A " > Type=identity", B " > Forbid=identity"}, {FREE("a"), FREE("b")},
+     DMA,
      .wanted = NONE, .by = "", .settled = true},
     {"3 what the kernel does not give", {A " > Type=DMA-FQ"}, {FREE("a")}, DMA, .not_given = BIT(FQ),
      .wanted = NONE, .by = "", .settled = true},
-    {"3 untrusted: no identity", {A " > Type=identity"}, {{.name = "a", .late = true, .untrusted = true}}, DMA,
+    {"3 untrusted: no identity", {A " > Type=identity"}, {{.name = "a", .late = true, .untrusted = true}},
+     DMA,
      .wanted = NONE, .by = "", .settled = true},
     {"3 untrusted: no DMA-FQ", {A " > Type=DMA-FQ"}, {{.name = "a", .late = true, .untrusted = true}}, DMA,
      .wanted = NONE, .by = "", .settled = true},
     {"3 untrusted: DMA", {A " > Type=DMA"}, {{.name = "a", .late = true, .untrusted = true}}, ID,
      .wanted = DMA, .by = "10.conf:4", .may_relax = true, .may_unbind = true},
     {"3 another member is untrusted", {A " > Type=identity", B " > Type=identity"},
-     {FREE("a"), {.name = "b", .late = true, .untrusted = true}}, DMA, .wanted = NONE, .by = "", .settled = true},
+     {FREE("a"), {.name = "b", .late = true, .untrusted = true}}, DMA, .wanted = NONE, .by = "",
+     .settled = true},
     {"3 a bridge is untrusted", {A " > Type=identity"},
      {FREE("a"), {.name = "b", .bridge = true, .late = true, .untrusted = true}}, DMA,
      .wanted = NONE, .by = "", .settled = true},
@@ -104,26 +113,36 @@ static const Case cases[] = {
      .wanted = NONE, .by = "", .settled = true},
 
     /* 4: void wishes, the strictest, conflicts, auto. */
-    {"4 the strictest wins", {A " > Type=identity; Unbind=idle", B " > Type=DMA; Unbind=idle"}, {FREE("a"), FREE("b")}, FQ,
+    {"4 the strictest wins", {A " > Type=identity; Unbind=idle", B " > Type=DMA; Unbind=idle"},
+     {FREE("a"), FREE("b")}, FQ,
      .wanted = DMA, .by = "20.conf:4", .conflict = true, .may_relax = true, .may_unbind = true},
     {"4 the strictest wins, three", {A " > Type=identity", B " > Type=DMA-FQ", C " > Type=identity"},
-     {FREE("a"), FREE("b"), FREE("c")}, ID, .wanted = FQ, .by = "20.conf:4", .conflict = true, .may_relax = true,
+     {FREE("a"), FREE("b"), FREE("c")}, ID, .wanted = FQ, .by = "20.conf:4", .conflict = true,
+     .may_relax = true,
      .may_unbind = true},
-    {"4 the same wish from two files is none", {B " > Type=DMA", A " > Type=DMA"}, {FREE("a"), FREE("b")}, ID,
+    {"4 the same wish from two files is none", {B " > Type=DMA", A " > Type=DMA"}, {FREE("a"), FREE("b")},
+     ID,
      .wanted = DMA, .by = "20.conf:4", .may_relax = true, .may_unbind = true},
-    {"4 a void wish does not win", {A " > Type=DMA-FQ", B " > Type=identity; Forbid=DMA-FQ"}, {FREE("a"), FREE("b")}, DMA,
-     .wanted = ID, .by = "20.conf:4", .may_unbind = true, .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "a"},
-    {"4 keep is a wish for today's type", {A " > Type=keep", B " > Type=identity; Unbind=idle"}, {FREE("a"), FREE("b")},
+    {"4 a void wish does not win", {A " > Type=DMA-FQ", B " > Type=identity; Forbid=DMA-FQ"},
+     {FREE("a"), FREE("b")}, DMA,
+     .wanted = ID, .by = "20.conf:4", .may_unbind = true, .obstacle = PENDING_UNNAMED_MEMBER,
+     .obstacle_names = "a"},
+    {"4 keep is a wish for today's type", {A " > Type=keep", B " > Type=identity; Unbind=idle"},
+     {FREE("a"), FREE("b")},
      DMA, .wanted = DMA, .by = "10.conf:4", .settled = true, .conflict = true},
-    {"4 keep loses to a stricter one", {A " > Type=keep", B " > Type=DMA; Unbind=idle"}, {BOUND("a"), BOUND("b")}, ID,
-     .wanted = DMA, .by = "20.conf:4", .conflict = true, .may_relax = true, .obstacle = PENDING_UNBIND_NOT_ALLOWED,
+    {"4 keep loses to a stricter one", {A " > Type=keep", B " > Type=DMA; Unbind=idle"},
+     {BOUND("a"), BOUND("b")}, ID,
+     .wanted = DMA, .by = "20.conf:4", .conflict = true, .may_relax = true,
+     .obstacle = PENDING_UNBIND_NOT_ALLOWED,
      .obstacle_names = "a"},
     {"4 auto loses to any named type", {A " > Type=auto", B " > Type=identity"}, {FREE("a"), FREE("b")}, DMA,
      .auto_outcome = BIT(DMA), .wanted = ID, .by = "20.conf:4", .conflict = true, .may_unbind = true,
      .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "a"},
-    {"4 auto that ends in the same type agrees", {A " > Type=auto", B " > Type=DMA"}, {FREE("a"), FREE("b")}, ID,
+    {"4 auto that ends in the same type agrees", {A " > Type=auto", B " > Type=DMA"}, {FREE("a"), FREE("b")},
+     ID,
      .auto_outcome = BIT(DMA), .wanted = DMA, .by = "20.conf:4", .may_relax = true, .may_unbind = true},
-    {"4 auto alone", {A " > Type=auto"}, {FREE("a")}, DMA, .auto_outcome = BIT(FQ), .wanted = AUTO, .by = "10.conf:4",
+    {"4 auto alone", {A " > Type=auto"}, {FREE("a")}, DMA, .auto_outcome = BIT(FQ), .wanted = AUTO,
+     .by = "10.conf:4",
      .may_relax = true, .may_unbind = true},
     {"4 auto is settled once written", {A " > Type=auto"}, {BOUND("a")}, DMA, .auto_outcome = BIT(FQ),
      .auto_settled = true, .wanted = AUTO, .by = "10.conf:4", .settled = true},
@@ -131,76 +150,106 @@ static const Case cases[] = {
      .auto_outcome = BIT(ID), .wanted = NONE, .by = "", .settled = true},
     {"4 auto is void where its outcome may be out", {A " > Type=auto; Forbid=identity"}, {FREE("a")}, DMA,
      .auto_outcome = BIT(ID) | BIT(DMA), .wanted = NONE, .by = "", .settled = true},
-    {"4 auto is void where nothing is predicted and something is out", {A " > Type=auto; Forbid=identity"}, {FREE("a")},
+    {"4 auto is void where nothing is predicted and something is out", {A " > Type=auto; Forbid=identity"},
+     {FREE("a")},
      DMA, .wanted = NONE, .by = "", .settled = true},
-    {"4 auto may relax: all must ask", {A " > Type=auto"}, {FREE("a"), FREE("b")}, DMA, .auto_outcome = BIT(DMA) | BIT(FQ),
-     .wanted = AUTO, .by = "10.conf:4", .may_unbind = true, .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "b"},
+    {"4 auto may relax: all must ask", {A " > Type=auto"}, {FREE("a"), FREE("b")}, DMA,
+     .auto_outcome = BIT(DMA) | BIT(FQ),
+     .wanted = AUTO, .by = "10.conf:4", .may_unbind = true, .obstacle = PENDING_UNNAMED_MEMBER,
+     .obstacle_names = "b"},
 
     /* 5: today's type is forbidden and no wish is left. */
     {"5 the least strict that is left", {A " > Forbid=identity; Unbind=idle; Accept=up"}, {BOUND("a")}, ID,
-     .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .may_unbind = true, .accept = FINDING_KIND_BIT(FINDING_UP)},
+     .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .may_unbind = true,
+     .accept = FINDING_KIND_BIT(FINDING_UP)},
     {"5 and not out", {A " > Forbid=identity DMA-FQ; Unbind=idle"}, {BOUND("a")}, ID,
      .wanted = DMA, .by = "10.conf:4", .type_forbidden = true, .may_unbind = true},
     {"5 Unbind= defaults to never", {A " > Forbid=identity"}, {BOUND("a")}, ID,
      .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
      .obstacle_names = "10.conf:4"},
-    {"5 the strictest of the forbidding files", {A " > Forbid=identity; Unbind=idle", A " > Forbid=identity"}, {BOUND("a")},
-     ID, .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "a"},
-    {"5 also for another member", {A " > Forbid=identity; Unbind=idle", B " > Forbid=identity"}, {BOUND("a"), FREE("b")},
-     ID, .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "b"},
-    {"5 a file that forbids another type does not count", {A " > Forbid=identity; Unbind=idle", A " > Forbid=DMA-FQ"},
+    {"5 the strictest of the forbidding files",
+     {A " > Forbid=identity; Unbind=idle", A " > Forbid=identity"}, {BOUND("a")},
+     ID, .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .obstacle_names = "a"},
+    {"5 also for another member", {A " > Forbid=identity; Unbind=idle", B " > Forbid=identity"},
+     {BOUND("a"), FREE("b")},
+     ID, .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .obstacle_names = "b"},
+    {"5 a file that forbids another type does not count",
+     {A " > Forbid=identity; Unbind=idle", A " > Forbid=DMA-FQ"},
      {BOUND("a")}, ID, .wanted = DMA, .by = "10.conf:4", .type_forbidden = true, .may_unbind = true},
     {"5 nothing is unbound: before the driver", {A " > Forbid=identity"}, {FREE("a")}, ID,
      .wanted = FQ, .by = "10.conf:4", .type_forbidden = true},
     {"5 with a wish left, the wish", {A " > Forbid=identity; Type=DMA; Unbind=idle"}, {BOUND("a")}, ID,
      .wanted = DMA, .by = "10.conf:5", .type_forbidden = true, .may_relax = true, .may_unbind = true},
     {"5 with a wish left that may not unbind", {A " > Forbid=identity; Type=DMA"}, {BOUND("a")}, ID,
-     .wanted = DMA, .by = "10.conf:5", .type_forbidden = true, .may_relax = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .wanted = DMA, .by = "10.conf:5", .type_forbidden = true, .may_relax = true,
+     .obstacle = PENDING_FORBIDDEN_TYPE,
      .obstacle_names = "a"},
-    {"5 nothing stricter can be had", {A " > Forbid=identity DMA-FQ"}, {BOUND("a")}, FQ, .not_given = BIT(DMA),
-     .wanted = NONE, .by = "", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "10.conf:4"},
-    {"5 a member that nobody names is not unbound", {A " > Forbid=identity; Unbind=idle"}, {BOUND("a"), BOUND("b")}, ID,
-     .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "b"},
+    {"5 nothing stricter can be had", {A " > Forbid=identity DMA-FQ"}, {BOUND("a")}, FQ,
+     .not_given = BIT(DMA),
+     .wanted = NONE, .by = "", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .obstacle_names = "10.conf:4"},
+    {"5 a member that nobody names is not unbound", {A " > Forbid=identity; Unbind=idle"},
+     {BOUND("a"), BOUND("b")}, ID,
+     .wanted = FQ, .by = "10.conf:4", .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .obstacle_names = "b"},
 
     /* 6: relaxing needs all, unbinding needs idle from all that would be unbound. */
-    {"6 relax with all", {"Any=yes > Type=DMA-FQ"}, {BOUND("a"), BOUND("b")}, DMA, .wanted = FQ, .by = "10.conf:4",
+    {"6 relax with all", {"Any=yes > Type=DMA-FQ"}, {BOUND("a"), BOUND("b")}, DMA, .wanted = FQ,
+     .by = "10.conf:4",
      .may_relax = true},
     {"6 relax with one that has no wish", {A " > Type=DMA-FQ"}, {BOUND("a"), BOUND("b")}, DMA, .wanted = FQ,
      .by = "10.conf:4", .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "b"},
-    {"6 a laxer wish is content", {A " > Type=DMA-FQ", B " > Type=identity"}, {BOUND("a"), BOUND("b")}, DMA, .wanted = FQ,
+    {"6 a laxer wish is content", {A " > Type=DMA-FQ", B " > Type=identity"}, {BOUND("a"), BOUND("b")}, DMA,
+     .wanted = FQ,
      .by = "10.conf:4", .conflict = true, .may_relax = true},
-    {"6 a void wish is none", {A " > Type=DMA-FQ", B " > Type=identity; Forbid=identity"}, {BOUND("a"), BOUND("b")}, DMA,
+    {"6 a void wish is none", {A " > Type=DMA-FQ", B " > Type=identity; Forbid=identity"},
+     {BOUND("a"), BOUND("b")}, DMA,
      .wanted = FQ, .by = "10.conf:4", .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "b"},
-    {"6 live needs no idle", {A " > Type=DMA-FQ"}, {BOUND("a")}, DMA, .wanted = FQ, .by = "10.conf:4", .may_relax = true},
+    {"6 live needs no idle", {A " > Type=DMA-FQ"}, {BOUND("a")}, DMA, .wanted = FQ, .by = "10.conf:4",
+     .may_relax = true},
     {"6 unbinding needs idle", {A " > Type=identity"}, {BOUND("a")}, DMA, .wanted = ID, .by = "10.conf:4",
      .may_relax = true, .obstacle = PENDING_UNBIND_NOT_ALLOWED, .obstacle_names = "a"},
-    {"6 from every member", {A " > Type=DMA; Unbind=idle", B " > Type=DMA"}, {BOUND("a"), BOUND("b")}, ID, .wanted = DMA,
+    {"6 from every member", {A " > Type=DMA; Unbind=idle", B " > Type=DMA"}, {BOUND("a"), BOUND("b")}, ID,
+     .wanted = DMA,
      .by = "10.conf:4", .may_relax = true, .obstacle = PENDING_UNBIND_NOT_ALLOWED, .obstacle_names = "b"},
-    {"6 a member that nobody names", {A " > Type=DMA; Unbind=idle"}, {BOUND("a"), BOUND("b")}, ID, .wanted = DMA,
+    {"6 a member that nobody names", {A " > Type=DMA; Unbind=idle"}, {BOUND("a"), BOUND("b")}, ID,
+     .wanted = DMA,
      .by = "10.conf:4", .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "b"},
-    {"6 only of those that would be unbound", {A " > Type=DMA; Unbind=idle", B " > Type=DMA"}, {BOUND("a"), FREE("b")}, ID,
+    {"6 only of those that would be unbound", {A " > Type=DMA; Unbind=idle", B " > Type=DMA"},
+     {BOUND("a"), FREE("b")}, ID,
      .wanted = DMA, .by = "10.conf:4", .may_relax = true, .may_unbind = true},
-    {"6 only what all accept", {A " > Type=DMA; Unbind=idle; Accept=up addr", B " > Type=DMA; Unbind=idle; Accept=addr input"},
+    {"6 only what all accept",
+     {A " > Type=DMA; Unbind=idle; Accept=up addr", B " > Type=DMA; Unbind=idle; Accept=addr input"},
      {BOUND("a"), BOUND("b")}, ID, .wanted = DMA, .by = "10.conf:4", .may_relax = true, .may_unbind = true,
      .accept = FINDING_KIND_BIT(FINDING_ADDR)},
 
     /* 7: nothing matches. */
-    {"7 nothing matches", {C " > Type=DMA; Forbid=identity"}, {BOUND("a"), BOUND("b")}, ID, .wanted = NONE, .by = "",
+    {"7 nothing matches", {C " > Type=DMA; Forbid=identity"}, {BOUND("a"), BOUND("b")}, ID, .wanted = NONE,
+     .by = "",
      .settled = true},
-    {"7 nothing matches, and the kernel forces another", {C " > Type=DMA"}, {FORCED("a", DMA)}, FQ, .wanted = NONE,
+    {"7 nothing matches, and the kernel forces another", {C " > Type=DMA"}, {FORCED("a", DMA)}, FQ,
+     .wanted = NONE,
      .by = "", .settled = true},
 
     /* 8: what the kernel forces. */
-    {"8 forced, and wished", {A " > Type=identity"}, {FORCED("a", ID)}, ID, .wanted = ID, .by = "kernel", .settled = true},
+    {"8 forced, and wished", {A " > Type=identity"}, {FORCED("a", ID)}, ID, .wanted = ID, .by = "kernel",
+     .settled = true},
     {"8 forced, and another wished", {A " > Type=DMA"}, {FORCED("a", ID)}, ID, .wanted = ID, .by = "kernel",
      .settled = true, .conflict = true},
-    {"8 forced, and forbidden", {A " > Forbid=identity"}, {FORCED("a", ID)}, ID, .wanted = ID, .by = "kernel",
-     .conflict = true, .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "10.conf:4"},
-    {"8 forced for another member", {A " > Type=DMA"}, {FREE("a"), FORCED("b", ID)}, ID, .wanted = ID, .by = "kernel",
+    {"8 forced, and forbidden", {A " > Forbid=identity"}, {FORCED("a", ID)}, ID, .wanted = ID,
+     .by = "kernel",
+     .conflict = true, .type_forbidden = true, .obstacle = PENDING_FORBIDDEN_TYPE,
+     .obstacle_names = "10.conf:4"},
+    {"8 forced for another member", {A " > Type=DMA"}, {FREE("a"), FORCED("b", ID)}, ID, .wanted = ID,
+     .by = "kernel",
      .settled = true, .conflict = true},
-    {"8 forced to two types: as it is", {A " > Type=DMA-FQ"}, {FORCED("a", ID), FORCED("b", DMA)}, ID, .wanted = ID,
+    {"8 forced to two types: as it is", {A " > Type=DMA-FQ"}, {FORCED("a", ID), FORCED("b", DMA)}, ID,
+     .wanted = ID,
      .by = "kernel", .settled = true, .conflict = true},
-    {"8 forced, and something else is there", {A " > Type=DMA; Unbind=idle"}, {FORCED("a", ID)}, DMA, .wanted = ID,
+    {"8 forced, and something else is there", {A " > Type=DMA; Unbind=idle"}, {FORCED("a", ID)}, DMA,
+     .wanted = ID,
      .by = "kernel", .conflict = true, .may_unbind = true, .accept = 0, .obstacle = PENDING_CONFLICT,
      .obstacle_names = "a"},
 
@@ -212,51 +261,68 @@ static const Case cases[] = {
      .obstacle = PENDING_FORBIDDEN_TYPE, .obstacle_names = "a"},
     {"unknown Type= stops the search", {"Driver=vfio-pci > Type=DMA", A " > Type=identity"}, {NEW("a")}, DMA,
      .wanted = NONE, .by = "", .settled = true},
-    {"known not to match, it does not", {"Driver=vfio-pci > Type=DMA", A " > Type=identity"}, {FREE("a")}, DMA,
+    {"known not to match, it does not", {"Driver=vfio-pci > Type=DMA", A " > Type=identity"}, {FREE("a")},
+     DMA,
      .wanted = ID, .by = "20.conf:4", .may_relax = true, .may_unbind = true},
     {"a negated unknown is unknown", {"Driver=!vfio-pci > Type=DMA", A " > Type=identity"}, {NEW("a")}, DMA,
      .wanted = NONE, .by = "", .settled = true},
-    {"an early wish before the unknown one stands", {A " > Type=DMA", "Driver=vfio-pci > Type=identity"}, {NEW("a")}, ID,
+    {"an early wish before the unknown one stands", {A " > Type=DMA", "Driver=vfio-pci > Type=identity"},
+     {NEW("a")}, ID,
      .wanted = DMA, .by = "10.conf:4", .may_relax = true, .may_unbind = true},
     {"undecided: not relaxed", {A " > Type=DMA-FQ", "Driver=nvme > Type=DMA-FQ"}, {FREE("a"), NEW("b")}, DMA,
      .wanted = FQ, .by = "10.conf:4", .obstacle = PENDING_UNDECIDED, .obstacle_names = "b"},
-    {"undecided: not unbound", {A " > Type=DMA; Unbind=idle", "Driver=nvme > Type=DMA"}, {BOUND("a"), NEW("b")}, ID,
+    {"undecided: not unbound", {A " > Type=DMA; Unbind=idle", "Driver=nvme > Type=DMA"},
+     {BOUND("a"), NEW("b")}, ID,
      .wanted = DMA, .by = "10.conf:4", .obstacle = PENDING_UNDECIDED, .obstacle_names = "b"},
-    {"undecided: tightened before a driver binds", {A " > Type=DMA", "Driver=nvme > Type=identity"}, {NEW("a"), NEW("b")},
+    {"undecided: tightened before a driver binds", {A " > Type=DMA", "Driver=nvme > Type=identity"},
+     {NEW("a"), NEW("b")},
      ID, .wanted = DMA, .by = "10.conf:4"},
     {"a bridge is never undecided", {A " > Type=DMA-FQ", "Driver=nvme > Type=DMA"},
      {BOUND("a"), {.name = "b", .bridge = true}}, DMA, .wanted = FQ, .by = "10.conf:4", .may_relax = true},
 
     /* Frozen. */
-    {"frozen: not relaxed", {A " > Type=DMA-FQ"}, {BOUND("a")}, DMA, .frozen = true, .wanted = FQ, .by = "10.conf:4",
+    {"frozen: not relaxed", {A " > Type=DMA-FQ"}, {BOUND("a")}, DMA, .frozen = true, .wanted = FQ,
+     .by = "10.conf:4",
      .obstacle = PENDING_FROZEN},
     {"frozen: not unbound", {A " > Type=DMA; Unbind=idle"}, {BOUND("a")}, ID, .frozen = true, .wanted = DMA,
      .by = "10.conf:4", .obstacle = PENDING_FROZEN},
-    {"frozen: tightened before a driver binds", {A " > Type=DMA"}, {NEW("a")}, ID, .frozen = true, .wanted = DMA,
+    {"frozen: tightened before a driver binds", {A " > Type=DMA"}, {NEW("a")}, ID, .frozen = true,
+     .wanted = DMA,
      .by = "10.conf:4"},
 
     /* Calls. */
-    {"a call outranks Type=", {A " > Type=DMA"}, {BOUND("a"), BOUND("b")}, ID, .call = "identity", .wanted = ID,
+    {"a call outranks Type=", {A " > Type=DMA"}, {BOUND("a"), BOUND("b")}, ID, .call = "identity",
+     .wanted = ID,
      .by = "call:uid=0", .settled = true},
-    {"a call may relax, and is no conflict", {A " > Type=DMA", B " > Type=identity"}, {BOUND("a"), BOUND("b")}, DMA,
+    {"a call may relax, and is no conflict", {A " > Type=DMA", B " > Type=identity"},
+     {BOUND("a"), BOUND("b")}, DMA,
      .call = "DMA-FQ", .wanted = FQ, .by = "call:uid=0", .may_relax = true, .may_unbind = true},
-    {"a call does not unbind twice", {A " > Type=DMA; Unbind=idle"}, {BOUND("a")}, DMA, .call = "identity", .wanted = ID,
-     .by = "call:uid=0", .may_relax = true, .obstacle = PENDING_UNBIND_NOT_ALLOWED, .obstacle_names = "call:uid=0"},
-    {"a call does not outrank Forbid=", {A " > Type=DMA; Forbid=identity"}, {FREE("a")}, FQ, .call = "identity",
+    {"a call does not unbind twice", {A " > Type=DMA; Unbind=idle"}, {BOUND("a")}, DMA, .call = "identity",
+     .wanted = ID,
+     .by = "call:uid=0", .may_relax = true, .obstacle = PENDING_UNBIND_NOT_ALLOWED,
+     .obstacle_names = "call:uid=0"},
+    {"a call does not outrank Forbid=", {A " > Type=DMA; Forbid=identity"}, {FREE("a")}, FQ,
+     .call = "identity",
      .wanted = DMA, .by = "10.conf:4", .may_relax = true, .may_unbind = true},
-    {"a call does not outrank distrust", {A " > Type=DMA"}, {{.name = "a", .late = true, .untrusted = true}}, DMA,
+    {"a call does not outrank distrust", {A " > Type=DMA"}, {{.name = "a", .late = true, .untrusted = true}},
+     DMA,
      .call = "DMA-FQ", .wanted = DMA, .by = "10.conf:4", .settled = true},
-    {"a call does not outrank the kernel", {A " > Type=DMA"}, {FORCED("a", ID)}, ID, .call = "DMA", .wanted = ID,
+    {"a call does not outrank the kernel", {A " > Type=DMA"}, {FORCED("a", ID)}, ID, .call = "DMA",
+     .wanted = ID,
      .by = "kernel", .settled = true, .conflict = true},
-    {"a call is not frozen", {A " > Type=DMA"}, {BOUND("a")}, DMA, .call = "DMA-FQ", .frozen = true, .wanted = FQ,
+    {"a call is not frozen", {A " > Type=DMA"}, {BOUND("a")}, DMA, .call = "DMA-FQ", .frozen = true,
+     .wanted = FQ,
      .by = "call:uid=0", .may_relax = true, .may_unbind = true},
-    {"a call without any rule", {C " > Type=DMA"}, {BOUND("a")}, DMA, .call = "DMA-FQ", .wanted = FQ, .by = "call:uid=0",
+    {"a call without any rule", {C " > Type=DMA"}, {BOUND("a")}, DMA, .call = "DMA-FQ", .wanted = FQ,
+     .by = "call:uid=0",
      .may_relax = true, .may_unbind = true},
 
     /* A type that has no strictness. */
-    {"today's type cannot be compared", {A " > Type=DMA"}, {FREE("a"), FREE("b")}, DOMAIN_TYPE_BLOCKED, .wanted = DMA,
+    {"today's type cannot be compared", {A " > Type=DMA"}, {FREE("a"), FREE("b")}, DOMAIN_TYPE_BLOCKED,
+     .wanted = DMA,
      .by = "10.conf:4", .may_unbind = true, .obstacle = PENDING_UNNAMED_MEMBER, .obstacle_names = "b"},
-    {"keep where today's type has no place", {A " > Type=keep"}, {FREE("a")}, DOMAIN_TYPE_UNKNOWN, .wanted = NONE,
+    {"keep where today's type has no place", {A " > Type=keep"}, {FREE("a")}, DOMAIN_TYPE_UNKNOWN,
+     .wanted = NONE,
      .by = "", .settled = true},
 };
 
@@ -330,22 +396,25 @@ static void scene_done(Scene *scene)
 /* All of a decision that does not follow the order of the members. */
 static char *outcome(const Decision *d)
 {
-    return g_strdup_printf("%s by %s settled %d relax %d unbind %d accept %x forbidden %x out %x %d\n%s\n%s: %s",
-                           domain_type_to_string(d->wanted) ?: "none", d->wanted_by, d->settled, d->may_relax,
-                           d->may_unbind, d->accept, d->forbidden, d->out, d->type_forbidden, d->conflict_text,
-                           pending_reason_to_string(d->obstacle), d->obstacle_text);
+    return g_strdup_printf(
+        "%s by %s settled %d relax %d unbind %d accept %x forbidden %x out %x %d\n%s\n%s: %s",
+        domain_type_to_string(d->wanted) ?: "none", d->wanted_by, d->settled, d->may_relax, d->may_unbind,
+        d->accept, d->forbidden, d->out, d->type_forbidden, d->conflict_text,
+        pending_reason_to_string(d->obstacle), d->obstacle_text);
 }
 
 static void check_case(const Case *c, const Decision *d)
 {
     const char *by = strrchr(d->wanted_by, '/') ? strrchr(d->wanted_by, '/') + 1 : d->wanted_by;
 
-    ck_assert_msg(d->wanted == c->wanted, "%s: wanted %s", c->name, domain_type_to_string(d->wanted) ?: "none");
+    ck_assert_msg(d->wanted == c->wanted, "%s: wanted %s", c->name,
+                  domain_type_to_string(d->wanted) ?: "none");
     ck_assert_msg(g_str_equal(by, c->by), "%s: by %s", c->name, by);
     ck_assert_msg(d->settled == c->settled, "%s: settled %d", c->name, d->settled);
     ck_assert_msg(d->conflict == c->conflict, "%s: conflict %s", c->name, d->conflict_text);
     ck_assert_msg(d->conflict == (d->conflict_text != NULL), "%s: conflict without a text", c->name);
-    ck_assert_msg(d->type_forbidden == c->type_forbidden, "%s: type_forbidden %d", c->name, d->type_forbidden);
+    ck_assert_msg(d->type_forbidden == c->type_forbidden, "%s: type_forbidden %d", c->name,
+                  d->type_forbidden);
     ck_assert_msg(d->obstacle == c->obstacle, "%s: %s: %s", c->name, pending_reason_to_string(d->obstacle),
                   d->obstacle_text);
     ck_assert_msg((d->obstacle == PENDING_NONE) == (d->obstacle_text == NULL), "%s: obstacle_text", c->name);
@@ -365,7 +434,8 @@ START_TEST(test_case)
     decision = decision_make(scene.rules, scene.host, &scene.input);
     check_case(c, decision);
     ck_assert_msg(!c->may_unbind || decision->may_unbind, "%s: may not unbind", c->name);
-    ck_assert_msg(c->obstacle != PENDING_UNBIND_NOT_ALLOWED || !decision->may_unbind, "%s: may unbind", c->name);
+    ck_assert_msg(c->obstacle != PENDING_UNBIND_NOT_ALLOWED || !decision->may_unbind, "%s: may unbind",
+                  c->name);
     ck_assert_uint_eq(decision->member_wishes->len, scene.input.n_members);
     scene_done(&scene);
 }
@@ -409,7 +479,8 @@ static char *trail_text(const Decision *decision)
         const char *origin = strrchr(entry->origin, '/') ? strrchr(entry->origin, '/') + 1 : entry->origin;
 
         ck_assert_str_ne(entry->text, "");
-        g_string_append_printf(text, "%s %s %s\n", entry->member, origin, wish_verdict_to_string(entry->verdict));
+        g_string_append_printf(text, "%s %s %s\n", entry->member, origin,
+                               wish_verdict_to_string(entry->verdict));
     }
     return g_string_free(text, FALSE);
 }
@@ -430,12 +501,13 @@ static void check_trail(const Case *c, const char *expected)
 
 START_TEST(test_trail)
 {
-    check_trail(&(Case){.rules = {A " > Type=identity", B " > Type=DMA", "Any=yes > Forbid=DMA-FQ; Type=auto"},
-                        .members = {FREE("a"), FREE("b"), {.name = "c", .bridge = true}},
-                        .current = DMA},
-                "a 10.conf:4 stricter-wins\na 30.conf:4 forbids\na 30.conf:5 earlier-wins\n"
-                "b 20.conf:4 wanted\nb 30.conf:4 forbids\nb 30.conf:5 earlier-wins\n"
-                "c 30.conf:4 forbids\nc 30.conf:5 no-wish\n");
+    check_trail(
+        &(Case){.rules = {A " > Type=identity", B " > Type=DMA", "Any=yes > Forbid=DMA-FQ; Type=auto"},
+                .members = {FREE("a"), FREE("b"), {.name = "c", .bridge = true}},
+                .current = DMA},
+        "a 10.conf:4 stricter-wins\na 30.conf:4 forbids\na 30.conf:5 earlier-wins\n"
+        "b 20.conf:4 wanted\nb 30.conf:4 forbids\nb 30.conf:5 earlier-wins\n"
+        "c 30.conf:4 forbids\nc 30.conf:5 no-wish\n");
     check_trail(&(Case){.rules = {A " > Type=keep", B " > Type=DMA", C " > Type=identity; Forbid=identity"},
                         .members = {FREE("a"), FREE("b"), FREE("c")},
                         .current = DMA},
@@ -444,24 +516,28 @@ START_TEST(test_trail)
                         .members = {NEW("a")},
                         .current = DMA},
                 "a 10.conf:4 undecided\na 20.conf:4 earlier-wins\n");
-    check_trail(&(Case){.rules = {A " > Type=DMA"}, .members = {FREE("a")}, .current = DMA, .call = "identity"},
-                " call:uid=0 wanted\na 10.conf:4 outranked\n");
+    check_trail(
+        &(Case){.rules = {A " > Type=DMA"}, .members = {FREE("a")}, .current = DMA, .call = "identity"},
+        " call:uid=0 wanted\na 10.conf:4 outranked\n");
     check_trail(&(Case){.rules = {A " > Type=DMA"}, .members = {FORCED("a", ID)}, .current = ID},
                 "a kernel wanted\na 10.conf:4 void\n");
     check_trail(&(Case){.rules = {"Driver=nvme > Type=DMA"},
                         .members = {{.name = "a", .late = true, .untrusted = true}},
                         .current = DMA},
                 "a 10.conf:4 wanted\na 10.conf:4 note\na  note\n");
-    check_trail(&(Case){.rules = {"Address=a; Class=ethernet > Type=DMA", "Address=a; Class=usb > Forbid=identity"},
-                        .members = {FREE("a")},
-                        .current = DMA},
-                "a 10.conf:5 nearly\na 20.conf:5 nearly\n");
+    check_trail(
+        &(Case){.rules = {"Address=a; Class=ethernet > Type=DMA", "Address=a; Class=usb > Forbid=identity"},
+                .members = {FREE("a")},
+                .current = DMA},
+        "a 10.conf:5 nearly\na 20.conf:5 nearly\n");
 }
 END_TEST
 
 START_TEST(test_member_wishes)
 {
-    Case c = {.rules = {A " > Type=keep", B " > Type=identity"}, .members = {FREE("b"), FREE("c"), FREE("a")}, .current = DMA};
+    Case c = {.rules = {A " > Type=keep", B " > Type=identity"},
+              .members = {FREE("b"), FREE("c"), FREE("a")},
+              .current = DMA};
     g_autoptr(Decision) decision = NULL;
     const MemberWish *b, *none, *a;
     Scene scene;
@@ -482,7 +558,8 @@ END_TEST
 
 START_TEST(test_conflict_text)
 {
-    Case c = {.rules = {A " > Type=identity", B " > Type=DMA"}, .members = {FREE("a"), FREE("b")}, .current = DMA};
+    Case c = {
+        .rules = {A " > Type=identity", B " > Type=DMA"}, .members = {FREE("a"), FREE("b")}, .current = DMA};
     g_autoptr(Decision) decision = NULL;
     Scene scene;
 
@@ -523,7 +600,8 @@ START_TEST(test_untranslated)
         found = decision_untranslated(scene.rules, scene.host, scene.members[0].facts, &origin);
         ck_assert_int_eq(found, table[i].origin != NULL);
         ck_assert(!found || g_str_has_suffix(origin, table[i].origin));
-        ck_assert_int_eq(decision_untranslated(scene.rules, scene.host, scene.members[0].facts, NULL), found);
+        ck_assert_int_eq(decision_untranslated(scene.rules, scene.host, scene.members[0].facts, NULL),
+                         found);
         scene_done(&scene);
     }
 }
@@ -547,8 +625,14 @@ START_TEST(test_judge_call)
         {{.members = {FREE("b"), FORCED("a", ID)}}, DMA, -EINVAL, "quirk"},
         {{.members = {FORCED("a", ID)}}, ID, 0, NULL},
         {{.members = {FREE("a")}, .not_given = BIT(FQ)}, FQ, -EINVAL, "DMA-FQ"},
-        {{.rules = {A " > Forbid=identity"}, .members = {FREE("a")}, .auto_outcome = BIT(DMA)}, AUTO, 0, NULL},
-        {{.rules = {A " > Forbid=identity"}, .members = {FREE("a")}, .auto_outcome = BIT(ID)}, AUTO, -EPERM, "auto"},
+        {{.rules = {A " > Forbid=identity"}, .members = {FREE("a")}, .auto_outcome = BIT(DMA)},
+         AUTO,
+         0,
+         NULL},
+        {{.rules = {A " > Forbid=identity"}, .members = {FREE("a")}, .auto_outcome = BIT(ID)},
+         AUTO,
+         -EPERM,
+         "auto"},
         {{.members = {FREE("a")}, .not_given = BIT(FQ), .auto_outcome = BIT(FQ)}, AUTO, -EINVAL, "auto"},
         {{.members = {FREE("a")}}, DOMAIN_TYPE_BLOCKED, -EINVAL, "blocked"},
         {{.members = {FREE("a")}}, NONE, -EINVAL, "that type"},
@@ -565,7 +649,8 @@ START_TEST(test_judge_call)
         ck_assert_int_eq(text != NULL, r < 0);
         ck_assert_int_eq(origin != NULL, r == -EPERM);
         ck_assert_msg(r == 0 || strstr(text, table[i].names), "%s", text);
-        ck_assert_int_eq(decision_judge_call(scene.rules, scene.host, &scene.input, table[i].type, NULL, NULL), r);
+        ck_assert_int_eq(
+            decision_judge_call(scene.rules, scene.host, &scene.input, table[i].type, NULL, NULL), r);
         scene_done(&scene);
     }
 }

@@ -54,7 +54,7 @@ START_TEST(groups_are_read)
     g_autoptr(Machine) machine = NULL;
     const MachineGroup *first, *second;
 
-    ck_assert_int_eq(machine_read(tree->fd, &machine), 0);
+    ck_assert_int_eq(machine_read(tree->fd, NULL, &machine), 0);
     ck_assert_uint_eq(machine->groups->len, 2);
     first = machine->groups->pdata[0];
     second = machine->groups->pdata[1];
@@ -74,7 +74,7 @@ START_TEST(live_switch_needs_no_unbind)
     g_autoptr(Decision) nvme_decision = NULL, nic_decision = NULL;
     g_autoptr(Machine) machine = NULL;
 
-    ck_assert_int_eq(machine_read(tree->fd, &machine), 0);
+    ck_assert_int_eq(machine_read(tree->fd, NULL, &machine), 0);
     nvme_decision = machine_decide(machine, machine->groups->pdata[0], rules);
     ck_assert_int_eq(nvme_decision->wanted, DOMAIN_TYPE_DMA_FQ);
     ck_assert_str_eq(nvme_decision->wanted_by, "/rules/30-nvme.conf:4");
@@ -93,7 +93,7 @@ START_TEST(bound_device_is_not_unbound_without_leave)
     g_autoptr(Decision) decision = NULL;
     g_autoptr(Machine) machine = NULL;
 
-    ck_assert_int_eq(machine_read(tree->fd, &machine), 0);
+    ck_assert_int_eq(machine_read(tree->fd, NULL, &machine), 0);
     decision = machine_decide(machine, machine->groups->pdata[0], rules);
     ck_assert_int_eq(decision->wanted, DOMAIN_TYPE_IDENTITY);
     ck_assert_int_eq(decision->obstacle, PENDING_UNBIND_NOT_ALLOWED);
@@ -106,7 +106,7 @@ START_TEST(unreadable_type_is_no_error)
     g_autoptr(Machine) machine = NULL;
 
     tree_set_group(tree, 7, "garbage", NULL);
-    ck_assert_int_eq(machine_read(tree->fd, &machine), 0);
+    ck_assert_int_eq(machine_read(tree->fd, NULL, &machine), 0);
     ck_assert_int_eq(((const MachineGroup *) machine->groups->pdata[0])->type, _DOMAIN_TYPE_INVALID);
 }
 END_TEST

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Every refusal the program can give, with and without detail and target, against refusals.golden. After a change of
- * the table, `test-refusal --write tests/unit/refusals.golden` writes the file anew; read the difference.
+ * Every refusal the program can give, with and without detail and target, against refusals.golden. After a
+ * change of the table, `test-refusal --write tests/unit/refusals.golden` writes the file anew; read the
+ * difference.
  */
 #include <check.h>
 #include <glib.h>
@@ -76,7 +77,8 @@ static char *render_all(void)
         g_autofree char *without = refusal_text(code, object, target, NULL);
         g_autofree char *anywhere = refusal_text(code, object, NULL, NULL);
 
-        g_string_append_printf(text, "%s exit %d\n", refusal_bus_name(code), refusal_exit_code(refusal_bus_name(code)));
+        g_string_append_printf(text, "%s exit %d\n", refusal_bus_name(code),
+                               refusal_exit_code(refusal_bus_name(code)));
         if (details[code])
             g_string_append_printf(text, "  %s\n", with);
         g_string_append_printf(text, "  %s\n", without);

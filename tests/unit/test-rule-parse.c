@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Good and bad rule files: tests/rules/good/NAME.conf must be taken without a word, tests/rules/bad/NAME.conf must be
- * refused with exactly the lines of NAME.expected. `test-rule-parse --write tests/rules` writes the .expected files
- * anew from what the reader says now; read the difference before you commit it.
+ * Good and bad rule files: tests/rules/good/NAME.conf must be taken without a word,
+ * tests/rules/bad/NAME.conf must be refused with exactly the lines of NAME.expected. `test-rule-parse
+ * --write tests/rules` writes the .expected files anew from what the reader says now; read the difference
+ * before you commit it.
  */
 #include <check.h>
 #include <errno.h>
@@ -84,7 +85,8 @@ START_TEST(test_bad)
         ck_assert_msg(!rule, "%s was taken", path);
         if (writing)
             ck_assert(g_file_set_contents(expected_path, said, -1, NULL));
-        ck_assert_msg(g_file_get_contents(expected_path, &expected, NULL, NULL), "%s is missing", expected_path);
+        ck_assert_msg(g_file_get_contents(expected_path, &expected, NULL, NULL), "%s is missing",
+                      expected_path);
         ck_assert_str_eq(said, expected);
     }
 }
@@ -217,8 +219,8 @@ static void hear(const IniItem *item, void *userdata)
         return;
     }
     ini_item_place(item, strlen(item->value), &line, &column);
-    g_string_append_printf(text, "%s.%s=<%s>@%u:%u-%u:%u ", item->section, item->key, item->value, item->line,
-                           item->column, line, column);
+    g_string_append_printf(text, "%s.%s=<%s>@%u:%u-%u:%u ", item->section, item->key, item->value,
+                           item->line, item->column, line, column);
 }
 
 START_TEST(test_ini_reader)

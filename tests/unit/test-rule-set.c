@@ -352,7 +352,8 @@ START_TEST(test_match)
         g_autofree char *through_index = visited(set, device, 0);
         char expected = late ? match_cases[_i].late : match_cases[_i].early;
 
-        ck_assert_msg("ny?"[rule_match(rule_set_rules(set)->pdata[0], device, host)] == expected, "%s", line);
+        ck_assert_msg("ny?"[rule_match(rule_set_rules(set)->pdata[0], device, host)] == expected, "%s",
+                      line);
         ck_assert_str_eq(through_index, expected == 'y' ? "10 " : expected == '?' ? "10? " : "");
     }
 }
@@ -377,8 +378,10 @@ START_TEST(test_nearly)
         {"Class=!nvme storage; Bus=pci", "Class=!nvme storage does not match nvme"},
         {"Id=144d:*; Driver=vfio-pci", "Driver=vfio-pci does not match nvme"},
         {"Id=144d:*; Architecture=arm64", "Architecture=arm64 does not match x86-64"},
-        {"Id=144d:*; Property=ID_PATH=usb-*", "Property=ID_PATH=usb-* does not match ID_PATH=pci-0000:00:04.0"},
-        {"Id=144d:*; PhysicalFunction=8086:*", "PhysicalFunction=8086:* does not match a device that has none"},
+        {"Id=144d:*; Property=ID_PATH=usb-*",
+         "Property=ID_PATH=usb-* does not match ID_PATH=pci-0000:00:04.0"},
+        {"Id=144d:*; PhysicalFunction=8086:*",
+         "PhysicalFunction=8086:* does not match a device that has none"},
         {"Class=gpu; Bus=usb | Class=nvme; Bus=usb", "Bus=usb does not match pci"},
         {"Class=gpu", NULL},
         {"Class=gpu; Bus=usb; Id=144d:*", NULL},
@@ -414,9 +417,9 @@ START_TEST(test_index_against_all)
     g_autoptr(RuleSet) set = NULL;
 
     for (int i = 0; i < 90; i++) {
-        g_autofree char *line =
-            g_strdup_printf("X-A=b; %s | %s > Type=DMA", terms[g_rand_int_range(rand, 0, G_N_ELEMENTS(terms))],
-                            terms[g_rand_int_range(rand, 0, G_N_ELEMENTS(terms))]);
+        g_autofree char *line = g_strdup_printf("X-A=b; %s | %s > Type=DMA",
+                                                terms[g_rand_int_range(rand, 0, G_N_ELEMENTS(terms))],
+                                                terms[g_rand_int_range(rand, 0, G_N_ELEMENTS(terms))]);
 
         g_ptr_array_add(texts, rule_text(line));
     }

@@ -83,9 +83,10 @@ START_TEST(test_class_words)
         uint32_t code;
         const char *word;
     } cases[] = {
-        {0x010802, "nvme"},  {0x010601, "storage"}, {0x020000, "ethernet"},    {0x028000, "network"}, {0x030000, "gpu"},
-        {0x030200, "gpu"},   {0x040300, "audio"},   {0x0c0330, "usb"},         {0x120000, "accelerator"},
-        {0x0b4000, "accelerator"}, {0x060400, "bridge"}, {0x088000, NULL},     {FACT_NO_ID, NULL},
+        {0x010802, "nvme"},        {0x010601, "storage"},     {0x020000, "ethernet"}, {0x028000, "network"},
+        {0x030000, "gpu"},         {0x030200, "gpu"},         {0x040300, "audio"},    {0x0c0330, "usb"},
+        {0x120000, "accelerator"}, {0x0b4000, "accelerator"}, {0x060400, "bridge"},   {0x088000, NULL},
+        {FACT_NO_ID, NULL},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)

@@ -82,14 +82,3 @@ void udev_facts_take(struct udev_device *udev, bool full, Device *device)
     serial_list = g_strv_builder_end(serials);
     device_set_udev(device, properties, mac_list, serial_list);
 }
-
-bool udev_facts_look_up(DeviceWatch *watch, const char *syspath, bool full, Device *device)
-{
-    bool initialized;
-    g_autoptr(UdevDevice) udev = device_watch_lookup(watch, syspath, &initialized);
-
-    if (!udev || !initialized)
-        return false;
-    udev_facts_take(udev, full, device);
-    return true;
-}

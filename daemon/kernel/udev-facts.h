@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 #include "device.h"
-#include "device-watch.h"
 
 /*
  * What udev knows of a device and of the interfaces and disks below it. With FULL false only its name for
@@ -13,9 +12,5 @@
  * properties are megabytes.
  */
 
-/* Takes what the database says of the device at SYSPATH. Returns false if udev has not processed it: nothing
- * is changed. */
-bool udev_facts_look_up(DeviceWatch *watch, const char *syspath, bool full, Device *device);
-
-/* The same from an event. */
+/* Takes what UDEV, which its database must know (udev_device_get_is_initialized()), says of DEVICE. */
 void udev_facts_take(struct udev_device *udev, bool full, Device *device);

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""iommuctl against the shipped daemon: what it prints, and with which exit code it ends."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import subprocess
+
+from harness import NOBODY, case, equal
+
+CARD = "0000:00:06.0"
+RELAX = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n"
+
+
+def run(context, *arguments, uid=0, code=0):
+    """What iommuctl says on both streams; it must end with CODE."""
+    ended = subprocess.run([context.options.client, *arguments], user=uid, group=uid, extra_groups=[], text=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    assert ended.returncode == code, f"{arguments}: {ended.returncode}, expected {code}: {ended.stdout}"
+    return ended.stdout
+
+
+def ask(context, *arguments, **options):
+    return json.loads(run(context, *arguments, "--json", **options))
+
+
+def allowed(context, target):
+    """Options that allow every finding that a call may allow."""
+    findings = ask(context, "usage", target)["findings"]
+    return [f"--allow={finding['id']}" for finding in findings if finding["severity"] != "absolute"]
+
+
+def contains(text, *words):
+    for word in words:
+        assert word in text, f"{word!r} is not in {text!r}"
+
+
+@case(topology="machine")
+def client_lists_groups(context):
+    groups = {group["id"]: group for group in ask(context)["groups"]}
+    equal(sorted(groups), [0, 3, 4, 5, 6, 7, 9])
+    equal([device["name"] for device in groups[9]["devices"]], ["0000:00:1f.0", "0000:00:1f.2"])
+    equal(groups[6]["type"], "DMA-FQ")
+    equal(groups[6]["devices"][0]["vendor_id"], 0x8086)
+
+    lines = run(context, "list").splitlines()
+    equal(lines[0].split(), ["GROUP", "TYPE", "WANTED", "STATE", "DEVICES", "DRIVERS"])
+    equal(lines[5].split(), ["6", "DMA-FQ", "-", "settled", CARD, "e1000e"])
+    contains(run(context, "list", "--tree"), CARD, "0000:01:00.0")
+    equal(run(context, "list", uid=NOBODY), run(context))
+
+
+@case(topology="machine")
+def client_takes_any_target(context):
+    for target in "6", CARD, "00:06.0", f"pci:{CARD}", "eth0", f"/sys/bus/pci/devices/{CARD}":
+        equal(ask(context, "show", target)["id"], 6, target)
+    contains(run(context, "show", "6"), "Group 6", f"Device pci:{CARD}", "e1000e", "8086:10d3")
+    contains(run(context, "show", "99", code=1), "99", "iommuctl list")
+    contains(run(context, "show", "eth99", code=1), "eth99", "iommuctl list")
+
+
+@case()
+def client_sets_and_reverts(context):
+    plan = ask(context, "plan", "0", "identity", code=3)
+    equal((plan["how"], plan["action"]), ("disruptive", "org.iommupolicy1.relax"))
+    assert plan["refusal"] and plan["findings"], plan
+    contains(run(context, "set", "0", "identity", code=3), "group 0", "iommuctl usage 0")
+    equal(context.kernel.type(0), "DMA-FQ")
+
+    answer = ask(context, "set", CARD, "identity", "--reason", "a test", *allowed(context, "0"))
+    equal(answer, {"type": "identity", "state": "settled", "pending_reason": ""})
+    equal(context.kernel.type(0), "identity")
+    equal(context.kernel.driver(CARD), "e1000e")
+    why = ask(context, "why", "0")
+    equal((why["wanted"], why["wanted_by"]), ("identity", "call:uid=0"))
+    contains(run(context, "why", "0", "DMA"), "identity", "call:uid=0", "To DMA:", "unbind")
+
+    equal(run(context, "revert", "0"), "0: identity\n")
+    equal(ask(context, "why", "0")["wanted"], "")
+
+
+@case(rules={"30-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
+def client_exit_codes(context):
+    contains(run(context, "set", "0", "identity", code=5), "30-forbid.conf:4")
+    contains(run(context, "set", "0", "dma", code=2), "DMA-FQ")
+    contains(run(context, "set", "0", "DMA", "--no-unbind", code=6), CARD)
+    contains(run(context, "set", "0", "DMA", "--allow=mount:/nowhere@x", *allowed(context, "0"), code=1),
+             "mount:/nowhere@x", "iommuctl usage 0")
+    run(context, "plan", "0", "identity", code=1)
+    equal(context.kernel.type(0), "DMA-FQ")
+    for verb in ("set", "0", "DMA", *allowed(context, "0")), ("apply",), ("reload",), ("inhibit", "0", "true"):
+        run(context, "--no-ask-password", *verb, uid=NOBODY, code=4)
+
+
+@case(rules={"30-relax.conf": RELAX})
+def client_applies_rules(context):
+    answer = ask(context, "apply", code=6)
+    equal(answer, {"groups": [{"id": 0, "state": "pending", "reason": "unbind-not-allowed"}]})
+    contains(run(context, "why", "0"), "30-relax.conf:4", "pending: unbind-not-allowed")
+    equal(ask(context, "rules"), {"state": "running", "rules_changed_on_disk": False,
+                                  "rule_files": [{"file": "/etc/iommu-policy.d/30-relax.conf", "devices": 1}]})
+
+
+@case(rules={"30-relax.conf": RELAX})
+def client_reloads_rules(context):
+    equal(run(context, "reload"), "")
+    context.write_rule("40-broken.conf", "[Match]\nClass=network\n[Policy]\nTyp=DMA\n")
+    contains(run(context, "rules"), "iommuctl reload")
+    contains(run(context, "reload", code=1), "/etc/iommu-policy.d/40-broken.conf:4:1: error: ", "Type=")
+    contains(run(context, "rules"), "30-relax.conf", "Frozen")
+    contains(run(context, "check", code=1), "40-broken.conf:4:1: error: ")
+
+
+@case()
+def client_tests_rules_offline(context):
+    context.write_rule("30-relax.conf", RELAX)
+    groups = ask(context, "test", "/etc/iommu-policy.d/30-relax.conf")["groups"]
+    equal([(group["id"], group["wanted_type"], group["pending_reason"]) for group in groups],
+          [(0, "identity", "unbind-not-allowed")])
+    context.write_rule("30-late.conf", "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
+    groups = ask(context, "test", "/etc/iommu-policy.d/30-late.conf")["groups"]
+    equal([group["wanted_type"] for group in groups], ["DMA"])
+
+
+@case()
+def client_inhibits(context):
+    run(context, "inhibit", "0", "sh", "-c", "exit 0")
+    run(context, "inhibit", "0", "sh", "-c", "exit 17", code=17)
+
+
+@case()
+def client_shows_features(context):
+    contains(json.dumps(ask(context, "features", CARD)), CARD, "dma_fq", "available")
+
+
+@case()
+def client_monitors(context):
+    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        # It is there when it has said something, and a reload is something to say.
+        first = None
+        while not first:
+            run(context, "reload")
+            ready, _, _ = select.select([monitor.stdout], [], [], 1)
+            first = ready and json.loads(monitor.stdout.readline())
+        equal(first["event"], "reloaded")
+        run(context, "set", "0", "identity", *allowed(context, "0"))
+        for line in monitor.stdout:
+            event = json.loads(line)
+            if event["event"] == "changed" and event["properties"].get("type") == "identity":
+                equal(event["path"], "/org/iommupolicy1/group/0")
+                break
+    finally:
+        monitor.kill()
+        monitor.wait()
+
+
+@case()
+def client_shows_steps_on_a_terminal(context):
+    options = allowed(context, "0")
+    os.makedirs("/dev/pts", exist_ok=True)
+    subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"], check=True)
+    with contextlib.suppress(FileExistsError):
+        os.symlink("pts/ptmx", "/dev/ptmx")
+    # Long enough to be shown: steps that follow each other in no time are told as one.
+    context.kernel("rule slow op=write path=*/unbind delay 300")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(context.options.client, [context.options.client, "set", "0", "identity", *options])
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(terminal, 4096):
+            said += data
+    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+    contains(said.decode(), "\r\033[K", f"unbind {CARD}", "0: identity")
+
+
+@case(start=False)
+def client_without_daemon(context):
+    contains(run(context, "list", code=1), "systemctl enable --now iommu-policyd")
