@@ -45,6 +45,7 @@ struct ManagedGroup {
     /* what was read */
     bool type_known;
     DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
+    bool watched;          /* writes of others to its type are seen */
     int read_error;        /* of the last read, or 0 */
     GArray *reserved;      /* ReservedRegion, or NULL */
 
