@@ -17,9 +17,9 @@
 #define VALUE_MAX 4096
 
 /*
- * One question takes these steps, each asynchronous and each in `slot`: who is the sender (the bus knows), is it still
- * there (a match on its name, so that a dialog does not outlive the program that wanted it), and then polkit, once for
- * each action.
+ * One question takes these steps, each asynchronous and each in `slot`: who is the sender (the bus knows),
+ * is it still there (a match on its name, so that a dialog does not outlive the program that wanted it), and
+ * then polkit, once for each action.
  */
 struct AuthQuestion {
     sd_bus_message *message;
@@ -109,11 +109,13 @@ static int ask_polkit(AuthQuestion *question)
     int r;
 
     question->cancellation = g_strdup_printf("iommu-policy-%" G_GUINT64_FORMAT, ++counter);
-    r = sd_bus_message_new_method_call(bus, &ask, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization");
+    r = sd_bus_message_new_method_call(bus, &ask, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
+                                       "CheckAuthorization");
     if (r < 0)
         return r;
     r = sd_bus_message_append(ask, "(sa{sv})s", "system-bus-name", 1, "name", "s",
-                              sd_bus_message_get_sender(question->message), question->actions[question->next]);
+                              sd_bus_message_get_sender(question->message),
+                              question->actions[question->next]);
     if (r >= 0)
         r = append_details(ask, question->details);
     if (r >= 0)
@@ -135,8 +137,8 @@ static void cancel_polkit(AuthQuestion *question)
 {
     if (!question->cancellation)
         return;
-    (void) sd_bus_call_method_async(sd_bus_message_get_bus(question->message), NULL, POLKIT_NAME, POLKIT_PATH,
-                                    POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL, "s",
+    (void) sd_bus_call_method_async(sd_bus_message_get_bus(question->message), NULL, POLKIT_NAME,
+                                    POLKIT_PATH, POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL, "s",
                                     question->cancellation);
     g_clear_pointer(&question->cancellation, g_free);
 }
@@ -196,8 +198,8 @@ static GPtrArray *copy_details(const AuthDetail *details, size_t n_details)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuthQuestion, auth_question_free)
 
-int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details, size_t n_details,
-             AuthCallback callback, void *userdata, AuthQuestion **ret)
+int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details,
+             size_t n_details, AuthCallback callback, void *userdata, AuthQuestion **ret)
 {
     g_autoptr(AuthQuestion) question = g_new0(AuthQuestion, 1);
     g_autoptr(sd_bus_message) ask = NULL;

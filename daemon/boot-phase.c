@@ -65,7 +65,8 @@ static int on_prepare_for_shutdown(sd_bus_message *message, void *userdata, sd_b
     return 0;
 }
 
-/* systemd sends its signals only while somebody has subscribed; whether that worked shows in the state asked after it. */
+/* systemd sends its signals only while somebody has subscribed; whether that worked shows in the state asked
+ * after it. */
 static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     return 0;
@@ -82,8 +83,8 @@ static int subscribe(BootPhase *phase, sd_bus *bus)
                                       "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
                                       "PrepareForShutdown", on_prepare_for_shutdown, NULL, phase);
     if (r >= 0)
-        r = sd_bus_call_method_async(bus, &phase->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
-                                     "Subscribe", on_subscribed, phase, NULL);
+        r = sd_bus_call_method_async(bus, &phase->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                     SYSTEMD_INTERFACE, "Subscribe", on_subscribed, phase, NULL);
     if (r >= 0)
         r = sd_bus_call_method_async(bus, &phase->state_slot, SYSTEMD_NAME, SYSTEMD_PATH,
                                      "org.freedesktop.DBus.Properties", "Get", on_state, phase, "ss",

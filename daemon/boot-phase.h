@@ -6,9 +6,9 @@
 #include <systemd/sd-bus.h>
 
 /*
- * Whether the machine is still starting or already stopping: disks that wait for fsck, LVM or a passphrase only look
- * idle, and nobody should lose a device while the machine goes down. Asked from systemd on the bus. Where systemd does not
- * answer (another init, a container) start-up counts as finished.
+ * Whether the machine is still starting or already stopping: disks that wait for fsck, LVM or a passphrase
+ * only look idle, and nobody should lose a device while the machine goes down. Asked from systemd on the
+ * bus. Where systemd does not answer (another init, a container) start-up counts as finished.
  */
 typedef struct BootPhase BootPhase;
 

@@ -11,7 +11,8 @@ int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, 
 
     if (call_limits_enter(limits, sd_bus_message_get_sender(message)) < 0) {
         detail = g_strdup_printf("%u of one caller, %u in all", limits->per_sender, limits->in_all);
-        (void) bus_reply_refusal(message, REFUSAL_TOO_MANY_CALLS, sd_bus_message_get_member(message), NULL, detail);
+        (void) bus_reply_refusal(message, REFUSAL_TOO_MANY_CALLS, sd_bus_message_get_member(message), NULL,
+                                detail);
         return 1;
     }
     call = g_new0(BusCall, 1);
@@ -76,7 +77,8 @@ static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *act
         bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), refused);
         return;
     case AUTH_INTERACTION_REQUIRED:
-        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message), refused);
+        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message),
+                        refused);
         return;
     case AUTH_CALLER_GONE:
         bus_call_free(call);
@@ -84,8 +86,8 @@ static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *act
     }
 }
 
-void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details, size_t n_details,
-                        BusCallNext next)
+void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details,
+                        size_t n_details, BusCallNext next)
 {
     int r;
 

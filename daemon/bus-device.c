@@ -20,16 +20,16 @@ char *bus_device_path(const ManagedDevice *managed)
 
 /* --- properties: one getter for each, of the device that `find` found */
 
-#define GETTER(name, type, expression)                                                                        \
-    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,               \
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                               \
-    {                                                                                                         \
-        const ManagedDevice *managed = userdata;                                                              \
-        const Device *device = managed->device;                                                               \
-        const DeviceFacts *facts = device->facts;                                                             \
-                                                                                                              \
-        (void) facts;                                                                                         \
-        return sd_bus_message_append(reply, type, expression);                                                \
+#define GETTER(name, type, expression)                                                                      \
+    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,             \
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                             \
+    {                                                                                                       \
+        const ManagedDevice *managed = userdata;                                                            \
+        const Device *device = managed->device;                                                             \
+        const DeviceFacts *facts = device->facts;                                                           \
+                                                                                                            \
+        (void) facts;                                                                                       \
+        return sd_bus_message_append(reply, type, expression);                                              \
     }
 
 GETTER(get_name, "s", facts->name)
@@ -95,7 +95,8 @@ static void on_features(Job *job, int error, GVariant *answer, void *userdata)
     else if (error < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-error));
     else if (!g_variant_is_of_type(answer, G_VARIANT_TYPE("a{s(bb)}")) ||
-             sd_bus_message_new_method_return(call->message, &reply) < 0 || append_features(reply, answer) < 0)
+             sd_bus_message_new_method_return(call->message, &reply) < 0 ||
+             append_features(reply, answer) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, call->device, NULL);
     else
         bus_call_done(call, reply);
@@ -153,8 +154,8 @@ static const sd_bus_vtable device_vtable[] = {
 
 /* --- objects */
 
-static int find_device(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                       sd_bus_error *error)
+static int find_device(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                       void **ret_found, sd_bus_error *error)
 {
     char *bus_name = NULL, *name = NULL, *again = NULL;
     g_autofree char *key = NULL;
@@ -178,7 +179,8 @@ static int find_device(sd_bus *bus, const char *path, const char *interface, voi
 }
 
 /* sd-bus frees the list and its strings with free(), which is what g_free() is (glib 2.46). */
-static int enumerate_devices(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error)
+static int enumerate_devices(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                             sd_bus_error *error)
 {
     const Manager *manager = userdata;
     char **nodes = calloc(g_hash_table_size(manager->devices) + 1, sizeof(char *));
@@ -203,15 +205,17 @@ int bus_attach_devices(sd_bus *bus, Manager *manager)
     int r = sd_bus_add_fallback_vtable(bus, NULL, IOMMU_POLICY_DEVICE_PREFIX, IOMMU_POLICY_DEVICE_INTERFACE,
                                        device_vtable, find_device, manager);
 
-    return r < 0 ? r : sd_bus_add_node_enumerator(bus, NULL, IOMMU_POLICY_DEVICE_PREFIX, enumerate_devices, manager);
+    return r < 0 ? r
+                 : sd_bus_add_node_enumerator(bus, NULL, IOMMU_POLICY_DEVICE_PREFIX, enumerate_devices,
+                                              manager);
 }
 
 /* --- signals */
 
 void notify_device_changed(Manager *manager, const ManagedDevice *managed, unsigned properties)
 {
-    static const char *const names[] = { "Group", "Driver", "ModelName", "DmaMaskBits", "Iommu", "ManagesDma",
-                                         "RuleType", "RuleOrigin" };
+    static const char *const names[] = {"Group", "Driver",     "ModelName", "DmaMaskBits",
+                                        "Iommu", "ManagesDma", "RuleType",  "RuleOrigin"};
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
     char *path;
 
@@ -219,7 +223,8 @@ void notify_device_changed(Manager *manager, const ManagedDevice *managed, unsig
         return;
     path = bus_device_path(managed);
     if (path)
-        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_DEVICE_INTERFACE, changed);
+        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_DEVICE_INTERFACE,
+                                                  changed);
     free(path);
 }
 

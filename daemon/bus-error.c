@@ -35,5 +35,6 @@ int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned 
 
 int bus_reply_errno(sd_bus_message *message, const char *object, int error)
 {
-    return bus_reply_refusal(message, REFUSAL_INTERNAL, object, NULL, g_strerror(error < 0 ? -error : error));
+    return bus_reply_refusal(message, REFUSAL_INTERNAL, object, NULL,
+                             g_strerror(error < 0 ? -error : error));
 }

@@ -5,7 +5,8 @@
 
 #include "refusal.h"
 
-/* Answers MESSAGE with the refusal CODE; the other parts as refusal_text() takes them. Returns what a method handler returns. */
+/* Answers MESSAGE with the refusal CODE; the other parts as refusal_text() takes them. Returns what a method
+ * handler returns. */
 int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
                       const char *detail);
 

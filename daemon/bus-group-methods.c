@@ -19,7 +19,8 @@ static int bad_option(sd_bus_message *message, const char *option, const char *t
 {
     g_autofree char *detail = g_strdup_printf("%s %s", option, takes);
 
-    (void) bus_reply_refusal(message, REFUSAL_INVALID_OPTION, sd_bus_message_get_member(message), NULL, detail);
+    (void) bus_reply_refusal(message, REFUSAL_INVALID_OPTION, sd_bus_message_get_member(message), NULL,
+                            detail);
     return 1;
 }
 
@@ -41,7 +42,8 @@ static int read_allow(sd_bus_message *message, ChangeOptions *options)
     const char *id;
     unsigned n = 0;
 
-    if (sd_bus_message_enter_container(message, 'v', "as") < 0 || sd_bus_message_enter_container(message, 'a', "s") < 0)
+    if (sd_bus_message_enter_container(message, 'v', "as") < 0 ||
+        sd_bus_message_enter_container(message, 'a', "s") < 0)
         return bad_option(message, "allow", "takes an array of strings");
     while (sd_bus_message_read(message, "s", &id) > 0) {
         if (++n > ALLOW_MAX)
@@ -75,6 +77,9 @@ static int read_reason(sd_bus_message *message, ChangeOptions *options)
         return bad_option(message, "reason", "takes at most 1024 bytes");
     g_free(options->reason);
     options->reason = g_strdup(text);
+    for (char *c = options->reason; *c; c++) /* it ends up in lines of the journal and of a rule file */
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
     return 0;
 }
 
@@ -90,8 +95,9 @@ static int read_option(sd_bus_message *message, const char *name, bool plan, Cha
         return read_flag(message, name, &options->wait);
     if (!plan && g_str_equal(name, "reason"))
         return read_reason(message, options);
-    return bad_option(message, name, plan ? "is no option; there are unbind and allow"
-                                          : "is no option; there are unbind, allow, persist, wait and reason");
+    return bad_option(message, name,
+                      plan ? "is no option; there are unbind and allow"
+                           : "is no option; there are unbind, allow, persist, wait and reason");
 }
 
 /* Returns 0; 1 if a refusal was sent; -errno. */
@@ -201,8 +207,9 @@ static int drop_type(sd_bus_message *message, ManagedGroup *group, ChangeOptions
     call->options = *options;
     *options = (ChangeOptions) { 0 };
     change_actions(group->type,
-                   decision->wanted < 0 ? group->type
-                                        : change_predicted_type(decision->wanted, manager->host->auto_outcome),
+                   decision->wanted < 0
+                       ? group->type
+                       : change_predicted_type(decision->wanted, manager->host->auto_outcome),
                    decision->may_unbind && managed_group_unbinds(group), false, false, actions);
     const AuthDetail details[] = {
         { "group", number },
@@ -232,7 +239,8 @@ int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *er
     else if (r == 0) {
         r = change_new_for_call(group->manager, group, message, type, &options, reply_change);
         if (r == -EDQUOT)
-            r = bus_reply_group_refusal(message, REFUSAL_TOO_MANY_CALLS, group->id, "16 of one caller, 256 in all");
+            r = bus_reply_group_refusal(message, REFUSAL_TOO_MANY_CALLS, group->id,
+                                        "16 of one caller, 256 in all");
     }
     change_options_clear(&options);
     return r < 0 ? r : 1;
@@ -294,7 +302,8 @@ static int append_member_step(sd_bus_message *reply, const char *step, const Cha
 
 static int append_steps(sd_bus_message *reply, const ChangeSurvey *survey, unsigned group, DomainType type)
 {
-    g_autofree char *write = g_strdup_printf("write %s to the type of group %u", domain_type_to_string(type), group);
+    g_autofree char *write =
+        g_strdup_printf("write %s to the type of group %u", domain_type_to_string(type), group);
     bool unbinds = survey->how == CHANGE_DISRUPTIVE;
     int r = sd_bus_message_open_container(reply, 'a', "a{sv}");
 
@@ -319,8 +328,8 @@ static bool allows_fatal(const BusCall *call, const ChangeSurvey *survey)
     return false;
 }
 
-static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeSurvey *survey, RefusalCode code,
-                       const char *detail)
+static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeSurvey *survey,
+                       RefusalCode code, const char *detail)
 {
     g_autofree char *object = g_strdup_printf("group %u", call->group);
     g_autofree char *target = g_strdup_printf("%u", call->group), *text = NULL;
@@ -333,7 +342,8 @@ static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeS
     else if (survey->refusal != REFUSAL_NONE)
         text = refusal_text(survey->refusal, survey->object ?: object, target, survey->detail);
     if (!refused && survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED)
-        change_actions(survey->type_from, change_predicted_type(call->type, call->manager->host->auto_outcome),
+        change_actions(survey->type_from,
+                       change_predicted_type(call->type, call->manager->host->auto_outcome),
                        survey->how == CHANGE_DISRUPTIVE, allows_fatal(call, survey), false, actions);
     r = sd_bus_message_append(reply, "s", change_how_to_string(refused ? CHANGE_REFUSED : survey->how));
     if (r >= 0)
@@ -407,7 +417,8 @@ int bus_group_plan(sd_bus_message *message, void *userdata, sd_bus_error *error)
     if (r == 0 && type < 0) {
         type = group->wanted;
         if (type < 0) {
-            (void) bus_reply_refusal(message, REFUSAL_INVALID_TYPE, "", NULL, "no rule wants a type for this group");
+            (void) bus_reply_refusal(message, REFUSAL_INVALID_TYPE, "", NULL,
+                                    "no rule wants a type for this group");
             r = 1;
         }
     }
@@ -505,7 +516,8 @@ int bus_group_explain(sd_bus_message *message, void *userdata, sd_bus_error *err
     int r = sd_bus_message_new_method_return(message, &reply);
 
     if (r >= 0)
-        r = sd_bus_message_append(reply, "s", decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted));
+        r = sd_bus_message_append(reply, "s",
+                                  decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted));
     if (r >= 0)
         r = append_trail(reply, decision->trail);
     return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

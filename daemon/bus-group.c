@@ -16,13 +16,13 @@ char *bus_group_path(unsigned id)
 
 /* --- properties */
 
-#define GETTER(name, type, expression)                                                                        \
-    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,               \
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                               \
-    {                                                                                                         \
-        const ManagedGroup *group = userdata;                                                                 \
-                                                                                                              \
-        return sd_bus_message_append(reply, type, expression);                                                \
+#define GETTER(name, type, expression)                                                                      \
+    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,             \
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                             \
+    {                                                                                                       \
+        const ManagedGroup *group = userdata;                                                               \
+                                                                                                            \
+        return sd_bus_message_append(reply, type, expression);                                              \
     }
 
 GETTER(get_id, "u", group->id)
@@ -91,8 +91,8 @@ static int get_last_result(sd_bus *bus, const char *path, const char *interface,
     const LastResult *result = &((const ManagedGroup *) userdata)->last_result;
 
     return sd_bus_message_append(reply, "(tsss)", result->realtime_usec,
-                                 result->type < 0 ? NULL : domain_type_to_string(result->type), result->error,
-                                 result->text);
+                                 result->type < 0 ? NULL : domain_type_to_string(result->type),
+                                 result->error, result->text);
 }
 
 #define SET_TYPE_ARGS SD_BUS_ARGS("s", type, "a{sv}", options)
@@ -110,8 +110,8 @@ static const sd_bus_vtable group_vtable[] = {
                             bus_group_get_findings, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Refresh", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, bus_group_refresh,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Inhibit", SD_BUS_ARGS("s", who, "s", why), SD_BUS_RESULT("h", fd), bus_group_inhibit,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Inhibit", SD_BUS_ARGS("s", who, "s", why), SD_BUS_RESULT("h", fd),
+                            bus_group_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "u", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Type", "s", get_type, 0, CHANGES),
     SD_BUS_PROPERTY("WantedType", "s", get_wanted_type, 0, CHANGES),
@@ -148,7 +148,8 @@ static int find_group(sd_bus *bus, const char *path, const char *interface, void
     return 1;
 }
 
-static int enumerate_groups(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error)
+static int enumerate_groups(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                            sd_bus_error *error)
 {
     g_autoptr(GArray) ids = manager_group_ids(userdata);
     char **nodes = calloc(ids->len + 1, sizeof(char *));
@@ -166,21 +167,24 @@ int bus_attach_groups(sd_bus *bus, Manager *manager)
     int r = sd_bus_add_fallback_vtable(bus, NULL, IOMMU_POLICY_GROUP_PREFIX, IOMMU_POLICY_GROUP_INTERFACE,
                                        group_vtable, find_group, manager);
 
-    return r < 0 ? r : sd_bus_add_node_enumerator(bus, NULL, IOMMU_POLICY_GROUP_PREFIX, enumerate_groups, manager);
+    return r < 0
+               ? r
+               : sd_bus_add_node_enumerator(bus, NULL, IOMMU_POLICY_GROUP_PREFIX, enumerate_groups, manager);
 }
 
 /* --- signals */
 
 void notify_group_changed(Manager *manager, const ManagedGroup *group, unsigned properties)
 {
-    static const char *const names[] = { "Type", "WantedType", "WantedBy", "State", "PendingReason", "Conflict",
-                                         "Step", "Devices", "SettableTypes", "LiveTypes", "ReservedRegions",
-                                         "LastResult" };
+    static const char *const names[] = {
+        "Type", "WantedType", "WantedBy",      "State",     "PendingReason",   "Conflict",
+        "Step", "Devices",    "SettableTypes", "LiveTypes", "ReservedRegions", "LastResult"};
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
     g_autofree char *path = bus_group_path(group->id);
 
     if (bus_may_signal(manager))
-        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_GROUP_INTERFACE, changed);
+        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_GROUP_INTERFACE,
+                                                   changed);
 }
 
 void notify_group(Manager *manager, const ManagedGroup *group, bool added)

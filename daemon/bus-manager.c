@@ -124,7 +124,8 @@ static int append_diagnostics(sd_bus_message *reply, const GPtrArray *diagnostic
         const Diagnostic *diagnostic = diagnostics->pdata[i];
 
         r = sd_bus_message_append(reply, "(suuss)", diagnostic->file, diagnostic->line, diagnostic->column,
-                                  diagnostic->severity == DIAGNOSTIC_ERROR ? "error" : "warning", diagnostic->text);
+                                  diagnostic->severity == DIAGNOSTIC_ERROR ? "error" : "warning",
+                                  diagnostic->text);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -137,7 +138,8 @@ static void do_reload(BusCall *call)
 
     if (r < 0)
         bus_call_refuse(call, REFUSAL_INVALID_RULE, "the rule directories", g_strerror(-r));
-    else if (sd_bus_message_new_method_return(call->message, &reply) < 0 || append_diagnostics(reply, diagnostics) < 0)
+    else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
+             append_diagnostics(reply, diagnostics) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, "Reload", NULL);
     else
         bus_call_done(call, reply);
@@ -212,14 +214,14 @@ static int apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
 
 /* --- properties */
 
-#define GETTER(name, type, expression)                                                                        \
-    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,               \
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                               \
-    {                                                                                                         \
-        const Manager *manager = userdata;                                                                    \
-                                                                                                              \
-        (void) manager;                                                                                       \
-        return sd_bus_message_append(reply, type, expression);                                                \
+#define GETTER(name, type, expression)                                                                      \
+    static int name(sd_bus *bus, const char *path, const char *interface, const char *property,             \
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)                             \
+    {                                                                                                       \
+        const Manager *manager = userdata;                                                                  \
+                                                                                                            \
+        (void) manager;                                                                                     \
+        return sd_bus_message_append(reply, type, expression);                                              \
     }
 
 GETTER(get_version, "s", PROJECT_VERSION)
@@ -261,11 +263,15 @@ static int get_kernel_features(sd_bus *bus, const char *path, const char *interf
 
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("ListGroups", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssso)", groups), list_groups, EVERYBODY),
-    SD_BUS_METHOD_WITH_ARGS("GetGroup", SD_BUS_ARGS("u", id), SD_BUS_RESULT("o", group), get_group, EVERYBODY),
-    SD_BUS_METHOD_WITH_ARGS("GetDevice", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", device), get_device, EVERYBODY),
+    SD_BUS_METHOD_WITH_ARGS("ListGroups", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssso)", groups), list_groups,
+                            EVERYBODY),
+    SD_BUS_METHOD_WITH_ARGS("GetGroup", SD_BUS_ARGS("u", id), SD_BUS_RESULT("o", group), get_group,
+                            EVERYBODY),
+    SD_BUS_METHOD_WITH_ARGS("GetDevice", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", device), get_device,
+                            EVERYBODY),
     SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uss)", results), apply, EVERYBODY),
-    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(suuss)", diagnostics), reload, EVERYBODY),
+    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(suuss)", diagnostics), reload,
+                            EVERYBODY),
     SD_BUS_SIGNAL_WITH_ARGS("Reloaded", SD_BUS_ARGS("u", errors, "u", warnings), 0),
     SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("State", "s", get_state, 0, CHANGES),
@@ -297,8 +303,8 @@ int bus_attach(sd_bus *bus, Manager *manager)
 
 void notify_manager_changed(Manager *manager, unsigned properties)
 {
-    static const char *const names[] = { "State", "RuleFiles", "KernelFeatures", "Pending", "Identity", "Forbidden",
-                                         "Untranslated" };
+    static const char *const names[] = {"State",    "RuleFiles", "KernelFeatures", "Pending",
+                                        "Identity", "Forbidden", "Untranslated"};
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
 
     if (bus_may_signal(manager))
@@ -309,6 +315,6 @@ void notify_manager_changed(Manager *manager, unsigned properties)
 void notify_reloaded(Manager *manager, unsigned errors, unsigned warnings)
 {
     if (bus_may_signal(manager))
-        (void) sd_bus_emit_signal(manager->bus, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, "Reloaded",
-                                  "uu", errors, warnings);
+        (void) sd_bus_emit_signal(manager->bus, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE,
+                                 "Reloaded", "uu", errors, warnings);
 }

@@ -6,7 +6,8 @@
 #include "auth.h"
 #include "manager.h"
 
-/* The daemon's face on the bus: objects, properties and methods of dbus/org.iommupolicy1.xml. No decisions here. */
+/* The daemon's face on the bus: objects, properties and methods of dbus/org.iommupolicy1.xml. No decisions
+ * here. */
 
 /* Adds every object to the manager's bus. Returns 0 or -errno. */
 int bus_attach(sd_bus *bus, Manager *manager);
@@ -20,12 +21,13 @@ bool bus_may_signal(const Manager *manager);
 char *bus_group_path(unsigned id);
 char *bus_device_path(const ManagedDevice *managed);
 
-/* Names of the bits set in PROPERTIES, for PropertiesChanged: bit N is the Nth of NAMES. NULL-terminated; the strings are borrowed. */
+/* Names of the bits set in PROPERTIES, for PropertiesChanged: bit N is the Nth of NAMES. NULL-terminated;
+ * the strings are borrowed. */
 char **bus_property_names(const char *const *names, size_t n_names, unsigned properties);
 
 /*
- * A call that is answered later: it is counted in a limit, holds the message, and may have asked polkit. Ids, not pointers: what they name
- * may go while a person is asked.
+ * A call that is answered later: it is counted in a limit, holds the message, and may have asked polkit.
+ * Ids, not pointers: what they name may go while a person is asked.
  */
 typedef void (*BusCallNext)(BusCall *call);
 struct BusCall {
@@ -48,10 +50,10 @@ struct BusCall {
 int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret);
 void bus_call_free(BusCall *call);
 
-/* Asks polkit for ACTIONS; if the answer is yes calls NEXT, else answers the message and frees CALL. With no action NEXT is called
- * with only the uid found out. */
-void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details, size_t n_details,
-                        BusCallNext next);
+/* Asks polkit for ACTIONS; if the answer is yes calls NEXT, else answers the message and frees CALL. With no
+ * action NEXT is called with only the uid found out. */
+void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details,
+                        size_t n_details, BusCallNext next);
 
 /* Each answers the call and frees it. */
 void bus_call_done(BusCall *call, sd_bus_message *reply);

@@ -20,9 +20,10 @@ static void load_call(CallStore *store, const char *key, GPtrArray *diagnostics)
         g_hash_table_replace(store->calls, g_strdup(key), g_steal_pointer(&call));
         return;
     }
-    g_ptr_array_add(diagnostics,
-                    r < 0 ? g_strdup_printf("what a call asked for %s is lost: %s", key, error ?: g_strerror(-r))
-                          : g_strdup_printf("what a call asked for %s was asked before this boot", key));
+    g_ptr_array_add(
+        diagnostics,
+        r < 0 ? g_strdup_printf("what a call asked for %s is lost: %s", key, error ?: g_strerror(-r))
+              : g_strdup_printf("what a call asked for %s was asked before this boot", key));
     (void) call_record_remove(store->root_fd, key);
 }
 

@@ -270,7 +270,8 @@ static void change_finish(Change *change)
     r = call_store_put(manager->calls, group, change->request->type, change->request->origin,
                        change->options.reason);
     if (r < 0)
-        log_group(LOG_WARNING, group->id, NULL, "what the call asked for will not outlive a restart of the daemon");
+        log_group(LOG_WARNING, group->id, NULL,
+                  "what the call asked for will not outlive a restart of the daemon");
     if (!group->changing)
         manager_evaluate(manager, group);
     if (change->options.persist)
@@ -287,8 +288,8 @@ static void refuse_as_surveyed(Change *change)
     change_end(change);
 }
 
-/* Time has passed while a person was asked: whatever can be judged without reading is judged again; what has to be
- * read, the worker compares with what was authorised, under the group's lock. */
+/* Time has passed while a person was asked: whatever can be judged without reading is judged again; what has
+ * to be read, the worker compares with what was authorised, under the group's lock. */
 static void change_authorised(Change *change)
 {
     Manager *manager = change->manager;
@@ -393,7 +394,8 @@ static int ask(Change *change, const ManagedGroup *group, const char *const *act
         { "disruptive", change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no" },
         { "findings", shown.findings->str },
     };
-    r = auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change, &change->question);
+    r = auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change,
+                 &change->question);
     g_string_free(shown.devices, TRUE);
     g_string_free(shown.ids, TRUE);
     g_string_free(shown.drivers, TRUE);
@@ -401,9 +403,10 @@ static int ask(Change *change, const ManagedGroup *group, const char *const *act
     return r;
 }
 
-/* The type is there already. It still has to be asked whether this call may keep it against rules that want another one; returns
- * false if there is nothing of that kind. */
-static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType type, DomainType *ret_rules_want)
+/* The type is there already. It still has to be asked whether this call may keep it against rules that want
+ * another one; returns false if there is nothing of that kind. */
+static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType type,
+                           DomainType *ret_rules_want)
 {
     const CallRecord *call = call_store_find(manager->calls, group);
     g_autoptr(Decision) decision = NULL;
@@ -415,11 +418,12 @@ static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType typ
     return *ret_rules_want >= 0 && *ret_rules_want != type;
 }
 
-/* An id that neither FINDINGS nor the refusal of the last change (which knows what only the active probe sees) has, or NULL. */
+/* An id that neither FINDINGS nor the refusal of the last change (which knows what only the active probe
+ * sees) has, or NULL. */
 static const char *unknown_id(const Change *change, const ManagedGroup *group, const GPtrArray *findings)
 {
     for (char **id = change->options.allow; id && *id; id++) {
-        bool known = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
+        bool known = group->last_findings && g_strv_contains((const char *const *)group->last_findings, *id);
 
         for (guint i = 0; i < findings->len && !known; i++)
             known = g_str_equal(((const Finding *) findings->pdata[i])->id, *id);
@@ -469,8 +473,8 @@ static void ask_for_plan(Change *change, ManagedGroup *group)
         refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
 }
 
-/* Who may not change the group is told so before anything else; but nobody types a password to learn that a device is in
- * use. */
+/* Who may not change the group is told so before anything else; but nobody types a password to learn that a
+ * device is in use. */
 static void judge_survey(Change *change, ManagedGroup *group)
 {
     const ChangeSurvey *survey = change->survey;
@@ -508,7 +512,8 @@ static void on_survey_late(Job *job, void *userdata)
     refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
 }
 
-/* A survey only looks at the members that the plan unbinds. An id that it has not seen may be one of the others'. */
+/* A survey only looks at the members that the plan unbinds. An id that it has not seen may be one of the
+ * others'. */
 static void look_for_all_findings(Change *change, const ManagedGroup *group)
 {
     static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_all_findings };
@@ -517,7 +522,8 @@ static void look_for_all_findings(Change *change, const ManagedGroup *group)
 
     for (guint i = 0; i < group->members->len; i++)
         members[i] = ((const ManagedDevice *) group->members->pdata[i])->syspath;
-    r = job_findings(change->manager->event, change->manager->root_fd, members, &callbacks, change, &change->job);
+    r = job_findings(change->manager->event, change->manager->root_fd, members, &callbacks, change,
+                     &change->job);
     if (r < 0)
         refuse(change, REFUSAL_INTERNAL, g_strerror(-r));
 }

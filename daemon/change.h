@@ -13,11 +13,12 @@
 #include "transaction.h"
 
 /*
- * One requested change of one group. A rule's goes straight to the queue. A call's is surveyed first, so that what is asked
- * of polkit is what would be done; then authorised, judged again, and put into the same queue. A recovery repairs what an
- * interrupted change left.
+ * One requested change of one group. A rule's goes straight to the queue. A call's is surveyed first, so
+ * that what is asked of polkit is what would be done; then authorised, judged again, and put into the same
+ * queue. A recovery repairs what an interrupted change left.
  *
- * A change holds the number of its group and looks the group up after every wait. It belongs to the manager until it ends.
+ * A change holds the number of its group and looks the group up after every wait. It belongs to the manager
+ * until it ends.
  */
 typedef enum ChangeOrigin {
     CHANGE_BY_RULE,
@@ -64,8 +65,8 @@ typedef struct Change {
 } Change;
 
 /*
- * SetType() of GROUP: answers MESSAGE through REPLY, now or later. Takes OPTIONS over. Returns 0; -errno if it cannot even begin
- * (then nothing was answered).
+ * SetType() of GROUP: answers MESSAGE through REPLY, now or later. Takes OPTIONS over. Returns 0; -errno if
+ * it cannot even begin (then nothing was answered).
  */
 int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
                         ChangeOptions *options, ChangeReply reply);
@@ -91,11 +92,12 @@ void change_answer(Change *change, RefusalCode code, const char *object, const c
 void change_free(Change *change);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Change, change_free)
 
-/* The polkit actions that a call with this plan needs, most telling first, NULL-terminated (at most 3 and the NULL); FROM and TO are types, TO
- * _DOMAIN_TYPE_INVALID if it cannot be told. */
+/* The polkit actions that a call with this plan needs, most telling first, NULL-terminated (at most 3 and
+ * the NULL); FROM and TO are types, TO _DOMAIN_TYPE_INVALID if it cannot be told. */
 #define CHANGE_ACTIONS_MAX 4
 void change_actions(DomainType from, DomainType to, bool disruptive, bool fatal_allowed, bool persist,
                     const char *actions[static CHANGE_ACTIONS_MAX]);
 
-/* What `auto` ends in if OUTCOME leaves one possibility, else _DOMAIN_TYPE_INVALID; any other TYPE is itself. */
+/* What `auto` ends in if OUTCOME leaves one possibility, else _DOMAIN_TYPE_INVALID; any other TYPE is
+ * itself. */
 DomainType change_predicted_type(DomainType type, DomainTypeSet outcome);

@@ -20,7 +20,8 @@ static int add_block(int root_fd, const char *syspath, unsigned depth, GPtrArray
 /* sys/dev/block/8:0 and the like: links to the device's folder. */
 static int path_of_number(int root_fd, dev_t number, bool block, char **ret)
 {
-    g_autofree char *link = g_strdup_printf("sys/dev/%s/%u:%u", block ? "block" : "char", major(number), minor(number));
+    g_autofree char *link =
+        g_strdup_printf("sys/dev/%s/%u:%u", block ? "block" : "char", major(number), minor(number));
 
     return sysfs_link_target(root_fd, link, ret);
 }
@@ -119,7 +120,8 @@ static int add_interface(int root_fd, const char *name, GPtrArray *paths)
     return 0;
 }
 
-/* proc_pid_mountinfo(5): id, parent, major:minor, root, mount point with \040 and the like, ..., " - ", type, source. */
+/* proc_pid_mountinfo(5): id, parent, major:minor, root, mount point with \040 and the like, ..., " - ",
+ * type, source. */
 static int add_mount_line(int root_fd, const char *line, const char *mount_point, GPtrArray *paths)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 6);

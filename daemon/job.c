@@ -50,7 +50,8 @@ static void send_step(const char *step, uint64_t limit_usec, void *userdata)
 {
     const int *socket_fd = userdata;
 
-    (void) worker_send(*socket_fd, g_variant_new("(sxv)", step, (gint64) limit_usec, g_variant_new_boolean(FALSE)));
+    (void) worker_send(*socket_fd,
+                      g_variant_new("(sxv)", step, (gint64)limit_usec, g_variant_new_boolean(FALSE)));
 }
 
 static int perform_survey(const Task *task, int socket_fd, GVariant **ret_answer)
@@ -151,14 +152,16 @@ static void on_done(Worker *worker, int status, void *userdata)
 static int job_start(sd_event *event, Task *task, uint64_t deadline_usec, const JobCallbacks *callbacks,
                      void *userdata, Job **ret)
 {
-    static const WorkerCallbacks worker_callbacks = { .message = on_message, .done = on_done, .late = on_late };
+    static const WorkerCallbacks worker_callbacks = {
+        .message = on_message, .done = on_done, .late = on_late};
     g_autoptr(Job) job = g_new0(Job, 1);
     int r;
 
     job->callbacks = *callbacks;
     job->userdata = userdata;
     job->error = -ECHILD;
-    r = worker_start(event, &task->root_fd, 1, perform, task, MESSAGE_FORMAT, &worker_callbacks, job, &job->worker);
+    r = worker_start(event, &task->root_fd, 1, perform, task, MESSAGE_FORMAT, &worker_callbacks, job,
+                     &job->worker);
     if (r < 0)
         return r;
     if (deadline_usec > 0)
@@ -192,8 +195,8 @@ int job_recover(sd_event *event, int root_fd, const char *key, const ChangeLimit
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
 
-int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks, void *userdata,
-                  Job **ret)
+int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks,
+                  void *userdata, Job **ret)
 {
     Task task = { .perform = perform_wait_lock, .root_fd = root_fd, .name = key };
 
@@ -208,16 +211,16 @@ int job_findings(sd_event *event, int root_fd, char **members, const JobCallback
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
 
-int job_features(sd_event *event, int root_fd, const char *syspath, const JobCallbacks *callbacks, void *userdata,
-                 Job **ret)
+int job_features(sd_event *event, int root_fd, const char *syspath, const JobCallbacks *callbacks,
+                 void *userdata, Job **ret)
 {
     Task task = { .perform = perform_features, .root_fd = root_fd, .name = syspath };
 
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
 
-int job_persist(sd_event *event, int root_fd, const char *path, const char *text, const JobCallbacks *callbacks,
-                void *userdata, Job **ret)
+int job_persist(sd_event *event, int root_fd, const char *path, const char *text,
+                const JobCallbacks *callbacks, void *userdata, Job **ret)
 {
     Task task = { .perform = perform_persist, .root_fd = root_fd, .name = path, .text = text };
 

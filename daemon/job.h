@@ -8,8 +8,8 @@
 #include "transaction.h"
 
 /*
- * One thing that may block, done in a worker: it can tell its steps, and ends with one answer. Who asks keeps the job and
- * frees it when it has ended, or earlier to forget it (the worker itself goes on).
+ * One thing that may block, done in a worker: it can tell its steps, and ends with one answer. Who asks
+ * keeps the job and frees it when it has ended, or earlier to forget it (the worker itself goes on).
  */
 typedef struct Job Job;
 
@@ -18,11 +18,13 @@ typedef struct JobCallbacks {
     void (*step)(Job *job, const char *name, void *userdata);
     /* The deadline passed; the worker goes on and `done` comes when it ends, if ever. May be NULL. */
     void (*late)(Job *job, void *userdata);
-    /* It ended: ERROR is 0 with ANSWER (borrowed), or -errno; -ECHILD if the worker ended without an answer. */
+    /* It ended: ERROR is 0 with ANSWER (borrowed), or -errno; -ECHILD if the worker ended without an answer.
+     */
     void (*done)(Job *job, int error, GVariant *answer, void *userdata);
 } JobCallbacks;
 
-/* Each starts a worker and returns 0 with *ret, or -errno. What they are given is only used during the call. */
+/* Each starts a worker and returns 0 with *ret, or -errno. What they are given is only used during the call.
+ */
 
 /* transaction_survey(); answer: change_survey_from_variant(). */
 int job_survey(sd_event *event, int root_fd, const ChangeRequest *request, const JobCallbacks *callbacks,
@@ -37,20 +39,20 @@ int job_recover(sd_event *event, int root_fd, const char *key, const ChangeLimit
                 const JobCallbacks *callbacks, void *userdata, Job **ret);
 
 /* Waits, without a deadline, until nobody holds the lock of the change KEY; answer: nothing of use. */
-int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks, void *userdata,
-                  Job **ret);
+int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks,
+                  void *userdata, Job **ret);
 
 /* findings_collect() of all kinds for MEMBERS ("sys/devices/..."); answer: findings_from_variant(). */
 int job_findings(sd_event *event, int root_fd, char **members, const JobCallbacks *callbacks, void *userdata,
                  Job **ret);
 
 /* features_read(); answer: a{s(bb)}. */
-int job_features(sd_event *event, int root_fd, const char *syspath, const JobCallbacks *callbacks, void *userdata,
-                 Job **ret);
+int job_features(sd_event *event, int root_fd, const char *syspath, const JobCallbacks *callbacks,
+                 void *userdata, Job **ret);
 
 /* persist_write(); answer: nothing of use. */
-int job_persist(sd_event *event, int root_fd, const char *path, const char *text, const JobCallbacks *callbacks,
-                void *userdata, Job **ret);
+int job_persist(sd_event *event, int root_fd, const char *path, const char *text,
+                const JobCallbacks *callbacks, void *userdata, Job **ret);
 
 /* Accepts NULL; returns NULL. */
 Job *job_free(Job *job);

@@ -69,14 +69,16 @@ static Mode parse_arguments(int argc, char **argv)
     return MODE_USAGE;
 }
 
-/* Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close it first of all. */
+/* Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close
+ * it first of all. */
 static int lock_instance(int root_fd)
 {
     _cleanup_close_ int fd = -EBADF;
 
     if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0700) < 0 && errno != EEXIST)
         return -errno;
-    fd = openat(root_fd, IOMMU_POLICY_RUN_DIR "/daemon.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(root_fd, IOMMU_POLICY_RUN_DIR "/daemon.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                0600);
     if (fd < 0)
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -103,8 +105,8 @@ static int on_name_released(sd_bus_message *reply, void *userdata, sd_bus_error 
     return 0;
 }
 
-/* The name goes first, and only once that is confirmed the rest: a call that was on its way then either is answered or never
- * reaches us. */
+/* The name goes first, and only once that is confirmed the rest: a call that was on its way then either is
+ * answered or never reaches us. */
 static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     Service *service = userdata;
@@ -126,18 +128,20 @@ static int on_name_acquired(sd_bus_message *reply, void *userdata, sd_bus_error 
     CLEAR_SLOT(service->name_slot);
     /* 1: primary owner. dbus-specification, RequestName */
     if (refused || sd_bus_message_read(reply, "u", &answer) < 0 || answer != 1) {
-        log_error("the name " IOMMU_POLICY_BUS_NAME " is not to be had: %s", refused ? refused->message : "in use");
+        log_error("the name " IOMMU_POLICY_BUS_NAME " is not to be had: %s",
+                  refused ? refused->message : "in use");
         return sd_event_exit(service->manager->event, EXIT_FAILURE);
     }
-    (void) sd_notifyf(false, "READY=1\nSTATUS=Serving %u groups.", g_hash_table_size(service->manager->groups));
+    (void) sd_notifyf(false, "READY=1\nSTATUS=Serving %u groups.",
+                     g_hash_table_size(service->manager->groups));
     return 0;
 }
 
 static void on_started(Manager *manager, void *userdata)
 {
     Service *service = userdata;
-    int r = sd_bus_request_name_async(manager->bus, &service->name_slot, IOMMU_POLICY_BUS_NAME, 0, on_name_acquired,
-                                      service);
+    int r = sd_bus_request_name_async(manager->bus, &service->name_slot, IOMMU_POLICY_BUS_NAME, 0,
+                                      on_name_acquired, service);
 
     if (r < 0)
         (void) sd_event_exit(manager->event, r);

@@ -31,8 +31,8 @@ void managed_device_set_wish(ManagedDevice *managed, const MemberWish *wish);
 /* A change would unbind it: it is bound, and to a driver that does not manage DMA itself. */
 bool managed_device_unbinds(const ManagedDevice *managed);
 
-/* Names of its physical function, and of the devices that supply it or consume from it (device links, Documentation/ABI/testing/sysfs-devices-supplier).
- * The caller frees it with g_strfreev(). */
+/* Names of its physical function, and of the devices that supply it or consume from it (device links,
+ * Documentation/ABI/testing/sysfs-devices-supplier). The caller frees it with g_strfreev(). */
 char **managed_device_relatives(const ManagedDevice *managed, int root_fd);
 
 /* NAME is the device or below it in sysfs. */

@@ -80,16 +80,18 @@ static char *result_text(const Change *change, const ManagedGroup *group, const 
     return g_strdup("");
 }
 
-static void log_result(const Change *change, const ManagedGroup *group, const ChangeResult *result, const char *text)
+static void log_result(const Change *change, const ManagedGroup *group, const ChangeResult *result,
+                       const char *text)
 {
     uint64_t total = (uint64_t) g_get_monotonic_time() - change->started_at;
     bool done = result && result->code == REFUSAL_NONE;
     g_autofree char *line = g_strdup_printf(
-        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s",
+        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s%s%s",
         change->origin == CHANGE_BY_RECOVERY ? "recovery" : "change to",
         change->request ? domain_type_to_string(change->request->type) : "", done ? "done" : "not done",
-        change->request && change->request->origin ? change->request->origin : "left by an earlier change", total,
-        result ? result->kernel_usec : 0, *text ? ": " : "", text);
+        change->request && change->request->origin ? change->request->origin : "left by an earlier change",
+        total, result ? result->kernel_usec : 0, *text ? ": " : "", text,
+        change->options.reason ? "; reason: " : "", change->options.reason ?: "");
 
     log_group(done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING, group->id, NULL, line);
 }
@@ -113,7 +115,8 @@ static void note_try(Manager *manager, ManagedGroup *group)
 }
 
 /* What a rule's change that was not done means for trying again. */
-static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change, const ChangeResult *result)
+static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change,
+                              const ChangeResult *result)
 {
     switch (result ? result->code : REFUSAL_SWITCH_FAILED) {
     case REFUSAL_NONE:
@@ -171,7 +174,8 @@ static void learn_from(Manager *manager, const ManagedGroup *group, const Change
     manager->seen_multi_device |= many && !live;
 }
 
-static void take_result(Manager *manager, ManagedGroup *group, const Change *change, const ChangeResult *result)
+static void take_result(Manager *manager, ManagedGroup *group, const Change *change,
+                        const ChangeResult *result)
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
     g_autofree char *text = result_text(change, group, result);
@@ -340,7 +344,8 @@ static void recover_record(Manager *manager, const char *key)
     int r = record_load(manager->root_fd, key, &record, &error);
 
     if (r < 0) {
-        log_error("record %s of an interrupted change cannot be read: %s; it stays", key, error ?: g_strerror(-r));
+        log_error("record %s of an interrupted change cannot be read: %s; it stays", key,
+                  error ?: g_strerror(-r));
         return;
     }
     if (record_is_locked(manager->root_fd, key) > 0)

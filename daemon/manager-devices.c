@@ -12,7 +12,8 @@
 
 /* Events come in bursts: one look for all of them. */
 #define SETTLE_USEC (200 * G_GUINT64_CONSTANT(1000))
-/* Devices that are looked up in udev's database before the loop is asked whether something else is to be done. */
+/* Devices that are looked up in udev's database before the loop is asked whether something else is to be
+ * done. */
 #define UDEV_AT_ONCE 32
 
 /* --- the dirty set */
@@ -60,8 +61,8 @@ void manager_set_dirty(Manager *manager, unsigned group, DirtyWork work)
 
     g_hash_table_insert(manager->dirty, GUINT_TO_POINTER(group), GUINT_TO_POINTER(before | work));
     if (!manager->settle_timer)
-        (void) sd_event_add_time_relative(manager->event, &manager->settle_timer, CLOCK_MONOTONIC, SETTLE_USEC, 0,
-                                          on_settled, manager);
+        (void) sd_event_add_time_relative(manager->event, &manager->settle_timer, CLOCK_MONOTONIC,
+                                         SETTLE_USEC, 0, on_settled, manager);
 }
 
 /* --- devices and their groups */
@@ -82,7 +83,8 @@ static ManagedGroup *group_for(Manager *manager, int id)
 
 static void leave_group(Manager *manager, ManagedDevice *device)
 {
-    ManagedGroup *group = device->device->group < 0 ? NULL : manager_group(manager, (unsigned) device->device->group);
+    ManagedGroup *group =
+        device->device->group < 0 ? NULL : manager_group(manager, (unsigned)device->device->group);
 
     if (!group || !managed_group_remove_member(group, device))
         return;
@@ -107,8 +109,8 @@ static ManagedDevice *device_at(const Manager *manager, const char *syspath)
     return g_hash_table_lookup(manager->by_path, syspath);
 }
 
-/* Reads the device at SYSPATH, known or not, and puts it where it belongs. Returns it, or NULL if it is gone or was never a device
- * that can have a group. */
+/* Reads the device at SYSPATH, known or not, and puts it where it belongs. Returns it, or NULL if it is gone
+ * or was never a device that can have a group. */
 static ManagedDevice *update_device(Manager *manager, const char *syspath)
 {
     ManagedDevice *managed = device_at(manager, syspath);
@@ -161,7 +163,8 @@ void manager_reread_members(Manager *manager, ManagedGroup *group)
         (void) update_device(manager, *path);
 }
 
-/* --- what udev knows, asked when nothing else is to be done: the name for people always, the rest if rules ask for it */
+/* --- what udev knows, asked when nothing else is to be done: the name for people always, the rest if rules
+ * ask for it */
 
 static void ask_udev_about(Manager *manager, const char *key)
 {
@@ -302,7 +305,8 @@ void manager_count_untranslated(Manager *manager)
     if (manager->untranslated == count)
         return;
     if (count > manager->untranslated)
-        log_warning("%u devices have no IOMMU group although a rule asks for translation (not-translated)", count);
+        log_warning("%u devices have no IOMMU group although a rule asks for translation (not-translated)",
+                    count);
     manager->untranslated = count;
     manager->changed |= MANAGER_UNTRANSLATED;
 }

@@ -38,8 +38,8 @@ static void fill_member(DecisionMember *member, const ManagedGroup *group, Manag
     }
 }
 
-/* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the kernel itself chose
- * it, it has it. */
+/* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
+ * kernel itself chose it, it has it. */
 static DomainTypeSet types_not_given(const ManagedGroup *group)
 {
     if (group->type == DOMAIN_TYPE_DMA_FQ)
@@ -53,8 +53,8 @@ static DomainTypeSet types_not_given(const ManagedGroup *group)
     return 0;
 }
 
-static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members, bool with_call,
-                                    bool early)
+static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members,
+                                    bool with_call, bool early)
 {
     const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
 
@@ -111,7 +111,8 @@ static RefusalCode judge_group(Manager *manager, const ManagedGroup *group, char
         return REFUSAL_BUSY;
     }
     if (group->type_known && !domain_type_is_switchable(group->type)) {
-        *ret_detail = g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(group->type));
+        *ret_detail =
+            g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(group->type));
         return REFUSAL_NOT_SUPPORTED;
     }
     return REFUSAL_NONE;
@@ -156,8 +157,9 @@ static ChangeRequest *request_for_rule(Manager *manager, const ManagedGroup *gro
     ChangeRequest *request = change_request_new(group->id, decision->wanted);
 
     request->out = decision->out;
-    request->origin = g_str_has_prefix(decision->wanted_by, "call:") ? g_strdup(decision->wanted_by)
-                                                                     : g_strdup_printf("rule:%s", decision->wanted_by);
+    request->origin = g_str_has_prefix(decision->wanted_by, "call:")
+                          ? g_strdup(decision->wanted_by)
+                          : g_strdup_printf("rule:%s", decision->wanted_by);
     request->by_rule = true;
     request->may_unbind = decision->may_unbind;
     request->accept = decision->accept;
@@ -247,8 +249,8 @@ static void wait_before_next(Manager *manager, ManagedGroup *group, uint64_t wai
 {
     if (group->timer)
         return;
-    if (sd_event_add_time_relative(manager->event, &group->timer, CLOCK_MONOTONIC, wait_usec, 0, on_group_timer,
-                                   group) < 0)
+    if (sd_event_add_time_relative(manager->event, &group->timer, CLOCK_MONOTONIC, wait_usec, 0,
+                                   on_group_timer, group) < 0)
         log_group(LOG_ERR, group->id, NULL, "no timer: it is only looked at again when something happens");
 }
 
@@ -269,23 +271,34 @@ static int state_level(const NextStep *step)
 {
     if (step->state == GROUP_FAILED || step->state == GROUP_BROKEN || step->state == GROUP_STUCK)
         return LOG_ERR;
-    if (step->reason == PENDING_FORBIDDEN_TYPE)
-        return LOG_WARNING;
-    return step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING ? LOG_DEBUG : LOG_INFO;
+    return step->reason == PENDING_FORBIDDEN_TYPE ? LOG_WARNING : LOG_INFO;
 }
 
-/* Every state that a group takes on by itself is one line, but not the rest it is found in at start. */
+/* A state that lasts is worth a line; those on the way to it are not, nor the rest that a group is found in,
+ * nor the success of a change, which has a line of its own. */
+static bool worth_a_line(const ManagedGroup *group, const NextStep *step)
+{
+    if (group->state == step->state && group->reason == step->reason)
+        return false;
+    if (step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING)
+        return false;
+    return (step->state != GROUP_SETTLED && step->state != GROUP_DISABLED) ||
+        (group->state != GROUP_CHANGING && group->reason != PENDING_SETTLING);
+}
+
 static void log_state(const ManagedGroup *group, const NextStep *step, const Decision *decision)
 {
     const char *reason = pending_reason_to_string(step->reason);
-    g_autoptr(GString) text = g_string_new(group_state_to_string(step->state));
+    g_autoptr(GString) text = NULL;
 
-    if (group->state == step->state && group->reason == step->reason)
+    if (!worth_a_line(group, step))
         return;
+    text = g_string_new(group_state_to_string(step->state));
     if (*reason)
         g_string_append_printf(text, " (%s)", reason);
     if (*group->wanted_by)
-        g_string_append_printf(text, ", %s wanted by %s", domain_type_to_string(group->wanted), group->wanted_by);
+        g_string_append_printf(text, ", %s wanted by %s", domain_type_to_string(group->wanted),
+                               group->wanted_by);
     if (step->state == GROUP_PENDING && decision->obstacle_text)
         g_string_append_printf(text, ": %s", decision->obstacle_text);
     log_group(state_level(step), group->id, NULL, text->str);
@@ -346,8 +359,8 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
         .settle_usec = manager->settings.settle_usec,
     };
     step = next_step(&situation);
-    follow(manager, group, decision, &step);
     manager_touch(manager, group);
+    follow(manager, group, decision, &step);
 }
 
 void manager_evaluate(Manager *manager, ManagedGroup *group)
@@ -360,13 +373,14 @@ void manager_drop_call(Manager *manager, ManagedGroup *group)
     int r = call_store_drop(manager->calls, group->key);
 
     if (r < 0)
-        log_group(LOG_WARNING, group->id, NULL, "what a call asked for is remembered by the next start of the daemon");
+        log_group(LOG_WARNING, group->id, NULL,
+                  "what a call asked for is remembered by the next start of the daemon");
     managed_group_forget_tries(group);
     manager_evaluate(manager, group);
 }
 
-/* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads it under the
- * group's lock, refuses, and the slow road decides. */
+/* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads
+ * it under the group's lock, refuses, and the slow road decides. */
 void manager_evaluate_added(Manager *manager, ManagedGroup *group)
 {
     g_autoptr(Decision) decision = NULL;
@@ -424,12 +438,13 @@ void manager_read_all(Manager *manager)
     scanner_read(manager->scanner, ids);
 }
 
-static void first_type(Manager *manager, ManagedGroup *group, DomainType type)
+/* A change may have told the type of a new group before this first read of it. */
+static void watch_type(Manager *manager, ManagedGroup *group)
 {
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
-    if (manager->starting)
-        group->auto_settled = DOMAIN_TYPE_BIT(type) & manager->host->auto_outcome;
-    if (type_watch_add(manager->type_watch, group->id) < 0)
+    if (group->watched)
+        return;
+    group->watched = type_watch_add(manager->type_watch, group->id) >= 0;
+    if (!group->watched)
         log_group(LOG_DEBUG, group->id, NULL, "writes of others to its type are not seen");
 }
 
@@ -441,9 +456,11 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
             manager_wait_for_lock(manager, group->id, group->key);
         return;
     }
-    if (!group->type_known)
-        first_type(manager, group, scanned->type);
-    else if (group->type != scanned->type && !group->changing) {
+    watch_type(manager, group);
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    if (!group->type_known && manager->starting)
+        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
+    if (group->type_known && group->type != scanned->type && !group->changing) {
         g_autofree char *text = g_strdup_printf("its type has become %s without us (drift)",
                                                 domain_type_to_string(scanned->type));
 
@@ -468,7 +485,9 @@ void manager_group_scanned(const ScannedGroup *scanned, void *userdata)
         return;
     take_scanned(manager, group, scanned);
     manager_evaluate(manager, group);
-    manager_set_scanning(manager, group, false);
+    group = manager_group(manager, scanned->id); /* a change that cannot start looks at its members again */
+    if (group)
+        manager_set_scanning(manager, group, false);
 }
 
 void manager_type_written(unsigned id, void *userdata)

@@ -51,7 +51,8 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
 
     log_diagnostics(diagnostics);
     if (rule_set_is_frozen(rules))
-        log_error("the rules are frozen until every rule file can be read: nothing is relaxed, nothing is unbound");
+        log_error("the rules are frozen until every rule file can be read: nothing is relaxed, nothing is "
+                  "unbound");
     g_clear_pointer(&manager->rules, rule_set_unref);
     manager->rules = rules;
     manager->changed |= MANAGER_STATE | MANAGER_RULE_FILES;
@@ -124,7 +125,8 @@ static gboolean is_done(gpointer id, gpointer value, gpointer userdata)
     return !group || !managed_group_is_busy(group);
 }
 
-void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata, GDestroyNotify destroy)
+void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata,
+                  GDestroyNotify destroy)
 {
     Waiter *waiter = g_new0(Waiter, 1);
 

@@ -130,7 +130,8 @@ void manager_announce(Manager *manager, ManagedGroup *group)
 static void tell_group(Manager *manager, ManagedGroup *group)
 {
     unsigned now = (group->state == GROUP_PENDING ? MANAGER_PENDING : 0) |
-        (group->type == DOMAIN_TYPE_IDENTITY ? MANAGER_IDENTITY : 0) | (group->type_forbidden ? MANAGER_FORBIDDEN : 0);
+                   (group->type == DOMAIN_TYPE_IDENTITY ? MANAGER_IDENTITY : 0) |
+                   (group->type_forbidden ? MANAGER_FORBIDDEN : 0);
     unsigned changed = group->changed;
 
     count_group(manager, group, now);
@@ -235,7 +236,8 @@ static int load_calls(Manager *manager)
 static void manager_init(Manager *manager)
 {
     manager->groups = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) managed_group_free);
-    manager->devices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) managed_device_free);
+    manager->devices =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)managed_device_free);
     manager->by_path = g_hash_table_new(g_str_hash, g_str_equal);
     manager->dirty = g_hash_table_new(NULL, NULL);
     manager->touched = g_hash_table_new(NULL, NULL);

@@ -22,8 +22,9 @@
 #include "type-watch.h"
 
 /*
- * Everything the daemon knows, and the place where its parts meet. The manager connects: it neither decides (policy/,
- * next-step) nor does (transaction), and knows neither paths in sysfs nor names on the bus. Its roads are in
+ * Everything the daemon knows, and the place where its parts meet. The manager connects: it neither decides
+ * (policy/, next-step) nor does (transaction), and knows neither paths in sysfs nor names on the bus. Its
+ * roads are in
  *
  *   manager.c           life, lookups, telling the faces
  *   manager-devices.c   devices come, go and change
@@ -78,17 +79,18 @@ struct Manager {
     void *started_userdata;
 };
 
-/* Reads the host, settings, rules and calls below ROOT_FD. BUS may be NULL. Returns 0 with *ret, or -errno. */
+/* Reads the host, settings, rules and calls below ROOT_FD. BUS may be NULL. Returns 0 with *ret, or -errno.
+ */
 int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret);
 
 /*
- * Watches, recovers, enumerates and starts the first scan. STARTED is called when each group has been read, or a few of them
- * have not answered in time. Returns 0 or -errno.
+ * Watches, recovers, enumerates and starts the first scan. STARTED is called when each group has been read,
+ * or a few of them have not answered in time. Returns 0 or -errno.
  */
 int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata);
 
-/* Refuses new changes, answers who waits, and ends the loop when the running changes have ended, or some seconds later: their
- * workers go on by themselves. */
+/* Refuses new changes, answers who waits, and ends the loop when the running changes have ended, or some
+ * seconds later: their workers go on by themselves. */
 void manager_stop(Manager *manager);
 
 Manager *manager_free(Manager *manager);
@@ -141,7 +143,8 @@ void manager_count_untranslated(Manager *manager);
 Decision *manager_explain(Manager *manager, ManagedGroup *group);
 /* What the rules decide for GROUP; with WITH_CALL false as if no call had been made. The caller frees it. */
 Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early);
-/* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be NULL). */
+/* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be
+ * NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
 /* Forgets what a call asked for GROUP: back to the rules. */
 void manager_drop_call(Manager *manager, ManagedGroup *group);
@@ -175,17 +178,20 @@ void manager_wait_for_lock(Manager *manager, unsigned group, const char *key);
 void orphan_free(void *orphan);
 
 /* --- manager-rules.c */
-/* Reads the rule files again and looks at every group. *ret_diagnostics (array of Diagnostic) is the caller's. Returns 0 or -errno: then the
- * old rules stay. */
+/* Reads the rule files again and looks at every group. *ret_diagnostics (array of Diagnostic) is the
+ * caller's. Returns 0 or -errno: then the old rules stay. */
 int manager_reload(Manager *manager, GPtrArray **ret_diagnostics);
 /* Takes RULES in force at start, and logs DIAGNOSTICS. */
 void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics);
 /* Looks at every group again, forgetting failed tries. */
 void manager_apply(Manager *manager);
-/* Calls READY once none of the groups IDS (GArray of unsigned) has anything under way; from the loop, never from inside this call. */
+/* Calls READY once none of the groups IDS (GArray of unsigned) has anything under way; from the loop, never
+ * from inside this call. */
 typedef void (*ManagerReady)(Manager *manager, void *userdata);
-void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata, GDestroyNotify destroy);
+void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata,
+                  GDestroyNotify destroy);
 void manager_check_waiters(Manager *manager);
 void waiter_free(void *waiter);
-/* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. Returns it, or -errno (-EDQUOT: too many). */
+/* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. Returns it, or -errno
+ * (-EDQUOT: too many). */
 int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why);

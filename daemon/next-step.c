@@ -59,7 +59,8 @@ static NextStep after_try(const ManagedGroup *group)
     return rest_in(GROUP_FAILED);
 }
 
-/* A disruptive change: only when the members have been without a use for a while, and the last look says so too. */
+/* A disruptive change: only when the members have been without a use for a while, and the last look says so
+ * too. */
 static NextStep when_idle(const Situation *situation)
 {
     const ManagedGroup *group = situation->group;

@@ -8,8 +8,8 @@
 #include "managed-group.h"
 
 /*
- * From what is wanted of a group, and what is known of it, to its state and to what the daemon does next for the rules.
- * Pure: tables of tests.
+ * From what is wanted of a group, and what is known of it, to its state and to what the daemon does next for
+ * the rules. Pure: tables of tests.
  */
 typedef struct Situation {
     const ManagedGroup *group;

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /*
- * What the manager tells the faces of the daemon; implemented by the bus files. Called once for everything that one step
- * of the loop has changed. What is named exists while the call lasts.
+ * What the manager tells the faces of the daemon; implemented by the bus files. Called once for everything
+ * that one step of the loop has changed. What is named exists while the call lasts.
  */
 typedef struct Manager Manager;
 typedef struct ManagedGroup ManagedGroup;

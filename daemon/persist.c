@@ -95,7 +95,8 @@ typedef struct Rival {
     char *detail;
 } Rival;
 
-/* Files are asked in the order of their names: one before ours that gives a type wins, and Forbid= always counts. */
+/* Files are asked in the order of their names: one before ours that gives a type wins, and Forbid= always
+ * counts. */
 static bool visit_rule(const Rule *rule, Tristate match, void *userdata)
 {
     Rival *rival = userdata;
@@ -108,15 +109,15 @@ static bool visit_rule(const Rule *rule, Tristate match, void *userdata)
     return !rival->detail;
 }
 
-bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const ManagedGroup *group, DomainType type,
-                       char **ret_detail)
+bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const ManagedGroup *group,
+                       DomainType type, char **ret_detail)
 {
     g_autofree char *name = file_name(group);
     Rival rival = { .name = name, .type = type };
 
     for (guint i = 0; i < group->members->len && !rival.detail; i++)
-        rule_set_match(rules, ((const ManagedDevice *) group->members->pdata[i])->device->facts, host, visit_rule,
-                       &rival);
+        rule_set_match(rules, ((const ManagedDevice *)group->members->pdata[i])->device->facts, host,
+                       visit_rule, &rival);
     if (!rival.detail)
         return false;
     *ret_detail = rival.detail;

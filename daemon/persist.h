@@ -7,7 +7,8 @@
 #include "managed-group.h"
 #include "rule-set.h"
 
-/* The rule file that makes a call last: /etc/iommu-policy.d/05-call-BUS-NAME.conf, for the first member's BUS and NAME. */
+/* The rule file that makes a call last: /etc/iommu-policy.d/05-call-BUS-NAME.conf, for the first member's
+ * BUS and NAME. */
 typedef struct PersistRequest {
     DomainType type;
     bool may_unbind;       /* the call allowed to unbind, so does the rule */
@@ -22,10 +23,11 @@ char *persist_path(const ManagedGroup *group);
 /* The text of the file; the caller frees it. */
 char *persist_text(const ManagedGroup *group, const PersistRequest *request);
 
-/* Whether such a file would have no effect: true with *ret_detail (caller frees) naming the file that forbids the type or
- * would win. */
-bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const ManagedGroup *group, DomainType type,
-                       char **ret_detail);
+/* Whether such a file would have no effect: true with *ret_detail (caller frees) naming the file that
+ * forbids the type or would win. */
+bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const ManagedGroup *group,
+                       DomainType type, char **ret_detail);
 
-/* Writes TEXT to PATH, as persist_path() gives it: a temporary file, fsync, rename. Blocks: workers only. Returns 0 or -errno. */
+/* Writes TEXT to PATH, as persist_path() gives it: a temporary file, fsync, rename. Blocks: workers only.
+ * Returns 0 or -errno. */
 int persist_write(int root_fd, const char *path, const char *text);

@@ -105,8 +105,8 @@ static void on_done(Worker *worker, int status, void *userdata)
     start_next(scanner);
 }
 
-/* The present group hangs: it is told, the rest goes to a new worker, and this one is kept only to be reaped. If it ever
- * goes on, what it then says is still true and is passed on. */
+/* The present group hangs: it is told, the rest goes to a new worker, and this one is kept only to be
+ * reaped. If it ever goes on, what it then says is still true and is passed on. */
 static void on_late(Worker *worker, void *userdata)
 {
     Scan *scan = userdata;
@@ -181,8 +181,8 @@ static void start_next(Scanner *scanner)
     scan = g_new0(Scan, 1);
     scan->scanner = scanner;
     scan->ids = take_wanted(scanner);
-    r = worker_start(scanner->event, &scanner->root_fd, 1, read_groups, scan, SCAN_GROUP_FORMAT, &callbacks, scan,
-                     &scan->worker);
+    r = worker_start(scanner->event, &scanner->root_fd, 1, read_groups, scan, SCAN_GROUP_FORMAT, &callbacks,
+                     scan, &scan->worker);
     if (r < 0) {
         log_error("cannot start a worker to read groups: %s", g_strerror(-r));
         for (guint i = 0; i < scan->ids->len; i++)

@@ -7,14 +7,15 @@
 #include "domain-type.h"
 
 /*
- * Reads `type` and `reserved_regions` of groups, in a worker: both can block behind a long attach. A group whose file
- * does not answer in time is told as such and the others are read by another worker.
+ * Reads `type` and `reserved_regions` of groups, in a worker: both can block behind a long attach. A group
+ * whose file does not answer in time is told as such and the others are read by another worker.
  */
 typedef struct Scanner Scanner;
 
 typedef struct ScannedGroup {
     unsigned id;
-    int error;        /* 0; -errno of the read; -ETIMEDOUT: no answer in time; -EBUSY: somebody changes it just now */
+    int error; /* 0; -errno of the read; -ETIMEDOUT: no answer in time; -EBUSY: somebody changes it just now
+                */
     DomainType type;  /* with error 0 */
     GArray *reserved; /* ReservedRegion, with error 0; borrowed */
 } ScannedGroup;
@@ -24,7 +25,8 @@ typedef void (*ScannerCallback)(const ScannedGroup *group, void *userdata);
 
 Scanner *scanner_new(sd_event *event, int root_fd, ScannerCallback callback, void *userdata);
 
-/* Asks for the groups IDS (GArray of unsigned). Those that are being read now are read once more after that. */
+/* Asks for the groups IDS (GArray of unsigned). Those that are being read now are read once more after that.
+ */
 void scanner_read(Scanner *scanner, const GArray *ids);
 
 Scanner *scanner_free(Scanner *scanner);

@@ -20,7 +20,8 @@ static void take_property(struct udev_device *udev, const char *name, GHashTable
         g_hash_table_replace(properties, g_strdup(name), g_strdup(value));
 }
 
-/* ID_NET_NAME_MAC is made of the permanent address only (systemd, udev-builtin-net_id.c): "enx001122334455". */
+/* ID_NET_NAME_MAC is made of the permanent address only (systemd, udev-builtin-net_id.c): "enx001122334455".
+ */
 static char *permanent_address(struct udev_device *child)
 {
     const char *name = udev_device_get_property_value(child, "ID_NET_NAME_MAC");
@@ -30,7 +31,8 @@ static char *permanent_address(struct udev_device *child)
     if (length < 12)
         return NULL;
     hex = name + length - 12;
-    return g_strdup_printf("%.2s:%.2s:%.2s:%.2s:%.2s:%.2s", hex, hex + 2, hex + 4, hex + 6, hex + 8, hex + 10);
+    return g_strdup_printf("%.2s:%.2s:%.2s:%.2s:%.2s:%.2s", hex, hex + 2, hex + 4, hex + 6, hex + 8,
+                           hex + 10);
 }
 
 static void take_child(struct udev_device *child, GStrvBuilder *macs, GStrvBuilder *serials)
@@ -51,7 +53,8 @@ static void take_children(struct udev_device *udev, GStrvBuilder *macs, GStrvBui
 
     if (!enumerate || udev_enumerate_add_match_parent(enumerate, udev) < 0 ||
         udev_enumerate_add_match_subsystem(enumerate, "net") < 0 ||
-        udev_enumerate_add_match_subsystem(enumerate, "block") < 0 || udev_enumerate_scan_devices(enumerate) < 0)
+        udev_enumerate_add_match_subsystem(enumerate, "block") < 0 ||
+        udev_enumerate_scan_devices(enumerate) < 0)
         return;
     udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
     {

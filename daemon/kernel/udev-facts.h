@@ -7,8 +7,9 @@
 #include "device.h"
 
 /*
- * What udev knows of a device and of the interfaces and disks below it. With FULL false only its name for people is taken:
- * most machines have no rule that asks for more, and a thousand devices with all their properties are megabytes.
+ * What udev knows of a device and of the interfaces and disks below it. With FULL false only its name for
+ * people is taken: most machines have no rule that asks for more, and a thousand devices with all their
+ * properties are megabytes.
  */
 
 /* Takes what UDEV, which its database must know (udev_device_get_is_initialized()), says of DEVICE. */

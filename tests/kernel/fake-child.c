@@ -55,7 +55,8 @@ static Child *child_new(Device *device, const char *path, const char *subsystem,
 {
     static const AttributeOperations uevent = {child_uevent_show, child_uevent_store};
     Tree *tree = device->machine->tree;
-    g_autofree char *parent_path = node_path(device->node), *full = g_build_filename(parent_path, path, NULL);
+    g_autofree char *parent_path = node_path(device->node);
+    g_autofree char *full = g_build_filename(parent_path, path, NULL);
     g_autofree char *class_path = g_strdup_printf("sys/class/%s", subsystem), *name = NULL;
     Node *class = tree_add_directories(tree, class_path);
     Child *child = g_new0(Child, 1);
@@ -119,7 +120,8 @@ static void nvme_start(Device *device, const char *name)
     unsigned number = instance(name);
     g_autofree char *path = g_strdup_printf("nvme/%s", name);
     Child *child = child_new(device, path, "nvme",
-                             g_strdup_printf("MAJOR=241\nMINOR=%u\nDEVNAME=%s\nNVME_TRTYPE=pcie\n", number, name));
+                             g_strdup_printf("MAJOR=241\nMINOR=%u\nDEVNAME=%s\nNVME_TRTYPE=pcie\n",
+                                             number, name));
 
     (void) tree_add_link_to(tree, child->node, "device", device->node);
     (void) tree_add_constant(tree, child->node, "model", "Fake NVMe");

@@ -3,8 +3,8 @@
 
 #include "fake-device.h"
 
-/* What a driver makes below its device: a network interface, an NVMe controller with one namespace, or anything
- * of another kind as a bare directory KIND/NAME with a class link. */
+/* What a driver makes below its device: a network interface, an NVMe controller with one namespace, or
+ * anything of another kind as a bare directory KIND/NAME with a class link. */
 typedef struct Child Child;
 
 /* Makes the nodes that are there when `bind` returns. */

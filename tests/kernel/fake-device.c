@@ -112,8 +112,8 @@ static int on_probed(sd_event_source *source, uint64_t usec, void *data)
 
 static void later(Device *device, unsigned ms, sd_event_time_handler_t handler)
 {
-    (void) sd_event_add_time_relative(device->machine->event, &device->probing, CLOCK_MONOTONIC, ms * 1000ULL,
-                                      1, handler, device);
+    (void) sd_event_add_time_relative(device->machine->event, &device->probing, CLOCK_MONOTONIC,
+                                      ms * 1000ULL, 1, handler, device);
 }
 
 static ProbeFault *find_fault(const Device *device, const Driver *driver)

@@ -29,16 +29,16 @@ typedef struct Device {
     sd_event_source *probing;   /* the asynchronous rest of a probe */
 } Device;
 
-/* `device BUS NAME ...` without the first word. Adds the device, sends `add`, probes. 0, -EINVAL, -EEXIST, or
- * -ENOENT for a parent or bus that is not there. */
+/* `device BUS NAME ...` without the first word. Adds the device, sends `add`, probes. 0, -EINVAL, -EEXIST,
+ * or -ENOENT for a parent or bus that is not there. */
 int device_add(Machine *machine, char *const *words);
 /* Unplugs DEVICE and what is below it; they stay known to devices_rescan(). */
 void device_remove(Device *device);
 void devices_rescan(Machine *machine);
 Device *device_get(Machine *machine, const char *name);
 
-/* Probes DRIVER on an unbound device: 0 or a negative errno, which on the older kernel an asynchronous driver keeps
- * to itself. */
+/* Probes DRIVER on an unbound device: 0 or a negative errno, which on the older kernel an asynchronous
+ * driver keeps to itself. */
 int device_probe(Device *device, Driver *driver);
 /* Takes the driver away. REQUEST may be NULL. Returns 0, or 1 if REQUEST waits for a user of vfio-pci. */
 int device_unbind(Device *device, struct Request *request);

@@ -87,8 +87,8 @@ unsigned group_owners(const Group *group)
     return owners;
 }
 
-/* What the new default domain is, when WANTED can be allocated; iommu_dma_init_domain() turns DMA-FQ into DMA where
- * the driver cannot defer. */
+/* What the new default domain is, when WANTED can be allocated; iommu_dma_init_domain() turns DMA-FQ into
+ * DMA where the driver cannot defer. */
 static const char *allocated_type(const Group *group, const char *wanted)
 {
     const Iommu *iommu = group->machine->iommu;

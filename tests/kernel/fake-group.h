@@ -5,8 +5,8 @@
 
 struct Device;
 
-/* IOMMUs and groups; `type` answers in the order of drivers/iommu/iommu.c, iommu_group_store_type(), of 6.1 and
- * of 6.12. */
+/* IOMMUs and groups; `type` answers in the order of drivers/iommu/iommu.c, iommu_group_store_type(), of 6.1
+ * and of 6.12. */
 typedef struct Iommu {
     char *name;
     Node *node;
@@ -29,7 +29,8 @@ typedef struct Group {
     VfioState vfio;
 } Group;
 
-/* The one copy of a type's word ("DMA", "DMA-FQ", "identity", "auto", "blocked"), or NULL if there is no such. */
+/* The one copy of a type's word ("DMA", "DMA-FQ", "identity", "auto", "blocked"), or NULL if there is no
+ * such. */
 const char *type_word(const char *text);
 
 /* `iommu NAME ...`, WORDS without the first. Returns 0 or -EINVAL. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * fake-kernel [--generation=6.1|6.12] [--topology=FILE]... [--control=SOCKET] [--events] [--ready-fd=N] MOUNTPOINT
+ * fake-kernel [--generation=6.1|6.12] [--topology=FILE]... [--control=SOCKET] [--events] [--ready-fd=N]
+ * MOUNTPOINT
  *
- * Serves a small root whose sysfs answers as the kernel does. Ends when it is told to (SIGTERM, SIGINT), or when
- * the mount goes away. --ready-fd: a byte is written to this descriptor once the tree is there.
+ * Serves a small root whose sysfs answers as the kernel does. Ends when it is told to (SIGTERM, SIGINT), or
+ * when the mount goes away. --ready-fd: a byte is written to this descriptor once the tree is there.
  */
 #include <errno.h>
 #include <signal.h>

@@ -102,7 +102,8 @@ static pid_t parent_of(pid_t pid)
     return atoi(end + 4);
 }
 
-/* A child that made a group of its own belongs to its parent's; its group is noted, for it may outlive the parent. */
+/* A child that made a group of its own belongs to its parent's; its group is noted, for it may outlive the
+ * parent. */
 bool faults_watches(Faults *faults, pid_t pid)
 {
     if (faults->everybody)

@@ -14,7 +14,8 @@
 #include "fault.h"
 #include "request.h"
 
-/* linux/fuse.h of Debian 12 has it not; write of one caller does not wait for that of another (as in sysfs). */
+/* linux/fuse.h of Debian 12 has it not; write of one caller does not wait for that of another (as in
+ * sysfs). */
 #ifndef FOPEN_PARALLEL_DIRECT_WRITES
 #define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6)
 #endif
@@ -507,7 +508,8 @@ static void reply_read(Request *request, int result)
         (void) fuse_reply_buf(request->fuse, request->answer->str, request->answer->len);
 }
 
-static void on_read(fuse_req_t fuse, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *file)
+static void on_read(fuse_req_t fuse, fuse_ino_t number, size_t size, off_t offset,
+                    struct fuse_file_info *file)
 {
     Request *request = request_new(fuse, REQUEST_READ, node_of(fuse, number), NULL);
 
@@ -686,7 +688,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
 
 int filesystem_new(Machine *machine, const char *mount_point, Filesystem **ret)
 {
-    char *words[] = {(char *) "fake-kernel", (char *) "-oallow_other,default_permissions,fsname=fake-kernel", NULL};
+    char name[] = "fake-kernel", what[] = "-oallow_other,default_permissions,fsname=fake-kernel";
+    char *words[] = {name, what, NULL};
     struct fuse_args arguments = FUSE_ARGS_INIT(2, words);
     Filesystem *filesystem = g_new0(Filesystem, 1);
     int fd;

@@ -62,7 +62,8 @@ static int enter_namespace(void)
     return 0;
 }
 
-static void run_fake_kernel(const Fixture *fixture, const char *topology, const char *generation, int ready_fd)
+static void run_fake_kernel(const Fixture *fixture, const char *topology, const char *generation,
+                            int ready_fd)
 {
     g_autofree char *file = strchr(topology, '/') ? g_strdup(topology)
                                                   : g_strdup_printf("%s/%s.conf", TOPOLOGIES, topology);
@@ -104,8 +105,9 @@ static int start(Fixture *fixture, const char *topology, const char *generation)
 }
 
 /*
- * The test and its fake kernel take turns, never run at the same time: on one processor each turn is a switch, on two it is the wake-up of
- * an idle one, which takes ten times as long on a virtual machine. Where it is not allowed, the test is only slower.
+ * The test and its fake kernel take turns, never run at the same time: on one processor each turn is a
+ * switch, on two it is the wake-up of an idle one, which takes ten times as long on a virtual machine.
+ * Where it is not allowed, the test is only slower.
  */
 static void stay_on_one_cpu(void)
 {

@@ -29,7 +29,8 @@ typedef struct Machine {
 Machine *machine_new(sd_event *event);
 Machine *machine_free(Machine *machine);
 
-/* WORDS are those of a command. The value of KEY=VALUE among them, or NULL; whether the bare word is there. */
+/* WORDS are those of a command. The value of KEY=VALUE among them, or NULL; whether the bare word is there.
+ * */
 const char *words_value(char *const *words, const char *key);
 bool words_have(char *const *words, const char *word);
 

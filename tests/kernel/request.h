@@ -7,8 +7,9 @@
 #include "machine.h"
 
 /*
- * One operation of a caller, from its arrival to the reply. A request may be kept: by a rule that delays or blocks
- * it, by the lock of a device, by a driver whose removal waits for its user. Everything else goes on meanwhile.
+ * One operation of a caller, from its arrival to the reply. A request may be kept: by a rule that delays or
+ * blocks it, by the lock of a device, by a driver whose removal waits for its user. Everything else goes on
+ * meanwhile.
  */
 typedef enum RequestKind {
     REQUEST_OPEN,

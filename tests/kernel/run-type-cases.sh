@@ -3,11 +3,12 @@
 #
 # run-type-cases.sh SYSROOT GENERATION DEVICE...
 #
-# Runs the cases of type-cases.txt that are for these devices against the sysfs at SYSROOT: the fake kernel's, or
-# /sys of a machine whose devices nobody uses (they lose their driver, and their type changes). One DEVICE that is
-# alone in its group: the cases of a single device. Several, all the members of one group that have a driver: those
-# of a group. GENERATION is 6.1 (5.15 to 6.3) or 6.12 (6.4 and later). Prints `ok CASE` or `FAIL CASE: what was
-# seen`, and last `N passed, N failed`; exit 1 if one failed. The devices get their driver and type back.
+# Runs the cases of type-cases.txt that are for these devices against the sysfs at SYSROOT: the fake
+# kernel's, or /sys of a machine whose devices nobody uses (they lose their driver, and their type changes).
+# One DEVICE that is alone in its group: the cases of a single device. Several, all the members of one group
+# that have a driver: those of a group. GENERATION is 6.1 (5.15 to 6.3) or 6.12 (6.4 and later). Prints `ok
+# CASE` or `FAIL CASE: what was seen`, and last `N passed, N failed`; exit 1 if one failed. The devices get
+# their driver and type back.
 set -u
 export LC_ALL=C
 

@@ -225,7 +225,8 @@ static unsigned check_bind_line(char **words, const char *generation)
             bring_to(&bench, held ? "unbound" : words[2], "boot");
             ck_assert_int_eq(put(&bench, CARD, "driver_override", held ? "none" : "\n"), 0);
             r = put(&bench, folder, name, device);
-            ck_assert_msg(r == errno_of(words[5]), "%s, %s to %s: %s", words[2], device, *file, strerror(-r));
+            ck_assert_msg(r == errno_of(words[5]), "%s, %s to %s: %s", words[2], device, *file,
+                          strerror(-r));
             driver = driver_of(bench.root, card[0]);
             ck_assert_str_eq(driver ?: "none", g_str_equal(words[6], "own") ? "e1000e" : "none");
         }

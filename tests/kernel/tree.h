@@ -7,9 +7,10 @@
 #include <sys/stat.h>
 
 /*
- * The nodes that the fake kernel serves. A node keeps its number for as long as it lives and no number is ever
- * given twice, as with kernfs: a device that comes back is a new directory with a new inode. A removed node stays
- * in memory while the kernel knows it or has it open, but nothing can be found below it any more.
+ * The nodes that the fake kernel serves. A node keeps its number for as long as it lives and no number is
+ * ever given twice, as with kernfs: a device that comes back is a new directory with a new inode. A removed
+ * node stays in memory while the kernel knows it or has it open, but nothing can be found below it any
+ * more.
  */
 typedef struct Tree Tree;
 typedef struct Node Node;
@@ -20,7 +21,7 @@ typedef struct AttributeOperations {
     /* Appends what a read gives. Returns 0 or a negative errno. NULL: the node's own text. */
     int (*show)(Node *node, void *owner, GString *text);
     /* Takes what was written (NUL-terminated, LENGTH bytes). Returns 0, a negative errno, or 1 if it keeps
-     * REQUEST and will finish it later with request_complete(). NULL: the write fails with EIO, as in sysfs. */
+     * REQUEST and will finish it later with request_complete(). NULL: a write fails with EIO. */
     int (*store)(Node *node, void *owner, const char *value, size_t length, struct Request *request);
 } AttributeOperations;
 

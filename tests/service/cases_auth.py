@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may do what: the real polkit decides, with the shipped actions."""
 
+import os
+
 from bus import BusError, Connection, Variant
 from harness import (GROUP, MANAGER, NAME, NOBODY, POLKIT, ROOT, USER, case, equal, error_of, expect_error)
 
@@ -22,7 +24,7 @@ polkit.addRule(function(action, subject) {
             text += "|" + key + "=" + action.lookup(key);
         });
         polkit.log(text);
-        polkit.spawn(["/bin/sh", "-c", "printf '%s\\n' \\"$0\\" >> /run/polkit-rules/details", text]);
+        polkit.spawn(["/bin/sh", "-c", "printf '%s\\n' \\"$0\\" >> /run/polkit-details", text]);
         return polkit.Result.YES;
     }
 });
@@ -104,9 +106,12 @@ def rule_for_another_card(context):
 
 @case(topology="two", polkit=TELL_DETAILS)
 def details_reach_the_rule(context):
+    # polkitd is not root.
+    with open("/run/polkit-details", "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o666)
     context.change(4, "identity", uid=USER)
-    with open("/run/polkit-rules/details", encoding="utf-8") as file:
-        line = file.read().splitlines()[-1]
+    with open("/run/polkit-details", encoding="utf-8") as file:
+        line = next(line for line in file if line.startswith(f"{NAME}.relax|")).rstrip()
     action, *rest = line.split("|")
     details = dict(item.split("=", 1) for item in rest)
     equal(action, f"{NAME}.relax")

@@ -164,6 +164,8 @@ def client_shows_steps_on_a_terminal(context):
     subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"], check=True)
     with contextlib.suppress(FileExistsError):
         os.symlink("pts/ptmx", "/dev/ptmx")
+    # Long enough to be shown: steps that follow each other in no time are told as one.
+    context.kernel("rule slow op=write path=*/unbind delay 300")
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TERM"] = "xterm"

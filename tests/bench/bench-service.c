@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "iommu-policy-names.h"
+#include "tree.h"
+
+/*
+ * The shipped daemon on a private bus, in a mount namespace where /sys, /run and /etc are plain trees,
+ * against the smallest program that can be written with sd-bus: the same number of objects and properties,
+ * and nothing behind them. Both run by turns, pinned to one CPU. polkit is played by this program and
+ * answers at once, so that what is measured is what the daemon adds to it.
+ */
+
+#define FLOOR_NAME "org.iommupolicy1.floor"
+#define FLOOR_PATH "/floor"
+#define NOBODY 65534
+#define USEC_PER_SEC 1000000.0
+
+static const char *daemon_path, *self_path, *bus_address;
+
+static double now_usec(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double) ts.tv_sec * USEC_PER_SEC + (double) ts.tv_nsec / 1000;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof(double), compare);
+    return values[n / 2];
+}
+
+static void require(int r, const char *what)
+{
+    if (r >= 0)
+        return;
+    fprintf(stderr, "bench-service: %s: %s\n", what, strerror(-r));
+    exit(EXIT_FAILURE);
+}
+
+static void report(const char *name, const char *limit, double floor, double ours, double ratio, bool good)
+{
+    printf("%s | %s | %.2f | %.2f | %.2f | %s\n", name, limit, floor, ours, ratio,
+           good ? "within" : "MISSED");
+    fflush(stdout);
+}
+
+/* --- the floor: run as `bench-service --floor N` */
+
+static int floor_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    return sd_bus_message_append(reply, "s", "DMA-FQ");
+}
+
+#define P(name) SD_BUS_PROPERTY(name, "s", floor_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+static const sd_bus_vtable floor_vtable[] = {
+    SD_BUS_VTABLE_START(0), P("Type"), P("B"), P("C"), P("D"), P("E"), P("F"), P("G"), P("H"), P("I"),
+    P("J"),                 P("K"),    P("L"), P("M"), P("N"), P("O"), P("P"), SD_BUS_VTABLE_END,
+};
+
+static int floor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                      sd_bus_error *error)
+{
+    *ret_found = userdata;
+    return g_str_has_prefix(path, FLOOR_PATH "/");
+}
+
+static int floor_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
+{
+    unsigned n = GPOINTER_TO_UINT(userdata);
+    char **nodes = calloc(n + 1, sizeof(char *));
+
+    for (unsigned i = 0; i < n; i++)
+        if (asprintf(&nodes[i], FLOOR_PATH "/%u", i) < 0)
+            return -ENOMEM;
+    *ret = nodes;
+    return 0;
+}
+
+static int run_floor(unsigned n_objects)
+{
+    sd_bus *bus = NULL;
+    sd_event *event = NULL;
+
+    require(sd_event_default(&event), "event");
+    require(sd_bus_open_system(&bus), "bus");
+    require(sd_bus_attach_event(bus, event, 0), "attach");
+    require(sd_bus_add_object_manager(bus, NULL, FLOOR_PATH), "object manager");
+    require(sd_bus_add_fallback_vtable(bus, NULL, FLOOR_PATH, FLOOR_NAME, floor_vtable, floor_find,
+                                       GUINT_TO_POINTER(n_objects)), "vtable");
+    require(sd_bus_add_node_enumerator(bus, NULL, FLOOR_PATH, floor_enumerate, GUINT_TO_POINTER(n_objects)),
+            "enumerator");
+    require(sd_bus_request_name(bus, FLOOR_NAME, 0), "name");
+    return sd_event_loop(event);
+}
+
+/* --- a polkit that says yes at once: run as `bench-service --polkit` */
+
+static int check_authorization(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return sd_bus_reply_method_return(message, "(bba{ss})", 1, 0, 0);
+}
+
+static const sd_bus_vtable polkit_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", check_authorization,
+                  SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_VTABLE_END,
+};
+
+static int run_polkit(void)
+{
+    sd_bus *bus = NULL;
+    sd_event *event = NULL;
+
+    require(sd_event_default(&event), "event");
+    require(sd_bus_open_system(&bus), "bus");
+    require(sd_bus_attach_event(bus, event, 0), "attach");
+    require(sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/PolicyKit1/Authority",
+                                     "org.freedesktop.PolicyKit1.Authority", polkit_vtable, NULL), "vtable");
+    require(sd_bus_request_name(bus, "org.freedesktop.PolicyKit1", 0), "name");
+    return sd_event_loop(event);
+}
+
+/* --- programs and their names */
+
+static pid_t start(const char *program, const char *argument, const char *value)
+{
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execl(program, program, argument, value, NULL);
+    _exit(127);
+}
+
+static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    const char *name, *old, *new;
+    bool *owned = userdata;
+
+    if (sd_bus_message_read(message, "sss", &name, &old, &new) >= 0)
+        *owned = *new != '\0';
+    return 0;
+}
+
+static void wait_for(sd_bus *bus, bool *condition, bool value)
+{
+    while (*condition != value) {
+        int r = sd_bus_process(bus, NULL);
+
+        require(r, "process");
+        if (r == 0)
+            require(sd_bus_wait(bus, UINT64_MAX), "wait");
+    }
+}
+
+/* Starts PROGRAM and returns how long it took until NAME was on the bus. */
+static double start_and_wait(sd_bus *bus, const char *program, const char *argument, const char *value,
+                             const char *name, pid_t *ret_pid)
+{
+    g_autofree char *match = g_strdup_printf("type='signal',member='NameOwnerChanged',arg0='%s'", name);
+    g_autoptr(sd_bus_slot) slot = NULL;
+    bool owned = false;
+    double begin;
+
+    require(sd_bus_add_match(bus, &slot, match, on_owner, &owned), "match");
+    begin = now_usec();
+    *ret_pid = start(program, argument, value);
+    wait_for(bus, &owned, true);
+    return now_usec() - begin;
+}
+
+static void stop(pid_t pid)
+{
+    (void) kill(pid, SIGKILL);
+    (void) waitpid(pid, NULL, 0);
+}
+
+static double private_megabytes(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", pid), *text = NULL;
+    double total = 0;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return -1;
+    for (char *line = text; (line = strstr(line, "Private_")); line++) {
+        char *colon = strchr(line, ':');
+
+        if (g_str_has_prefix(line, "Private_Clean:") || g_str_has_prefix(line, "Private_Dirty:"))
+            total += strtod(colon + 1, NULL);
+    }
+    return total / 1024;
+}
+
+/* On-CPU time of a process in µs: Documentation/scheduler/sched-stats.rst */
+static double cpu_usec(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/schedstat", pid), *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? strtod(text, NULL) / 1000 : 0;
+}
+
+/* --- the machine */
+
+static void write_rules(Tree *tree, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree char *path = g_strdup_printf("etc/iommu-policy.d/%03u.conf", i);
+        g_autofree char *text = g_strdup_printf("[Match]\nId=1234:%04x\n[Policy]\nType=DMA-FQ\n", i);
+
+        tree_write(tree, path, text);
+    }
+}
+
+static void write_devices(Tree *tree, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree char *name = g_strdup_printf("%04x:%02x:%02x.0", i >> 12, (i >> 5) & 0x7f, i & 0x1f);
+        g_autofree char *regions = g_strdup_printf("sys/kernel/iommu_groups/%u/reserved_regions", i);
+
+        g_free(tree_add_device(tree, &(TreeDevice){.name = name,
+                                                   .vendor = 0x144d,
+                                                   .device = 0xa808,
+                                                   .subsystem_vendor = 0x144d,
+                                                   .subsystem_device = 0xa801,
+                                                   .class_code = 0x010802,
+                                                   .driver = "nvme",
+                                                   .group = (int)i,
+                                                   .iommu = "dmar0"}));
+        tree_write(tree, regions, "0x00000000fee00000 0x00000000feefffff msi\n");
+    }
+}
+
+static void show(Tree *tree, const char *name)
+{
+    g_autofree char *source = g_strdup_printf("%s/%s", tree->path, name),
+                    *target = g_strdup_printf("/%s", name);
+
+    require(mount(source, target, NULL, MS_BIND, NULL) < 0 ? -errno : 0, target);
+}
+
+static void hide(void)
+{
+    (void) umount2("/sys", MNT_DETACH);
+    (void) umount2("/run", MNT_DETACH);
+    (void) umount2("/etc", MNT_DETACH);
+}
+
+static Tree *make_machine(unsigned n_devices, unsigned n_rules)
+{
+    Tree *tree = tree_new();
+
+    tree_mkdir(tree, "etc/iommu-policy.d");
+    tree_write(tree, "etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n");
+    tree_mkdir(tree, "sys/bus/pci/devices");
+    write_devices(tree, n_devices);
+    write_rules(tree, n_rules);
+    show(tree, "sys");
+    show(tree, "run");
+    show(tree, "etc");
+    return tree;
+}
+
+static pid_t start_bus(const char *folder)
+{
+    g_autofree char *path = g_strdup_printf("%s/bus.conf", folder), *text = NULL;
+    g_autofree char *option = g_strdup_printf("--config-file=%s", path);
+    char ready[256];
+    int fds[2];
+    pid_t pid;
+
+    text = g_strdup_printf(
+        "<busconfig><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>"
+        "<policy context=\"default\"><allow send_destination=\"*\"/><allow receive_sender=\"*\"/>"
+        "<allow own=\"*\"/><allow user=\"*\"/></policy></busconfig>",
+        folder);
+    g_file_set_contents(path, text, -1, NULL);
+    require(pipe(fds) < 0 ? -errno : 0, "pipe");
+    pid = fork();
+    if (pid == 0) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void) dup2(fds[1], 3);
+        /* It complains that it may not raise its limits. */
+        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+        execlp("dbus-daemon", "dbus-daemon", option, "--nofork", "--print-address=3", NULL);
+        _exit(127);
+    }
+    (void) close(fds[1]);
+    require(read(fds[0], ready, sizeof ready) <= 0 ? -EIO : 0, "dbus-daemon");
+    return pid;
+}
+
+/* --- the measurements */
+
+static void measure_start(sd_bus *bus)
+{
+    enum { ROUNDS = 21 };
+    g_autoptr(Tree) tree = make_machine(100, 100);
+    double floor[ROUNDS], ours[ROUNDS], a, b, memory = 0, floor_memory = 0;
+    pid_t pid;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        floor[i] = start_and_wait(bus, self_path, "--floor", "1", FLOOR_NAME, &pid);
+        floor_memory = private_megabytes(pid);
+        stop(pid);
+        ours[i] = start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
+        memory = private_megabytes(pid);
+        stop(pid);
+    }
+    a = median(floor, ROUNDS) / 1000;
+    b = median(ours, ROUNDS) / 1000;
+    report("start to bus name, ms (100 devices, 100 rules)", "2 x", a, b, b / a, b <= 2 * a);
+    report("private memory idle, MB", "2 MB", floor_memory, memory, memory / floor_memory, memory <= 2);
+    hide();
+}
+
+static double get_usec(sd_bus *bus, const char *name, const char *path, const char *interface)
+{
+    enum { CALLS = 2000 };
+    double *times = g_new(double, CALLS), result;
+
+    for (unsigned i = 0; i < CALLS; i++) {
+        g_autoptr(sd_bus_message) reply = NULL;
+        double begin = now_usec();
+
+        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.Properties", "Get", NULL, &reply,
+                                   "ss", interface, "Type"),
+                "Get");
+        times[i] = now_usec() - begin;
+    }
+    result = median(times, CALLS);
+    g_free(times);
+    return result;
+}
+
+static void measure_thousand(sd_bus *bus)
+{
+    g_autoptr(Tree) tree = make_machine(1000, 100);
+    pid_t floor_pid, pid;
+    double floor, ours;
+
+    (void) start_and_wait(bus, self_path, "--floor", "1", FLOOR_NAME, &floor_pid);
+    (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
+    floor = private_megabytes(floor_pid);
+    ours = private_megabytes(pid);
+    report("private memory with 1 000 groups, MB", "4 MB", floor, ours, ours / floor, ours <= 4);
+    floor = get_usec(bus, FLOOR_NAME, FLOOR_PATH "/0", FLOOR_NAME);
+    ours =
+        get_usec(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_GROUP_PREFIX "/7", IOMMU_POLICY_GROUP_INTERFACE);
+    report("property Get, us", "1.1 x", floor, ours, ours / floor, ours <= 1.1 * floor);
+    stop(pid);
+    stop(floor_pid);
+    hide();
+}
+
+static double objects_cpu(sd_bus *bus, pid_t pid, const char *name, const char *path)
+{
+    enum { ROUNDS = 9 };
+    double times[ROUNDS];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        g_autoptr(sd_bus_message) reply = NULL;
+        double begin = cpu_usec(pid);
+
+        require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.ObjectManager",
+                                   "GetManagedObjects", NULL, &reply, NULL),
+                "GetManagedObjects");
+        times[i] = cpu_usec(pid) - begin;
+    }
+    return median(times, ROUNDS) / 1000;
+}
+
+static void measure_objects(sd_bus *bus)
+{
+    g_autoptr(Tree) tree = make_machine(5000, 0);
+    pid_t floor_pid, pid;
+    double floor, ours;
+
+    (void) start_and_wait(bus, self_path, "--floor", "10000", FLOOR_NAME, &floor_pid);
+    (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
+    floor = objects_cpu(bus, floor_pid, FLOOR_NAME, FLOOR_PATH);
+    ours = objects_cpu(bus, pid, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH);
+    report("GetManagedObjects, 10 000 objects, ms CPU", "1.5 x", floor, ours, ours / floor,
+           ours <= 1.5 * floor);
+    stop(pid);
+    stop(floor_pid);
+    hide();
+}
+
+static double ask_polkit_usec(sd_bus *bus)
+{
+    double begin = now_usec();
+
+    require(sd_bus_call_method(bus, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+                               "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization", NULL, NULL,
+                               "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", ":1.0", "a.b", 0, 0,
+                               ""),
+            "CheckAuthorization");
+    return now_usec() - begin;
+}
+
+static double reload_usec(sd_bus *bus)
+{
+    double begin = now_usec();
+
+    require(sd_bus_call_method(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH,
+                               IOMMU_POLICY_MANAGER_INTERFACE, "Reload", NULL, NULL, NULL),
+            "Reload");
+    return now_usec() - begin;
+}
+
+/* Reload() with no rule does next to nothing but ask. The caller is not root, who would not be asked for. */
+static void measure_authorised(sd_bus *bus)
+{
+    enum { ROUNDS = 301 };
+    g_autoptr(Tree) tree = make_machine(1, 0);
+    double floor[ROUNDS], ours[ROUNDS], a, b;
+    pid_t pid, polkit_pid;
+    sd_bus *nobody = NULL;
+
+    (void) start_and_wait(bus, self_path, "--polkit", NULL, "org.freedesktop.PolicyKit1", &polkit_pid);
+    (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
+    require(seteuid(NOBODY) < 0 ? -errno : 0, "seteuid");
+    require(sd_bus_open_system(&nobody), "bus as nobody");
+    require(seteuid(0) < 0 ? -errno : 0, "seteuid");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        floor[i] = ask_polkit_usec(nobody);
+        ours[i] = reload_usec(nobody);
+    }
+    a = median(floor, ROUNDS) / 1000;
+    b = median(ours, ROUNDS) / 1000;
+    report("authorised call, ms", "polkit + 0.2 ms", a, b, b / a, b <= a + 0.2);
+    (void) sd_bus_flush_close_unref(nobody);
+    stop(pid);
+    stop(polkit_pid);
+    hide();
+}
+
+static int measure(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("bench-service-XXXXXX", NULL);
+    g_autofree char *remove = NULL, *address = g_strdup_printf("unix:path=%s/bus", folder);
+    sd_bus *bus = NULL;
+    cpu_set_t cpus;
+    pid_t bus_pid;
+
+    CPU_ZERO(&cpus);
+    CPU_SET(sched_getcpu(), &cpus);
+    (void) sched_setaffinity(0, sizeof cpus, &cpus);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        perror("bench-service: a mount namespace of its own");
+        return EXIT_FAILURE;
+    }
+    (void) chmod(folder, 0755);
+    bus_address = address;
+    (void) setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address, 1);
+    bus_pid = start_bus(folder);
+    require(sd_bus_open_system(&bus), "bus");
+
+    printf("name | limit | floor measured in the same run | ours | ratio | verdict\n");
+    measure_start(bus);
+    measure_thousand(bus);
+    measure_objects(bus);
+    measure_authorised(bus);
+
+    (void) sd_bus_flush_close_unref(bus);
+    stop(bus_pid);
+    remove = g_strdup_printf("rm -rf '%s'", folder);
+    return system(remove) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    self_path = "/proc/self/exe";
+    if (argc == 3 && g_str_equal(argv[1], "--floor"))
+        return run_floor((unsigned) strtoul(argv[2], NULL, 10));
+    if (argc == 2 && g_str_equal(argv[1], "--polkit"))
+        return run_polkit();
+    if (argc != 2) {
+        fprintf(stderr, "bench-service DAEMON\n");
+        return 2;
+    }
+    daemon_path = realpath(argv[1], NULL);
+    return measure();
+}
