@@ -304,11 +304,48 @@ static void log_state(const ManagedGroup *group, const NextStep *step, const Dec
     log_group(state_level(step), group->id, NULL, text->str);
 }
 
+/* --- the end of a use */
+
+static bool waits_for_end_of_use(const ManagedGroup *group)
+{
+    return group->state == GROUP_PENDING && group->reason == PENDING_IN_USE;
+}
+
+static void on_mounts_changed(void *userdata)
+{
+    Manager *manager = userdata;
+    GHashTableIter iter;
+    gpointer value;
+    bool awaited = false;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const ManagedGroup *group = value;
+
+        if (!waits_for_end_of_use(group))
+            continue;
+        manager_set_dirty(manager, group->id, DIRTY_USE);
+        awaited = true;
+    }
+    /* Nobody is woken by the mounts of a settled machine. */
+    if (!awaited)
+        manager->mount_watch = mount_watch_free(manager->mount_watch);
+}
+
+/* Without it the look once a minute remains. */
+static void watch_uses(Manager *manager, const ManagedGroup *group)
+{
+    if (!manager->mount_watch && waits_for_end_of_use(group))
+        (void) mount_watch_new(manager->event, manager->root_fd, on_mounts_changed, manager,
+                               &manager->mount_watch);
+}
+
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
 {
     log_state(group, step, decision);
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
+    watch_uses(manager, group);
     if (step->action != NEXT_WAIT)
         CLEAR_SOURCE(group->timer);
     switch (step->action) {

@@ -351,6 +351,7 @@ Manager *manager_free(Manager *manager)
     manager->stopping = true;
     (void) device_watch_free(manager->watch);
     (void) type_watch_free(manager->type_watch);
+    (void) mount_watch_free(manager->mount_watch);
     (void) scanner_free(manager->scanner);
     (void) boot_phase_free(manager->phase);
     g_ptr_array_unref(manager->waiters);

@@ -15,6 +15,7 @@
 #include "host.h"
 #include "managed-device.h"
 #include "managed-group.h"
+#include "mount-watch.h"
 #include "notify.h"
 #include "rule-set.h"
 #include "scanner.h"
@@ -47,6 +48,7 @@ struct Manager {
 
     DeviceWatch *watch;
     TypeWatch *type_watch;
+    MountWatch *mount_watch; /* only while some group waits for the end of a use */
     Scanner *scanner;
     BootPhase *phase;
     CallStore *calls;
