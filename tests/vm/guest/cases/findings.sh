@@ -69,9 +69,9 @@ case_findings_mount_on_a_holder()
 }
 
 # The kernel itself has the file, or the disk, open: no process does.
+loop=
 case_findings_loop_device_on_the_disk()
 {
-    local loop
     loop=$(losetup --find --show "$(node_of "$free")")
     trap 'losetup --detach "$loop"; end_helpers' EXIT
     stays_refused "$free" holder:
@@ -79,7 +79,6 @@ case_findings_loop_device_on_the_disk()
 
 case_findings_mount_through_a_loop_device()
 {
-    local loop
     mkdir -p /run/inner
     make_file_system "$free"
     mount "$(node_of "$free")" /mnt
