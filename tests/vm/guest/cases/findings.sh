@@ -74,6 +74,7 @@ case_findings_loop_device_on_the_disk()
 {
     loop=$(losetup --find --show "$(node_of "$free")")
     trap 'losetup --detach "$loop"; end_helpers' EXIT
+    is 'the list of holders in sysfs' "$(ls "/sys/block/$(basename "$(node_of "$free")")/holders")" ''
     stays_refused "$free" holder:
 }
 
