@@ -122,8 +122,7 @@ def drift_of_a_new_group_is_seen(context):
     context.daemon.start()
     equal(context.get(ROOT, MANAGER, "BootDefaultType"), "DMA-FQ")
     context.kernel(PLUG)
-    context.wait_group(1, Type="identity", State="settled")
-    context.call(f"{ROOT}/group/1", GROUP, "Refresh")
+    context.wait_group(1, Type="identity", State="settled", ReservedRegions=[(0xfee00000, 0xfeefffff, "msi")])
     context.write_rule("30-plug.conf", "[Match]\nId=1b36:1111\n[Policy]\nType=keep\n")
     context.call(ROOT, MANAGER, "Reload")
     with open("/sys/kernel/iommu_groups/1/type", "w", encoding="ascii") as file:
