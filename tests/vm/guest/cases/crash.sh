@@ -69,10 +69,11 @@ check_after_kill()
     esac
 }
 
-# kill_at_moments WHO COUNT: only kills that met a worker at work count.
+# kill_at_moments WHO COUNT: only kills that met a worker at work count. The machine is not equally fast all the
+# time, so the span of the moments follows: a moment at which the change was over shortens it, a hit lengthens it.
 kill_at_moments()
 {
-    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims moment
+    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims moment moments=
     sum=$(fill_drive "$free")
     # Never written to: a read from it ends when its time is over.
     exec 6<> <(:)
@@ -88,12 +89,15 @@ kill_at_moments()
             [[ $who == daemon ]] || victims=$workers
             # shellcheck disable=SC2086
             if [[ -n $workers ]] && kill -9 $victims 2>/dev/null; then
-                hits=$((hits + 1))
+                hits=$((hits + 1)) moments+=" $moment"
+                span=$((span + span / 8))
+            else
+                span=$(((span + moment) / 2 + 1))
             fi
         fi
         check_after_kill "kill $hits of the $who" "$sum"
     done
-    echo "figure: $hits kills of the $who at random moments of a change of $span ms, in $tries tries"
+    echo "figure: $hits kills of the $who in $tries tries, so many ms after its worker began:$moments"
 }
 
 case_crash_kill_daemon()
