@@ -52,7 +52,8 @@ measure_change()
 # Lets a random part of SPAN milliseconds pass: the random moment of the kill, no time that is given to anybody.
 random_moment()
 {
-    read -r -t "$(printf '%d.%03d' $(( (moment = RANDOM % $1) / 1000 )) $((moment % 1000)))" <&6 || true
+    moment=$((RANDOM % $1))
+    read -r -t "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))" <&6 || true
 }
 
 check_after_kill()
