@@ -11,8 +11,6 @@
 #include "manager.h"
 #include "persist.h"
 
-#define WORKER_ENDED "the worker was ended; its devices are being brought back"
-
 static void change_end(Change *change)
 {
     manager_drop_change(change->manager, change);
@@ -195,7 +193,7 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
     if (result)
         change_answer(change, result->code, result->object, result->detail);
     else
-        change_answer(change, REFUSAL_SWITCH_FAILED, NULL, WORKER_ENDED);
+        change_answer(change, REFUSAL_INTERRUPTED, NULL, NULL);
     change_end(change);
 }
 

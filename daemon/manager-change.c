@@ -69,7 +69,7 @@ static char *result_text(const Change *change, const ManagedGroup *group, const 
     g_autofree char *target = g_strdup_printf("%u", group->id);
 
     if (!result)
-        return refusal_text(REFUSAL_SWITCH_FAILED, object, target, "the worker was ended");
+        return refusal_text(REFUSAL_INTERRUPTED, object, target, NULL);
     if (result->code != REFUSAL_NONE)
         return refusal_text(result->code, result->object ?: object, target, result->detail);
     if (result->notes && result->notes->len > 0) {
@@ -120,7 +120,7 @@ static void note_try(Manager *manager, ManagedGroup *group)
 static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change,
                               const ChangeResult *result)
 {
-    switch (result ? result->code : REFUSAL_SWITCH_FAILED) {
+    switch (result ? result->code : REFUSAL_INTERRUPTED) {
     case REFUSAL_NONE:
         managed_group_forget_tries(group);
         if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
@@ -187,7 +187,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
     g_autofree char *text = result_text(change, group, result);
-    RefusalCode code = result ? result->code : REFUSAL_SWITCH_FAILED;
+    RefusalCode code = result ? result->code : REFUSAL_INTERRUPTED;
 
     log_result(change, group, result, text);
     keep_finding_ids(group, result);

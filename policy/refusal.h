@@ -34,6 +34,7 @@ typedef enum RefusalCode {
     REFUSAL_MISSING_CAPABILITY,/* EACCES: CAP_SYS_ADMIN and CAP_SYS_RAWIO */
     REFUSAL_SWITCH_FAILED,     /* detail: errno text */
     REFUSAL_UNBIND_FAILED,     /* SwitchFailed; detail: member, errno text */
+    REFUSAL_INTERRUPTED,       /* SwitchFailed; the worker did not live to its end */
     REFUSAL_TYPE_NOT_KEPT,     /* SwitchFailed; read back another type; detail: that type */
     REFUSAL_REBIND_FAILED,     /* detail: member, driver, errno text; the group was undone */
     REFUSAL_DEVICE_LOST,       /* RebindFailed; the undo failed too: broken; detail: member */
