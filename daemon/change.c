@@ -529,15 +529,16 @@ static bool note_allowed(Change *change)
     return fatal;
 }
 
-/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the way,
- * whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings, which ask
- * for no authorisation of their own. */
+/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the
+ * way, whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings,
+ * which ask for no authorisation of their own. */
 static void keep_shown_ids(Change *change, const ManagedGroup *group)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
 
     for (char **id = change->request->allow; id && *id; id++) {
-        bool shown = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
+        bool shown = group->last_findings &&
+            g_strv_contains((const char *const *) group->last_findings, *id);
 
         for (guint i = 0; i < change->survey->findings->len && !shown; i++)
             shown = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);
