@@ -191,8 +191,8 @@ static void drop_init(Drop *drop, ManagedGroup *group, const CallRecord *record)
     drop->to = decision->wanted;
     drop->disruptive = decision->may_unbind && managed_group_unbinds(group);
     change_actions(group->type, outcome, drop->disruptive, false, false, drop->actions);
-    drop->summary = g_strdup_printf("%s %s %d %d %d %d", record->origin, drop->actions[0], record->type, group->type,
-                                    drop->to, drop->disruptive);
+    drop->summary = g_strdup_printf("%s %s %d %d %d %d", record->origin, drop->actions[0], record->type,
+                                    group->type, drop->to, drop->disruptive);
 }
 
 static void drop_call(BusCall *call)

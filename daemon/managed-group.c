@@ -98,7 +98,7 @@ void managed_group_set_type(ManagedGroup *group, DomainType type)
     if (group->type == type)
         return;
     group->type = type;
-    group->changed |= GROUP_TYPE | GROUP_LIVE_TYPES;
+    group->changed |= GROUP_TYPE | GROUP_SETTABLE_TYPES | GROUP_LIVE_TYPES;
 }
 
 void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved)

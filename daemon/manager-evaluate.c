@@ -457,7 +457,8 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         return;
     }
     watch_type(manager, group);
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
+     */
     if (!group->type_known && manager->starting)
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {

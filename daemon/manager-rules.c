@@ -76,6 +76,7 @@ int manager_reload(Manager *manager, GPtrArray **ret_diagnostics)
         manager_ask_udev(manager);
     notify_reloaded(manager, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR),
                     diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
+    manager_touch(manager, NULL);
     manager_evaluate_all(manager);
     manager_count_untranslated(manager);
     *ret_diagnostics = g_steal_pointer(&diagnostics);
