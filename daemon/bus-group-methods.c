@@ -565,6 +565,8 @@ static void on_refreshed(Manager *manager, void *userdata)
 
     if (!group)
         (void) bus_reply_group_refusal(call->message, REFUSAL_NO_SUCH_GROUP, call->group, NULL);
+    else if (group->scanning)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_BUSY, call->group, "the service is stopping");
     else if (group->read_error == -ETIMEDOUT)
         (void) bus_reply_group_refusal(call->message, REFUSAL_TIMEOUT, call->group, "reading the type");
     else

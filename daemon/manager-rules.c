@@ -161,6 +161,16 @@ void manager_check_waiters(Manager *manager)
     }
 }
 
+void manager_answer_waiters(Manager *manager)
+{
+    for (guint i = 0; i < manager->waiters->len; i++) {
+        Waiter *waiter = manager->waiters->pdata[i];
+
+        waiter->ready(manager, waiter->userdata);
+    }
+    g_ptr_array_set_size(manager->waiters, 0);
+}
+
 /* --- inhibitors */
 
 static int on_inhibitor_closed(sd_event_source *source, int fd, uint32_t revents, void *userdata)

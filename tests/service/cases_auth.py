@@ -258,6 +258,15 @@ def all_members_are_told_for_whatever_is_asked(context):
 
 
 @case()
+def stop_while_polkit_asks(context):
+    """Whoever still waits is answered."""
+    before_the_answer(context, context.daemon.stop)
+    connection = Connection(USER)
+    expect_error("Busy", connection.call, NAME, ROOT, MANAGER, "Reload", flags=4)
+    equal(context.daemon.process.wait(30), 0)
+
+
+@case()
 def caller_leaves_while_polkit_asks(context):
     agent = context.agent("yes")
     ask = agent.ask
