@@ -94,6 +94,14 @@ char *persist_text(const ManagedGroup *group, const PersistRequest *request)
     return g_string_free(text, FALSE);
 }
 
+bool persist_has_member(const ManagedGroup *group)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (!((const ManagedDevice *) group->members->pdata[i])->device->facts->bridge)
+            return true;
+    return false;
+}
+
 typedef struct Rival {
     const char *name; /* of the file that would be written */
     DomainType type;
