@@ -167,6 +167,10 @@ static void on_step(Job *job, const char *name, void *userdata)
         return;
     managed_group_set_step(group, name);
     manager_touch(change->manager, group);
+    if (change->item.late) {
+        change->item.late = false;
+        manager_change_goes_on(change->manager, change);
+    }
 }
 
 static void on_run_late(Job *job, void *userdata)
@@ -320,10 +324,15 @@ static RefusalCode judge(const Change *change, ManagedGroup *group, char **ret_d
     DomainType type = change->request->type;
     RefusalCode code = manager_judge_call(manager, group, type, ret_detail);
 
-    if (code == REFUSAL_NONE && change->options.persist &&
-        persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
-        code = REFUSAL_CONFLICT;
-    return code;
+    if (code != REFUSAL_NONE || !change->options.persist)
+        return code;
+    if (!persist_has_member(group)) {
+        *ret_detail = g_strdup("a rule names no bridges, and there is nothing else in the group");
+        return REFUSAL_PERSIST_FAILED;
+    }
+    if (persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
+        return REFUSAL_CONFLICT;
+    return REFUSAL_NONE;
 }
 
 /* Time has passed while a person was asked. */

@@ -263,6 +263,18 @@ void manager_change_late(Manager *manager, Change *change)
     manager_run_queue(manager);
 }
 
+void manager_change_goes_on(Manager *manager, Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (!group || !group->stuck)
+        return;
+    group->stuck = false;
+    log_group(LOG_NOTICE, group->id, NULL, "what hung has returned, the change goes on");
+    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+}
+
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
 typedef struct Orphan {
