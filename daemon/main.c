@@ -113,38 +113,25 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 
     (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping.");
     CLEAR_SLOT(service->name_slot);
-    if (sd_bus_release_name_async(service->manager->bus, &service->name_slot, IOMMU_POLICY_BUS_NAME,
-                                  on_name_released, service) < 0)
+    /* Before the start is over nothing is read from the bus, so no answer would come. */
+    if (service->manager->starting ||
+        sd_bus_release_name_async(service->manager->bus, &service->name_slot, IOMMU_POLICY_BUS_NAME,
+                                      on_name_released, service) < 0)
         manager_stop(service->manager);
     return 0;
 }
 
-static int on_name_acquired(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    Service *service = userdata;
-    const sd_bus_error *refused = sd_bus_message_get_error(reply);
-    uint32_t answer = 0;
-
-    CLEAR_SLOT(service->name_slot);
-    /* 1: primary owner. dbus-specification, RequestName */
-    if (refused || sd_bus_message_read(reply, "u", &answer) < 0 || answer != 1) {
-        log_error("the name " IOMMU_POLICY_BUS_NAME " is not to be had: %s",
-                  refused ? refused->message : "in use");
-        return sd_event_exit(service->manager->event, EXIT_FAILURE);
-    }
-    (void) sd_notifyf(false, "READY=1\nSTATUS=Serving %u groups.",
-                     g_hash_table_size(service->manager->groups));
-    return 0;
-}
-
+/* Whoever has called since the name was ours is answered from now on: everything has been read and decided. */
 static void on_started(Manager *manager, void *userdata)
 {
-    Service *service = userdata;
-    int r = sd_bus_request_name_async(manager->bus, &service->name_slot, IOMMU_POLICY_BUS_NAME, 0,
-                                      on_name_acquired, service);
+    int r = sd_bus_attach_event(manager->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
 
-    if (r < 0)
+    if (r < 0) {
+        log_error("cannot serve the bus: %s", g_strerror(-r));
         (void) sd_event_exit(manager->event, r);
+        return;
+    }
+    (void) sd_notifyf(false, "READY=1\nSTATUS=Serving %u groups.", g_hash_table_size(manager->groups));
 }
 
 static int block_signals(void)
@@ -171,15 +158,26 @@ static int add_signals(sd_event *event, Service *service)
     return r;
 }
 
-static int open_bus(sd_event *event, sd_bus **ret)
+/*
+ * Takes the name first of all: who calls from now on waits in the socket until the start is over, instead of
+ * being told that there is nobody.
+ */
+static int open_bus(sd_bus **ret)
 {
     g_autoptr(sd_bus) bus = NULL;
     int r = sd_bus_open_system(&bus);
 
-    if (r >= 0)
-        r = sd_bus_set_exit_on_disconnect(bus, true);
-    if (r >= 0)
-        r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+    if (r < 0) {
+        log_error("cannot reach the system bus: %s", g_strerror(-r));
+        return r;
+    }
+    r = sd_bus_request_name(bus, IOMMU_POLICY_BUS_NAME, 0);
+    if (r < 0) {
+        log_error("the name " IOMMU_POLICY_BUS_NAME " is not to be had: %s",
+                  r == -EEXIST ? "in use" : g_strerror(-r));
+        return r;
+    }
+    r = sd_bus_set_exit_on_disconnect(bus, true);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&bus);
@@ -188,12 +186,10 @@ static int open_bus(sd_event *event, sd_bus **ret)
 
 static int start(sd_event *event, Service *service, int root_fd)
 {
-    int r = open_bus(event, &service->bus);
+    int r = open_bus(&service->bus);
 
-    if (r < 0) {
-        log_error("cannot reach the system bus: %s", g_strerror(-r));
+    if (r < 0)
         return r;
-    }
     r = manager_new(event, service->bus, root_fd, &service->manager);
     if (r >= 0)
         r = bus_attach(service->bus, service->manager);

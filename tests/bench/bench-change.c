@@ -10,13 +10,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "sysfs.h"
@@ -110,9 +110,9 @@ static uint64_t run_change(int root_fd, const ChangeRequest *request)
     return result->kernel_usec;
 }
 
-static uint64_t timed_change(int root_fd, const ChangeRequest *request, int report[static 2])
+static double timed_change(int root_fd, const ChangeRequest *request, int report[static 2])
 {
-    gint64 start = g_get_monotonic_time();
+    double start = bench_cpu();
     uint64_t kernel_usec = 0;
     int status;
     pid_t pid = fork();
@@ -124,39 +124,31 @@ static uint64_t timed_change(int root_fd, const ChangeRequest *request, int repo
     (void) waitpid(pid, &status, 0);
     if (status != 0 || read(report[0], &kernel_usec, sizeof(kernel_usec)) != sizeof(kernel_usec))
         abort();
-    return (uint64_t) (g_get_monotonic_time() - start) - kernel_usec;
+    return bench_cpu() - start - (double) kernel_usec;
 }
 
-static uint64_t fork_and_wait(void)
+static double fork_and_wait(void)
 {
-    gint64 start = g_get_monotonic_time();
+    double start = bench_cpu();
     pid_t pid = fork();
 
     if (pid == 0)
         _exit(0);
     (void) waitpid(pid, NULL, 0);
-    return (uint64_t) (g_get_monotonic_time() - start);
-}
-
-static int compare(const void *a, const void *b)
-{
-    const uint64_t *left = a, *right = b;
-
-    return (*left > *right) - (*left < *right);
+    return bench_cpu() - start;
 }
 
 int main(void)
 {
     static const DomainType types[] = { DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA_FQ };
-    uint64_t floor_usec[ROUNDS], ours_usec[ROUNDS];
+    BenchRow row = { .what = "bookkeeping of a change", .limit = "300 us", .floor_is = "fork and wait",
+                     .unit = "us CPU", .most = LIMIT_USEC };
+    double floor[ROUNDS], ours[ROUNDS];
     g_autoptr(Tree) tree = NULL;
     int report[2];
-    cpu_set_t cpus;
 
-    setenv("TMPDIR", "/dev/shm", 0);
-    CPU_ZERO(&cpus);
-    CPU_SET(0, &cpus);
-    (void) sched_setaffinity(0, sizeof(cpus), &cpus);
+    (void) setenv("TMPDIR", "/dev/shm", 0);
+    bench_pin();
     tree = make_tree();
     if (pipe(report) < 0)
         abort();
@@ -165,15 +157,10 @@ int main(void)
 
         if (!request)
             abort();
-        floor_usec[i] = fork_and_wait();
-        ours_usec[i] = timed_change(tree->fd, request, report);
+        floor[i] = fork_and_wait();
+        ours[i] = timed_change(tree->fd, request, report);
     }
-    qsort(floor_usec, ROUNDS, sizeof(uint64_t), compare);
-    qsort(ours_usec, ROUNDS, sizeof(uint64_t), compare);
-    printf("bookkeeping of a change | <= %u us | %.0f us (fork and wait) | %.0f us | %.1f | %s\n",
-           LIMIT_USEC,
-           (double) floor_usec[ROUNDS / 2], (double) ours_usec[ROUNDS / 2],
-           (double) ours_usec[ROUNDS / 2] / (double) floor_usec[ROUNDS / 2],
-           ours_usec[ROUNDS / 2] <= LIMIT_USEC ? "ok" : "missed");
-    return 0;
+    row.floor = bench_median(floor, ROUNDS);
+    row.ours = bench_median(ours, ROUNDS);
+    return bench_print(&row);
 }

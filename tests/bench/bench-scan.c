@@ -2,13 +2,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "cleanup.h"
 #include "device.h"
 #include "group.h"
@@ -125,49 +124,31 @@ static size_t our_walk(int root_fd)
     return n_devices;
 }
 
-static double microseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double) now.tv_sec * 1e6 + (double) now.tv_nsec / 1e3;
-}
-
 static double measure(size_t (*walk)(int), int root_fd)
 {
-    double start = microseconds();
+    double start = bench_cpu();
 
     if (walk(root_fd) != N_DEVICES)
         abort();
-    return (microseconds() - start) / N_DEVICES;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-
-    return (x > y) - (x < y);
+    return (bench_cpu() - start) / N_DEVICES;
 }
 
 int main(void)
 {
     g_autoptr(Tree) tree = NULL;
-    double raw[ROUNDS], ours[ROUNDS], ratio;
-    cpu_set_t cpus;
+    double raw[ROUNDS], ours[ROUNDS];
+    BenchRow row = { .what = "scan, per device", .limit = "1.5 x the floor", .floor_is = "raw walk",
+                     .unit = "us CPU" };
 
-    setenv("TMPDIR", "/dev/shm", 0);
-    CPU_ZERO(&cpus);
-    CPU_SET(0, &cpus);
-    (void) sched_setaffinity(0, sizeof(cpus), &cpus);
+    (void) setenv("TMPDIR", "/dev/shm", 0);
+    bench_pin();
     tree = make_tree();
     for (unsigned i = 0; i < ROUNDS; i++) {
         raw[i] = measure(raw_walk, tree->fd);
         ours[i] = measure(our_walk, tree->fd);
     }
-    qsort(raw, ROUNDS, sizeof(double), compare);
-    qsort(ours, ROUNDS, sizeof(double), compare);
-    ratio = ours[ROUNDS / 2] / raw[ROUNDS / 2];
-    printf("scan, per device | <= %.1f x raw walk | %.1f us | %.1f us | %.2f | %s\n", LIMIT, raw[ROUNDS / 2],
-           ours[ROUNDS / 2], ratio, ratio <= LIMIT ? "ok" : "missed");
-    return 0;
+    row.floor = bench_median(raw, ROUNDS);
+    row.ours = bench_median(ours, ROUNDS);
+    row.most = LIMIT * row.floor;
+    return bench_print(&row);
 }

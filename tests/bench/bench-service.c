@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "cleanup.h"
 #include "iommu-policy-names.h"
 #include "tree.h"
@@ -27,30 +26,8 @@
 #define FLOOR_NAME "org.iommupolicy1.floor"
 #define FLOOR_PATH "/floor"
 #define NOBODY 65534
-#define USEC_PER_SEC 1000000.0
 
 static const char *daemon_path, *self_path, *bus_address;
-
-static double now_usec(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double) ts.tv_sec * USEC_PER_SEC + (double) ts.tv_nsec / 1000;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t n)
-{
-    qsort(values, n, sizeof(double), compare);
-    return values[n / 2];
-}
 
 static void require(int r, const char *what)
 {
@@ -58,13 +35,6 @@ static void require(int r, const char *what)
         return;
     fprintf(stderr, "bench-service: %s: %s\n", what, strerror(-r));
     exit(EXIT_FAILURE);
-}
-
-static void report(const char *name, const char *limit, double floor, double ours, double ratio, bool good)
-{
-    printf("%s | %s | %.2f | %.2f | %.2f | %s\n", name, limit, floor, ours, ratio,
-           good ? "within" : "MISSED");
-    fflush(stdout);
 }
 
 /* --- the floor: run as `bench-service --floor N` */
@@ -179,20 +149,28 @@ static void wait_for(sd_bus *bus, bool *condition, bool value)
     }
 }
 
-/* Starts PROGRAM and returns how long it took until NAME was on the bus. */
-static double start_and_wait(sd_bus *bus, const char *program, const char *argument, const char *value,
-                             const char *name, pid_t *ret_pid)
+/* How long it took from the start of a program until its name was on the bus, and until it answered, in µs. */
+typedef struct StartTimes {
+    double name, answer;
+} StartTimes;
+
+static StartTimes start_and_wait(sd_bus *bus, const char *program, const char *argument, const char *value,
+                                 const char *name, pid_t *ret_pid)
 {
+    StartTimes times;
     g_autofree char *match = g_strdup_printf("type='signal',member='NameOwnerChanged',arg0='%s'", name);
     g_autoptr(sd_bus_slot) slot = NULL;
     bool owned = false;
     double begin;
 
     require(sd_bus_add_match(bus, &slot, match, on_owner, &owned), "match");
-    begin = now_usec();
+    begin = bench_now();
     *ret_pid = start(program, argument, value);
     wait_for(bus, &owned, true);
-    return now_usec() - begin;
+    times.name = bench_now() - begin;
+    require(sd_bus_call_method(bus, name, "/", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, NULL), "Ping");
+    times.answer = bench_now() - begin;
+    return times;
 }
 
 static void stop(pid_t pid)
@@ -305,7 +283,8 @@ static pid_t start_bus(const char *folder)
     if (pid == 0) {
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void) dup2(fds[1], 3);
-        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO); /* it may not raise its limits */
+        /* It complains that it may not raise its limits. */
+        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         execlp("dbus-daemon", "dbus-daemon", option, "--nofork", "--print-address=3", NULL);
         _exit(127);
     }
@@ -316,26 +295,42 @@ static pid_t start_bus(const char *folder)
 
 /* --- the measurements */
 
-static void measure_start(sd_bus *bus)
+static int measure_start(sd_bus *bus)
 {
     enum { ROUNDS = 21 };
-    g_autoptr(Tree) tree = make_machine(100, 100);
-    double floor[ROUNDS], ours[ROUNDS], a, b, memory = 0, floor_memory = 0;
-    pid_t pid;
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(100, 100);
+    double names[2][ROUNDS], answers[2][ROUNDS];
+    BenchRow name = { .what = "start to bus name, 100 devices, 100 rules", .limit = "2 x the floor", .floor_is = "smallest sd-bus program",
+                      .unit = "ms" },
+             answer = { .what = "start to first answer, 100 devices, 100 rules", .limit = "none",
+                        .floor_is = "smallest sd-bus program", .unit = "ms" },
+             memory = { .what = "private memory idle", .limit = "2 MB", .floor_is = "smallest sd-bus program",
+                        .unit = "MB", .most = 2 };
+    int missed;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
-        floor[i] = start_and_wait(bus, self_path, "--floor", "1", FLOOR_NAME, &pid);
-        floor_memory = private_megabytes(pid);
+        StartTimes times;
+        pid_t pid;
+
+        times = start_and_wait(bus, self_path, "--floor", "1", FLOOR_NAME, &pid);
+        names[0][i] = times.name / 1000;
+        answers[0][i] = times.answer / 1000;
+        memory.floor = private_megabytes(pid);
         stop(pid);
-        ours[i] = start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
-        memory = private_megabytes(pid);
+        times = start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
+        names[1][i] = times.name / 1000;
+        answers[1][i] = times.answer / 1000;
+        memory.ours = private_megabytes(pid);
         stop(pid);
     }
-    a = median(floor, ROUNDS) / 1000;
-    b = median(ours, ROUNDS) / 1000;
-    report("start to bus name, ms (100 devices, 100 rules)", "2 x", a, b, b / a, b <= 2 * a);
-    report("private memory idle, MB", "2 MB", floor_memory, memory, memory / floor_memory, memory <= 2);
+    name.floor = bench_undisturbed(names[0], ROUNDS);
+    name.ours = bench_undisturbed(names[1], ROUNDS);
+    name.most = 2 * name.floor;
+    answer.floor = bench_undisturbed(answers[0], ROUNDS);
+    answer.ours = bench_undisturbed(answers[1], ROUNDS);
+    missed = bench_print(&name) | bench_print(&answer) | bench_print(&memory);
     hide();
+    return missed;
 }
 
 static double get_usec(sd_bus *bus, const char *name, const char *path, const char *interface)
@@ -345,36 +340,41 @@ static double get_usec(sd_bus *bus, const char *name, const char *path, const ch
 
     for (unsigned i = 0; i < CALLS; i++) {
         g_autoptr(sd_bus_message) reply = NULL;
-        double begin = now_usec();
+        double begin = bench_now();
 
         require(sd_bus_call_method(bus, name, path, "org.freedesktop.DBus.Properties", "Get", NULL, &reply,
                                    "ss", interface, "Type"),
                 "Get");
-        times[i] = now_usec() - begin;
+        times[i] = bench_now() - begin;
     }
-    result = median(times, CALLS);
+    result = bench_undisturbed(times, CALLS);
     g_free(times);
     return result;
 }
 
-static void measure_thousand(sd_bus *bus)
+static int measure_thousand(sd_bus *bus)
 {
-    g_autoptr(Tree) tree = make_machine(1000, 100);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(1000, 100);
+    BenchRow memory = { .what = "private memory, 1 000 groups", .limit = "4 MB",
+                        .floor_is = "smallest sd-bus program", .unit = "MB", .most = 4 },
+             get = { .what = "property Get", .limit = "1.1 x the floor", .floor_is = "smallest sd-bus program",
+                     .unit = "us" };
     pid_t floor_pid, pid;
-    double floor, ours;
+    int missed;
 
     (void) start_and_wait(bus, self_path, "--floor", "1", FLOOR_NAME, &floor_pid);
     (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
-    floor = private_megabytes(floor_pid);
-    ours = private_megabytes(pid);
-    report("private memory with 1 000 groups, MB", "4 MB", floor, ours, ours / floor, ours <= 4);
-    floor = get_usec(bus, FLOOR_NAME, FLOOR_PATH "/0", FLOOR_NAME);
-    ours =
+    memory.floor = private_megabytes(floor_pid);
+    memory.ours = private_megabytes(pid);
+    get.floor = get_usec(bus, FLOOR_NAME, FLOOR_PATH "/0", FLOOR_NAME);
+    get.ours =
         get_usec(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_GROUP_PREFIX "/7", IOMMU_POLICY_GROUP_INTERFACE);
-    report("property Get, us", "1.1 x", floor, ours, ours / floor, ours <= 1.1 * floor);
+    get.most = 1.1 * get.floor;
+    missed = bench_print(&memory) | bench_print(&get);
     stop(pid);
     stop(floor_pid);
     hide();
+    return missed;
 }
 
 static double objects_cpu(sd_bus *bus, pid_t pid, const char *name, const char *path)
@@ -391,54 +391,59 @@ static double objects_cpu(sd_bus *bus, pid_t pid, const char *name, const char *
                 "GetManagedObjects");
         times[i] = cpu_usec(pid) - begin;
     }
-    return median(times, ROUNDS) / 1000;
+    return bench_undisturbed(times, ROUNDS) / 1000;
 }
 
-static void measure_objects(sd_bus *bus)
+static int measure_objects(sd_bus *bus)
 {
-    g_autoptr(Tree) tree = make_machine(5000, 0);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(5000, 0);
+    BenchRow row = { .what = "GetManagedObjects, 10 000 objects", .limit = "1.5 x the floor",
+                     .floor_is = "smallest sd-bus program", .unit = "ms CPU" };
     pid_t floor_pid, pid;
-    double floor, ours;
+    int missed;
 
     (void) start_and_wait(bus, self_path, "--floor", "10000", FLOOR_NAME, &floor_pid);
     (void) start_and_wait(bus, daemon_path, NULL, NULL, IOMMU_POLICY_BUS_NAME, &pid);
-    floor = objects_cpu(bus, floor_pid, FLOOR_NAME, FLOOR_PATH);
-    ours = objects_cpu(bus, pid, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH);
-    report("GetManagedObjects, 10 000 objects, ms CPU", "1.5 x", floor, ours, ours / floor,
-           ours <= 1.5 * floor);
+    row.floor = objects_cpu(bus, floor_pid, FLOOR_NAME, FLOOR_PATH);
+    row.ours = objects_cpu(bus, pid, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH);
+    row.most = 1.5 * row.floor;
+    missed = bench_print(&row);
     stop(pid);
     stop(floor_pid);
     hide();
+    return missed;
 }
 
 static double ask_polkit_usec(sd_bus *bus)
 {
-    double begin = now_usec();
+    double begin = bench_now();
 
     require(sd_bus_call_method(bus, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
                                "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization", NULL, NULL,
                                "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", ":1.0", "a.b", 0, 0,
                                ""),
             "CheckAuthorization");
-    return now_usec() - begin;
+    return bench_now() - begin;
 }
 
 static double reload_usec(sd_bus *bus)
 {
-    double begin = now_usec();
+    double begin = bench_now();
 
     require(sd_bus_call_method(bus, IOMMU_POLICY_BUS_NAME, IOMMU_POLICY_ROOT_PATH,
                                IOMMU_POLICY_MANAGER_INTERFACE, "Reload", NULL, NULL, NULL),
             "Reload");
-    return now_usec() - begin;
+    return bench_now() - begin;
 }
 
 /* Reload() with no rule does next to nothing but ask. The caller is not root, who would not be asked for. */
-static void measure_authorised(sd_bus *bus)
+static int measure_authorised(sd_bus *bus)
 {
     enum { ROUNDS = 301 };
-    g_autoptr(Tree) tree = make_machine(1, 0);
-    double floor[ROUNDS], ours[ROUNDS], a, b;
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(1, 0);
+    BenchRow row = { .what = "authorised call", .limit = "the floor + 200 us",
+                     .floor_is = "a polkit that answers at once", .unit = "us" };
+    double floor[ROUNDS], ours[ROUNDS];
     pid_t pid, polkit_pid;
     sd_bus *nobody = NULL;
 
@@ -451,13 +456,14 @@ static void measure_authorised(sd_bus *bus)
         floor[i] = ask_polkit_usec(nobody);
         ours[i] = reload_usec(nobody);
     }
-    a = median(floor, ROUNDS) / 1000;
-    b = median(ours, ROUNDS) / 1000;
-    report("authorised call, ms", "polkit + 0.2 ms", a, b, b / a, b <= a + 0.2);
+    row.floor = bench_undisturbed(floor, ROUNDS);
+    row.ours = bench_undisturbed(ours, ROUNDS);
+    row.most = row.floor + 200;
     (void) sd_bus_flush_close_unref(nobody);
     stop(pid);
     stop(polkit_pid);
     hide();
+    return bench_print(&row);
 }
 
 static int measure(void)
@@ -465,12 +471,12 @@ static int measure(void)
     g_autofree char *folder = g_dir_make_tmp("bench-service-XXXXXX", NULL);
     g_autofree char *remove = NULL, *address = g_strdup_printf("unix:path=%s/bus", folder);
     sd_bus *bus = NULL;
-    cpu_set_t cpus;
     pid_t bus_pid;
+    int missed;
 
-    CPU_ZERO(&cpus);
-    CPU_SET(sched_getcpu(), &cpus);
-    (void) sched_setaffinity(0, sizeof cpus, &cpus);
+    bench_pin();
+    /* /sys is in memory, too. */
+    (void) setenv("TMPDIR", "/dev/shm", 0);
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         perror("bench-service: a mount namespace of its own");
         return EXIT_FAILURE;
@@ -481,16 +487,12 @@ static int measure(void)
     bus_pid = start_bus(folder);
     require(sd_bus_open_system(&bus), "bus");
 
-    printf("name | limit | floor measured in the same run | ours | ratio | verdict\n");
-    measure_start(bus);
-    measure_thousand(bus);
-    measure_objects(bus);
-    measure_authorised(bus);
+    missed = measure_start(bus) | measure_thousand(bus) | measure_objects(bus) | measure_authorised(bus);
 
     (void) sd_bus_flush_close_unref(bus);
     stop(bus_pid);
     remove = g_strdup_printf("rm -rf '%s'", folder);
-    return system(remove) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return system(remove) == 0 ? missed : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
