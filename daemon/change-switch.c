@@ -172,10 +172,10 @@ static bool has_disk(const HeldDevice *held)
 }
 
 /*
- * The disks of DEVICES are claimed, and what that finds is judged. Returns true if nothing stands in the
- * way.
+ * The disks of DEVICES are claimed, and what that finds is judged by what REQUEST allows. Returns true if
+ * nothing stands in the way.
  */
-static bool claim_disks(Switch *w, const GPtrArray *devices)
+static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray *devices)
 {
     g_autoptr(GPtrArray) findings = findings_new(), paths = g_ptr_array_new();
     int r;
@@ -196,7 +196,7 @@ static bool claim_disks(Switch *w, const GPtrArray *devices)
                       g_strerror(-r));
         return false;
     }
-    return !change_explain_findings(w->sequence, w->request, findings, false);
+    return !change_explain_findings(w->sequence, request, findings, false);
 }
 
 /* Spinning up and probing disks takes time in which an interface can come up or a container start: look
@@ -342,14 +342,29 @@ static bool switch_type(Switch *w)
 }
 
 /*
- * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
- * since. Returns false if it has to stay as it is.
+ * Whether what came back is used by somebody now. udev and what it wakes open what they hear of: they are
+ * given a moment to be done.
  */
-static bool retake(Switch *w)
+static bool is_in_use_again(const Switch *w, const ChangeRequest *request, const ChangeSurvey *survey)
 {
-    g_autoptr(ChangeSurvey) survey = change_survey_new();
-    g_autoptr(GPtrArray) bound = g_ptr_array_new(), findings = findings_new();
+    uint64_t deadline = sequence_now() + CLOSING_USEC;
 
+    for (unsigned try = 0;; try++) {
+        g_autoptr(GPtrArray) findings = findings_new(), blocking = NULL;
+
+        if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0)
+            return true;
+        blocking = findings_blocking(findings, request->accept, request->allow);
+        if (blocking->len == 0)
+            return false;
+        if (!sequence_back_off(try, deadline))
+            return change_explain_findings(w->sequence, request, findings, false);
+    }
+}
+
+/* Adds what has its driver again to BOUND and SURVEY. Returns false if it cannot be looked at. */
+static bool survey_bound(const Switch *w, GPtrArray *bound, ChangeSurvey *survey)
+{
     survey->how = CHANGE_DISRUPTIVE;
     for (guint i = 0; i < w->held->len; i++) {
         HeldDevice *held = g_ptr_array_index(w->held, i);
@@ -364,8 +379,24 @@ static bool retake(Switch *w)
         g_ptr_array_add(survey->members, member);
         g_ptr_array_add(bound, held);
     }
-    if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0 ||
-        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound)) {
+    return true;
+}
+
+/*
+ * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
+ * since. What is merely disruptive has been allowed once, perhaps for a disk that has another name now or
+ * that udev has not looked at yet: it does not keep its neighbour from its driver. Returns false if it has to
+ * stay as it is.
+ */
+static bool retake(Switch *w)
+{
+    g_autoptr(ChangeSurvey) survey = change_survey_new();
+    g_autoptr(GPtrArray) bound = g_ptr_array_new();
+    ChangeRequest undo = *w->request;
+
+    undo.accept = ~(FindingKindSet) 0;
+    if (!survey_bound(w, bound, survey) || is_in_use_again(w, &undo, survey) ||
+        !claim_disks(w, &undo, bound)) {
         sequence_note(w->sequence, "it could not be undone: what came back is in use");
         return false;
     }
@@ -576,6 +607,6 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
 
-    if (prepare(&w) && try_bound(&w) && claim_disks(&w, w.held) && still_free(&w) && write_record(&w))
+    if (prepare(&w) && try_bound(&w) && claim_disks(&w, request, w.held) && still_free(&w) && write_record(&w))
         run_recorded(&w);
 }
