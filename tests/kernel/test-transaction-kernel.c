@@ -211,6 +211,20 @@ START_TEST(reset_is_waited_for)
 }
 END_TEST
 
+START_TEST(reset_behind_a_bridge_is_waited_for)
+{
+    g_autoptr(Scene) scene = scene_new("bridge", "6.12", bridge);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule reset op=write " TYPE_GLOB " nth=2 count=2 fail EBUSY");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
 START_TEST(failed_probe_is_undone)
 {
     g_autoptr(Scene) scene = scene_new("two", "6.12", two);
@@ -622,6 +636,7 @@ int main(void)
     tcase_add_test(tcase, older_kernel_refuses_unopened_vfio);
     tcase_add_test(tcase, owned_by_user_is_said);
     tcase_add_test(tcase, reset_is_waited_for);
+    tcase_add_test(tcase, reset_behind_a_bridge_is_waited_for);
     tcase_add_test(tcase, failed_probe_is_undone);
     tcase_add_test(tcase, undo_does_not_need_udev);
     tcase_add_test(tcase, undo_waits_for_udev);
