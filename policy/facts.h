@@ -53,8 +53,6 @@ typedef struct DeviceFacts {
  * copied. */
 DeviceFacts *device_facts_new(const char *bus, const char *name, const char *path);
 
-/* Returns a deep copy. */
-DeviceFacts *device_facts_copy(const DeviceFacts *facts);
 
 /* Frees FACTS and all it owns; accepts NULL. */
 void device_facts_free(DeviceFacts *facts);
