@@ -385,8 +385,8 @@ static bool survey_bound(const Switch *w, GPtrArray *bound, ChangeSurvey *survey
 /*
  * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
  * since. What is merely disruptive has been allowed once, perhaps for a disk that has another name now or
- * that udev has not looked at yet: it does not keep its neighbour from its driver. Returns false if it has to
- * stay as it is.
+ * that udev has not looked at yet: it does not keep its neighbour from its driver. Returns false if it has
+ * to stay as it is.
  */
 static bool retake(Switch *w)
 {
@@ -501,6 +501,7 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
 
-    if (prepare(&w) && try_bound(&w) && claim_disks(&w, request, w.held) && still_free(&w) && write_record(&w))
+    if (prepare(&w) && try_bound(&w) && claim_disks(&w, request, w.held) && still_free(&w) &&
+        write_record(&w))
         run_recorded(&w);
 }

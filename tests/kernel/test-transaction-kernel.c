@@ -274,8 +274,8 @@ START_TEST(undo_does_not_need_udev)
     g_autoptr(ChangeRequest) request = authorise_disks(scene);
     g_autoptr(ChangeResult) result = NULL;
 
-    fixture_command(scene->fixture,
-                    "rule forget op=write path='*/unbind' nth=1 when=after do 'unlink run/udev/data/b259:0'");
+    fixture_command(scene->fixture, "rule forget op=write path='*/unbind' nth=1 when=after "
+                                    "do 'unlink run/udev/data/b259:0'");
     result = watched_change(scene, request);
     assert_undone(scene, result);
 }
@@ -291,8 +291,8 @@ START_TEST(undo_waits_for_udev)
     fixture_command(scene->fixture, "directory proc/812/fd");
     fixture_command(scene->fixture, "rule look op=write path='*/bind' nth=1 when=after "
                                     "do 'link proc/812/fd/3 ../../../dev/nvme0n1'");
-    fixture_command(scene->fixture, "rule probe op=write path='*/bind' nth=2 when=before "
-                                    "do 'rule end op=opendir path=proc/812/fd nth=2 do \"unlink proc/812/fd/3\"'");
+    fixture_command(scene->fixture, "rule probe op=write path='*/bind' nth=2 when=before do 'rule end "
+                                    "op=opendir path=proc/812/fd nth=2 do \"unlink proc/812/fd/3\"'");
     result = watched_change(scene, request);
     assert_undone(scene, result);
     ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write path='*/unbind'"), 3);

@@ -93,8 +93,7 @@ START_TEST(chroot_in_a_namespace)
 }
 END_TEST
 
-/* The first thread of a process has ended and with it what /proc/PID shows of its mounts; the others live on.
- */
+/* The first thread of a process has ended, and with it what /proc/PID shows of its mounts. */
 START_TEST(mounts_of_an_ended_first_thread)
 {
     g_autofree char *mountinfo = NULL;
