@@ -362,6 +362,14 @@ static bool is_in_use_again(const Switch *w, const ChangeRequest *request, const
     }
 }
 
+static bool any_bound(const Switch *w)
+{
+    for (guint i = 0; i < w->held->len; i++)
+        if (held_device_has_driver(g_ptr_array_index(w->held, i)))
+            return true;
+    return false;
+}
+
 /* Adds what has its driver again to BOUND and SURVEY. Returns false if it cannot be looked at. */
 static bool survey_bound(const Switch *w, GPtrArray *bound, ChangeSurvey *survey)
 {
@@ -401,7 +409,7 @@ static bool retake(Switch *w)
         return false;
     }
     (void) take_devices(w, true);
-    w->may_write = nodes_are_free(w);
+    w->may_write = !any_bound(w) && nodes_are_free(w);
     return true;
 }
 

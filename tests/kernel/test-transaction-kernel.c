@@ -299,6 +299,23 @@ START_TEST(undo_waits_for_udev)
 }
 END_TEST
 
+/* The first disk is back and does not let go again: the type is not taken from under it. */
+START_TEST(undo_of_a_bound_device_writes_no_type)
+{
+    g_autoptr(Scene) scene = scene_new("two-disks", "6.12", disks);
+    g_autoptr(ChangeRequest) request = authorise_disks(scene);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule stays op=write path='*/unbind' nth=3 fail EIO");
+    result = watched_change(scene, request);
+    ck_assert(result->broken);
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write path='*/unbind'"), 3);
+    /* the cheap try and the switch */
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write " TYPE_GLOB), 2);
+    ck_assert_int_eq(scene_records(scene), 1);
+}
+END_TEST
+
 START_TEST(transient_probe_error_is_tried_again)
 {
     g_autoptr(Scene) scene = scene_new("one", "6.12", one);
@@ -640,6 +657,7 @@ int main(void)
     tcase_add_test(tcase, failed_probe_is_undone);
     tcase_add_test(tcase, undo_does_not_need_udev);
     tcase_add_test(tcase, undo_waits_for_udev);
+    tcase_add_test(tcase, undo_of_a_bound_device_writes_no_type);
     tcase_add_test(tcase, transient_probe_error_is_tried_again);
     tcase_add_test(tcase, late_probe_failure_is_undone);
     tcase_add_test(tcase, lost_device_keeps_its_record);
