@@ -41,7 +41,7 @@ typedef enum RefusalCode {
     REFUSAL_TIMEOUT,           /* detail: step and seconds */
     REFUSAL_INVALID_RULE,      /* detail: file:line:column: text */
     REFUSAL_PERSIST_FAILED,    /* detail: path and errno text */
-    REFUSAL_RECORD_FAILED,     /* no intent record: SwitchFailed, nothing touched; detail: path, errno text */
+    REFUSAL_RECORD_FAILED,     /* no intent record: SwitchFailed, nothing touched; detail: path, errno */
     REFUSAL_INTERNAL,          /* Failed; detail: errno text */
     REFUSAL_INVALID_OPTION,    /* InvalidArgs; detail: the option and what it takes */
     REFUSAL_TOO_MANY_CALLS,    /* LimitsExceeded; detail: the limit */
@@ -77,8 +77,8 @@ ExitCode refusal_exit_code(const char *bus_name);
 
 /*
  * Returns the text: "OBJECT: cause (DETAIL); next command". OBJECT is what the caller named or what the
- * refusal is about ("group 7", "0000:00:04.0", "/etc/iommu-policy.d/30-x.conf"); where the next command needs a
- * TARGET, TARGET stands in it.
+ * refusal is about ("group 7", "0000:00:04.0", "/etc/iommu-policy.d/30-x.conf"); where the next command
+ * needs a TARGET, TARGET stands in it.
  * DETAIL and TARGET may be NULL: the sentence is then complete without them. The caller frees it.
  */
 char *refusal_text(RefusalCode code, const char *object, const char *target, const char *detail);
