@@ -24,7 +24,7 @@ typedef struct DeviceFacts {
     /* Early: known before a driver binds. Strings are owned; NULL is known-absent. */
     char *bus;            /* "pci", "platform", ... never NULL */
     char *name;           /* "0000:3b:00.0", never NULL */
-    char *path;           /* below /sys/devices, without leading slash: "pci0000:00/0000:00:04.0", never NULL */
+    char *path;           /* below /sys/devices, without leading slash: "pci0000:00/0000:00:04.0" */
     uint32_t vendor, device;                     /* FACT_NO_ID: none */
     uint32_t subsystem_vendor, subsystem_device; /* FACT_NO_ID: none */
     uint32_t class_code;                         /* 24 bits, 0x010802; FACT_NO_ID: none */
