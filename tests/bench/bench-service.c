@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -465,6 +466,15 @@ static int measure_authorised(sd_bus *bus)
     return bench_print(&row);
 }
 
+/* What is waited for is seen when it happens: this process runs as soon as it can, not when the one that was
+ * started has used up its turn of the CPU that they share. */
+static void run_first(void)
+{
+    const struct sched_param lowest = { .sched_priority = 1 };
+
+    (void) sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest);
+}
+
 static int measure(void)
 {
     g_autofree char *folder = g_dir_make_tmp("bench-service-XXXXXX", NULL);
@@ -474,8 +484,7 @@ static int measure(void)
     int missed;
 
     bench_pin();
-    /* /sys is in memory, too. */
-    (void) setenv("TMPDIR", "/dev/shm", 0);
+    run_first();
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         perror("bench-service: a mount namespace of its own");
         return EXIT_FAILURE;
@@ -506,5 +515,7 @@ int main(int argc, char **argv)
         return 2;
     }
     daemon_path = realpath(argv[1], NULL);
+    /* /sys is in memory, too; GLib looks for the folder once. */
+    (void) setenv("TMPDIR", "/dev/shm", 0);
     return measure();
 }
