@@ -36,6 +36,7 @@ void bus_call_free(BusCall *call)
     g_free(call->device);
     g_free(call->who);
     g_free(call->why);
+    g_free(call->shown);
     g_free(call);
 }
 

@@ -28,7 +28,7 @@ char *bus_device_path(const ManagedDevice *managed)
         const Device *device = managed->device;                                                             \
         const DeviceFacts *facts = device->facts;                                                           \
                                                                                                             \
-        (void) facts;                                                                                        \
+        (void) facts;                                                                                       \
         return sd_bus_message_append(reply, type, expression);                                              \
     }
 

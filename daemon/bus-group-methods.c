@@ -167,19 +167,55 @@ static void free_call(void *call)
     bus_call_free(call);
 }
 
+/* What dropping a call leads to, as it is authorised. */
+typedef struct Drop {
+    DomainType to; /* _DOMAIN_TYPE_INVALID: nothing is wanted then */
+    bool disruptive;
+    const char *actions[CHANGE_ACTIONS_MAX];
+    char *summary; /* equal if nothing of this has changed */
+} Drop;
+
+static void drop_clear(Drop *drop)
+{
+    g_free(drop->summary);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Drop, drop_clear)
+
+static void drop_init(Drop *drop, ManagedGroup *group, const CallRecord *record)
+{
+    Manager *manager = group->manager;
+    g_autoptr(Decision) decision = manager_decide(manager, group, false, false);
+    DomainType outcome = decision->wanted < 0
+        ? group->type : change_predicted_type(decision->wanted, manager->host->auto_outcome);
+
+    drop->to = decision->wanted;
+    drop->disruptive = decision->may_unbind && managed_group_unbinds(group);
+    change_actions(group->type, outcome, drop->disruptive, false, false, drop->actions);
+    drop->summary = g_strdup_printf("%s %s %d %d %d %d", record->origin, drop->actions[0], record->type, group->type,
+                                    drop->to, drop->disruptive);
+}
+
 static void drop_call(BusCall *call)
 {
     Manager *manager = call->manager;
     ManagedGroup *group = manager_group(manager, call->group);
+    const CallRecord *record = group ? call_store_find(manager->calls, group) : NULL;
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_auto(Drop) drop = { 0 };
 
-    if (!group) {
-        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+    if (!record) {
+        bus_call_refuse(call, group ? REFUSAL_DEVICE_CHANGED : REFUSAL_NO_SUCH_GROUP, NULL,
+                        group ? "no call is in force any more" : NULL);
+        return;
+    }
+    drop_init(&drop, group, record);
+    if (!g_str_equal(drop.summary, call->shown)) {
+        bus_call_refuse(call, REFUSAL_DEVICE_CHANGED, NULL, "it would end in something else now");
         return;
     }
     manager_drop_call(manager, group);
     if (!call->options.wait) {
-        (void) reply_type(call->message, group->type);
+        on_back_to_rules(manager, call);
         bus_call_free(call);
         return;
     }
@@ -191,37 +227,34 @@ static void drop_call(BusCall *call)
 static int drop_type(sd_bus_message *message, ManagedGroup *group, ChangeOptions *options)
 {
     Manager *manager = group->manager;
-    g_autoptr(Decision) decision = NULL;
-    g_autofree char *number = g_strdup_printf("%u", group->id);
-    const char *actions[CHANGE_ACTIONS_MAX];
+    const CallRecord *record = call_store_find(manager->calls, group);
+    g_auto(ChangeShown) shown = { 0 };
+    g_auto(Drop) drop = { 0 };
     BusCall *call;
     int r;
 
-    if (!call_store_find(manager->calls, group))
+    if (!record)
         return reply_type(message, group->type);
     r = bus_call_new(manager, &manager->change_limits, message, &call);
     if (r != 0)
         return r;
-    decision = manager_decide(manager, group, false, false);
+    drop_init(&drop, group, record);
+    change_shown_init(&shown, group);
     call->group = group->id;
     call->options = *options;
+    call->shown = g_strdup(drop.summary);
     *options = (ChangeOptions) { 0 };
-    change_actions(group->type,
-                   decision->wanted < 0
-                       ? group->type
-                       : change_predicted_type(decision->wanted, manager->host->auto_outcome),
-                   decision->may_unbind && managed_group_unbinds(group), false, false, actions);
     const AuthDetail details[] = {
-        { "group", number },
-        { "devices", ((const ManagedDevice *) group->members->pdata[0])->device->facts->name },
-        { "ids", "" },
-        { "drivers", "" },
+        { "group", shown.group },
+        { "devices", shown.devices },
+        { "ids", shown.ids },
+        { "drivers", shown.drivers },
         { "from", domain_type_to_string(group->type) ?: "" },
-        { "to", decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted) },
-        { "disruptive", decision->may_unbind && managed_group_unbinds(group) ? "yes" : "no" },
+        { "to", drop.to < 0 ? "" : domain_type_to_string(drop.to) },
+        { "disruptive", drop.disruptive ? "yes" : "no" },
         { "findings", "" },
     };
-    bus_call_authorise(call, actions, details, G_N_ELEMENTS(details), drop_call);
+    bus_call_authorise(call, drop.actions, details, G_N_ELEMENTS(details), drop_call);
     return 1;
 }
 
@@ -580,6 +613,7 @@ int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
 {
     static const char *const actions[] = { IOMMU_POLICY_ACTION_MANAGE_RULES, NULL };
     ManagedGroup *group = userdata;
+    g_auto(ChangeShown) shown = { 0 };
     const char *who, *why;
     BusCall *call;
     int r = sd_bus_message_read(message, "ss", &who, &why);
@@ -594,6 +628,13 @@ int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
     call->group = group->id;
     call->who = g_strdup(who);
     call->why = g_strdup(why);
-    bus_call_authorise(call, actions, NULL, 0, inhibit);
+    change_shown_init(&shown, group);
+    const AuthDetail details[] = {
+        { "group", shown.group },
+        { "devices", shown.devices },
+        { "ids", shown.ids },
+        { "drivers", shown.drivers },
+    };
+    bus_call_authorise(call, actions, details, G_N_ELEMENTS(details), inhibit);
     return 1;
 }

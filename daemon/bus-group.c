@@ -183,7 +183,8 @@ void notify_group_changed(Manager *manager, const ManagedGroup *group, unsigned 
     g_autofree char *path = bus_group_path(group->id);
 
     if (bus_may_signal(manager))
-        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_GROUP_INTERFACE, changed);
+        (void) sd_bus_emit_properties_changed_strv(manager->bus, path, IOMMU_POLICY_GROUP_INTERFACE,
+                                                   changed);
 }
 
 void notify_group(Manager *manager, const ManagedGroup *group, bool added)

@@ -220,7 +220,7 @@ static int apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
     {                                                                                                       \
         const Manager *manager = userdata;                                                                  \
                                                                                                             \
-        (void) manager;                                                                                      \
+        (void) manager;                                                                                     \
         return sd_bus_message_append(reply, type, expression);                                              \
     }
 

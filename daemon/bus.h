@@ -44,6 +44,7 @@ struct BusCall {
     uint64_t since;      /* µs since 1970: when Apply began */
     ChangeOptions options;
     char *who, *why;
+    char *shown;         /* of SetType(""): what was authorised */
 };
 
 /* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead; -errno. */

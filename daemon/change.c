@@ -257,6 +257,25 @@ static void change_persist(Change *change, const ManagedGroup *group)
         on_persisted(NULL, r, NULL, change);
 }
 
+/* The group of that number still has the members that were authorised, and no other. */
+static bool has_authorised_members(const Change *change, const ManagedGroup *group)
+{
+    const GPtrArray *members = change->request->members;
+    guint found = 0;
+
+    for (guint i = 0; i < group->members->len; i++) {
+        const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
+
+        for (guint j = 0; j < members->len; j++) {
+            const ChangeMember *member = members->pdata[j];
+
+            found += member->inode == device->inode && g_str_equal(member->bus, device->facts->bus) &&
+                g_str_equal(member->name, device->facts->name);
+        }
+    }
+    return found == members->len && found == group->members->len;
+}
+
 static void change_finish(Change *change)
 {
     Manager *manager = change->manager;
@@ -265,6 +284,11 @@ static void change_finish(Change *change)
 
     if (!group || group->members->len == 0) {
         refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        return;
+    }
+    /* What was authorised for these devices must not outrank the rules for others. */
+    if (!has_authorised_members(change, group)) {
+        refuse(change, REFUSAL_DEVICE_CHANGED, "the group has other members now");
         return;
     }
     r = call_store_put(manager->calls, group, change->request->type, change->request->origin,
@@ -288,8 +312,38 @@ static void refuse_as_surveyed(Change *change)
     change_end(change);
 }
 
-/* Time has passed while a person was asked: whatever can be judged without reading is judged again; what has
- * to be read, the worker compares with what was authorised, under the group's lock. */
+/* Whatever can be judged without reading; what has to be read, the worker compares with what was authorised,
+ * under the group's lock. Asked before anything else, and again after every wait. */
+static RefusalCode judge(const Change *change, ManagedGroup *group, char **ret_detail)
+{
+    Manager *manager = change->manager;
+    DomainType type = change->request->type;
+    RefusalCode code = manager_judge_call(manager, group, type, ret_detail);
+
+    if (code == REFUSAL_NONE && change->options.persist &&
+        persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
+        code = REFUSAL_CONFLICT;
+    return code;
+}
+
+/* Time has passed while a person was asked. */
+static RefusalCode judge_again(const Change *change, ManagedGroup *group, char **ret_detail)
+{
+    RefusalCode code = judge(change, group, ret_detail);
+
+    if (code != REFUSAL_NONE)
+        return code;
+    if (!has_authorised_members(change, group)) {
+        *ret_detail = g_strdup("the group has other members now");
+        return REFUSAL_DEVICE_CHANGED;
+    }
+    if (change->request->how == CHANGE_NOTHING && group->type != change->request->type_from) {
+        *ret_detail = g_strdup_printf("its type is %s now", domain_type_to_string(group->type));
+        return REFUSAL_DEVICE_CHANGED;
+    }
+    return REFUSAL_NONE;
+}
+
 static void change_authorised(Change *change)
 {
     Manager *manager = change->manager;
@@ -301,7 +355,7 @@ static void change_authorised(Change *change)
         refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
         return;
     }
-    code = manager_judge_call(manager, group, change->request->type, &detail);
+    code = judge_again(change, group, &detail);
     if (code != REFUSAL_NONE) {
         refuse(change, code, detail);
         return;
@@ -314,6 +368,24 @@ static void change_authorised(Change *change)
     }
     fill_item(change, group);
     manager_submit(manager, change);
+}
+
+bool change_may_start(Change *change)
+{
+    ManagedGroup *group = manager_group(change->manager, change->item.group);
+    g_autofree char *detail = NULL;
+    RefusalCode code = REFUSAL_NO_SUCH_GROUP;
+
+    if (change->origin != CHANGE_BY_CALL)
+        return true;
+    if (group)
+        code = judge_again(change, group, &detail);
+    if (code != REFUSAL_NONE) {
+        refuse(change, code, detail);
+        return false;
+    }
+    change->request->out = group->out;
+    return true;
 }
 
 static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
@@ -348,10 +420,6 @@ static bool is_allowed(const Change *change, const char *id)
     return change->options.allow && g_strv_contains((const char *const *) change->options.allow, id);
 }
 
-typedef struct Shown {
-    GString *devices, *ids, *drivers, *findings;
-} Shown;
-
 static void append_word(GString *text, const char *word)
 {
     if (text->len > 0)
@@ -359,48 +427,58 @@ static void append_word(GString *text, const char *word)
     g_string_append(text, word);
 }
 
-static void show_members(const ManagedGroup *group, Shown *shown)
+void change_shown_init(ChangeShown *shown, const ManagedGroup *group)
 {
+    GString *devices = g_string_new(NULL), *ids = g_string_new(NULL), *drivers = g_string_new(NULL);
+
     for (guint i = 0; i < group->members->len; i++) {
         const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
 
-        append_word(shown->devices, device->facts->name);
+        append_word(devices, device->facts->name);
         if (device->facts->vendor != FACT_NO_ID) {
             g_autofree char *id = g_strdup_printf("%04x:%04x", device->facts->vendor, device->facts->device);
 
-            append_word(shown->ids, id);
+            append_word(ids, id);
         }
         if (device->driver)
-            append_word(shown->drivers, device->driver);
+            append_word(drivers, device->driver);
     }
+    *shown = (ChangeShown) {
+        .group = g_strdup_printf("%u", group->id),
+        .devices = g_string_free(devices, FALSE),
+        .ids = g_string_free(ids, FALSE),
+        .drivers = g_string_free(drivers, FALSE),
+    };
+}
+
+void change_shown_clear(ChangeShown *shown)
+{
+    g_free(shown->group);
+    g_free(shown->devices);
+    g_free(shown->ids);
+    g_free(shown->drivers);
 }
 
 static int ask(Change *change, const ManagedGroup *group, const char *const *actions)
 {
-    Shown shown = { g_string_new(NULL), g_string_new(NULL), g_string_new(NULL), g_string_new(NULL) };
-    g_autofree char *number = g_strdup_printf("%u", group->id);
-    int r;
+    g_autoptr(GString) findings = g_string_new(NULL);
+    g_auto(ChangeShown) shown = { 0 };
 
-    show_members(group, &shown);
+    change_shown_init(&shown, group);
     for (guint i = 0; i < change->survey->findings->len; i++)
-        append_word(shown.findings, ((const Finding *) change->survey->findings->pdata[i])->id);
+        append_word(findings, ((const Finding *) change->survey->findings->pdata[i])->id);
     const AuthDetail details[] = {
-        { "group", number },
-        { "devices", shown.devices->str },
-        { "ids", shown.ids->str },
-        { "drivers", shown.drivers->str },
+        { "group", shown.group },
+        { "devices", shown.devices },
+        { "ids", shown.ids },
+        { "drivers", shown.drivers },
         { "from", domain_type_to_string(change->survey->type_from) ?: "" },
         { "to", domain_type_to_string(change->request->type) },
         { "disruptive", change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no" },
-        { "findings", shown.findings->str },
+        { "findings", findings->str },
     };
-    r = auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change,
-                 &change->question);
-    g_string_free(shown.devices, TRUE);
-    g_string_free(shown.ids, TRUE);
-    g_string_free(shown.drivers, TRUE);
-    g_string_free(shown.findings, TRUE);
-    return r;
+    return auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change,
+                    &change->question);
 }
 
 /* The type is there already. It still has to be asked whether this call may keep it against rules that want
@@ -451,6 +529,25 @@ static bool note_allowed(Change *change)
     return fatal;
 }
 
+/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the way,
+ * whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings, which ask
+ * for no authorisation of their own. */
+static void keep_shown_ids(Change *change, const ManagedGroup *group)
+{
+    g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
+
+    for (char **id = change->request->allow; id && *id; id++) {
+        bool shown = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
+
+        for (guint i = 0; i < change->survey->findings->len && !shown; i++)
+            shown = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);
+        if (shown)
+            g_strv_builder_add(ids, *id);
+    }
+    g_strfreev(change->request->allow);
+    change->request->allow = g_strv_builder_end(ids);
+}
+
 static void ask_for_plan(Change *change, ManagedGroup *group)
 {
     Manager *manager = change->manager;
@@ -459,6 +556,7 @@ static void ask_for_plan(Change *change, ManagedGroup *group)
     DomainType from = survey->type_from, rules_want = _DOMAIN_TYPE_INVALID;
     bool fatal = note_allowed(change);
 
+    keep_shown_ids(change, group);
     if (survey->how == CHANGE_NOTHING) {
         if (outranks_rules(manager, group, change->request->type, &rules_want)) {
             from = rules_want;
@@ -585,10 +683,7 @@ int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *m
     *options = (ChangeOptions) { 0 };
     change->request = request_for_call(manager, group, type, &change->options);
 
-    code = manager_judge_call(manager, group, type, &detail);
-    if (code == REFUSAL_NONE && change->options.persist &&
-        persist_conflicts(manager->rules, manager->host->facts, group, type, &detail))
-        code = REFUSAL_CONFLICT;
+    code = judge(change, group, &detail);
     if (code != REFUSAL_NONE) {
         refuse(change, code, detail);
         return 0;

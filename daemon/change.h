@@ -83,6 +83,17 @@ static inline Change *change_from_item(QueueItem *item)
     return (Change *) ((char *) item - offsetof(Change, item));
 }
 
+/* What polkit is told of GROUP and its members. */
+typedef struct ChangeShown {
+    char *group, *devices, *ids, *drivers;
+} ChangeShown;
+void change_shown_init(ChangeShown *shown, const ManagedGroup *group);
+void change_shown_clear(ChangeShown *shown);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ChangeShown, change_shown_clear)
+
+/* Its turn has come, if it still may have it: else it is answered, freed, and false is returned. */
+bool change_may_start(Change *change);
+
 /* Its turn has come. Returns 0 or -errno of starting the worker. */
 int change_start(Change *change);
 

@@ -212,12 +212,13 @@ DomainTypeSet managed_group_settable_types(const ManagedGroup *group)
 
 DomainTypeSet managed_group_live_types(const ManagedGroup *group)
 {
-    DomainTypeSet live = managed_group_settable_types(group);
+    DomainTypeSet settable = managed_group_settable_types(group);
 
-    if (!live || !managed_group_unbinds(group))
-        return live;
-    return live & (DOMAIN_TYPE_BIT(group->type) |
-                   (group->type == DOMAIN_TYPE_DMA ? DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) : 0));
+    if (!settable)
+        return 0;
+    if (!managed_group_unbinds(group))
+        return settable & ~DOMAIN_TYPE_BIT(group->type);
+    return group->type == DOMAIN_TYPE_DMA ? settable & DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) : 0;
 }
 
 GPtrArray *managed_group_change_members(const ManagedGroup *group)

@@ -45,6 +45,7 @@ struct ManagedGroup {
     /* what was read */
     bool type_known;
     DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
+    bool watched;          /* writes of others to its type are seen */
     int read_error;        /* of the last read, or 0 */
     GArray *reserved;      /* ReservedRegion, or NULL */
 
@@ -120,8 +121,8 @@ bool managed_group_is_busy(const ManagedGroup *group);
 /* Some member would be unbound by a change that cannot be done live. */
 bool managed_group_unbinds(const ManagedGroup *group);
 
-/* What the group's types are for a caller: those that may be asked for, and those of them that need no
- * unbinding. */
+/* What the group's types are for a caller: those that may be asked for; of them, other than today's,
+ * those that are reached without unbinding. */
 DomainTypeSet managed_group_settable_types(const ManagedGroup *group);
 DomainTypeSet managed_group_live_types(const ManagedGroup *group);
 

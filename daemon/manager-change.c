@@ -39,6 +39,8 @@ void manager_run_queue(Manager *manager)
         ManagedGroup *group = manager_group(manager, item->group);
         int r;
 
+        if (!change_may_start(change))
+            continue;
         if (group)
             mark_running(manager, group);
         r = change_start(change);
@@ -150,6 +152,8 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
+/* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an authorisation
+ * of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
@@ -157,8 +161,12 @@ static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
     g_clear_pointer(&group->last_findings, g_strfreev);
     if (!result || !result->findings || result->findings->len == 0)
         return;
-    for (guint i = 0; i < result->findings->len; i++)
-        g_strv_builder_add(ids, ((const Finding *) result->findings->pdata[i])->id);
+    for (guint i = 0; i < result->findings->len; i++) {
+        const Finding *finding = result->findings->pdata[i];
+
+        if (finding->severity == FINDING_DISRUPTIVE)
+            g_strv_builder_add(ids, finding->id);
+    }
     group->last_findings = g_strv_builder_end(ids);
 }
 

@@ -438,13 +438,13 @@ void manager_read_all(Manager *manager)
     scanner_read(manager->scanner, ids);
 }
 
-static void first_type(Manager *manager, ManagedGroup *group, DomainType type)
+/* A change may have told the type of a new group before this first read of it. */
+static void watch_type(Manager *manager, ManagedGroup *group)
 {
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
-     */
-    if (manager->starting)
-        group->auto_settled = DOMAIN_TYPE_BIT(type) & manager->host->auto_outcome;
-    if (type_watch_add(manager->type_watch, group->id) < 0)
+    if (group->watched)
+        return;
+    group->watched = type_watch_add(manager->type_watch, group->id) >= 0;
+    if (!group->watched)
         log_group(LOG_DEBUG, group->id, NULL, "writes of others to its type are not seen");
 }
 
@@ -456,9 +456,11 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
             manager_wait_for_lock(manager, group->id, group->key);
         return;
     }
-    if (!group->type_known)
-        first_type(manager, group, scanned->type);
-    else if (group->type != scanned->type && !group->changing) {
+    watch_type(manager, group);
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    if (!group->type_known && manager->starting)
+        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
+    if (group->type_known && group->type != scanned->type && !group->changing) {
         g_autofree char *text = g_strdup_printf("its type has become %s without us (drift)",
                                                 domain_type_to_string(scanned->type));
 

@@ -132,9 +132,24 @@ static void add_type(GPtrArray *trail, const Decision *decision, const DecisionI
     trail_add(trail, name, rule_origin(hit->rule, false), verdict, text);
 }
 
-static void add_notes(GPtrArray *trail, const Wish *wish)
+/* In identity a device whose mask does not reach all of RAM is served through bounce buffers (kernel/dma/direct.c). */
+static void add_mask_note(GPtrArray *trail, const HostFacts *host, const Wish *wish)
+{
+    unsigned bits = wish->member->facts->dma_mask_bits;
+
+    if (!wish->rule || wish->rule->keep || wish->rule->type != DOMAIN_TYPE_IDENTITY || bits == 0 ||
+        bits >= host->memory_bits)
+        return;
+    trail_add(trail, wish->member->facts->name, rule_origin(wish->rule, false), VERDICT_NOTE,
+              g_strdup_printf("addresses %u bits and RAM needs %u: in identity its data goes through bounce "
+                              "buffers, which is slower than DMA-FQ", bits, host->memory_bits));
+}
+
+static void add_notes(GPtrArray *trail, const HostFacts *host, const Wish *wish)
 {
     const char *name = wish->member->facts->name;
+
+    add_mask_note(trail, host, wish);
 
     if (wish->rule && wish->rule->late && !wish->rule->keep)
         trail_add(
@@ -150,7 +165,7 @@ static void add_notes(GPtrArray *trail, const Wish *wish)
 }
 
 void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
-                      const Wish *wish, bool is_winner)
+                      const HostFacts *host, const Wish *wish, bool is_winner)
 {
     bool is_first = true;
 
@@ -165,5 +180,5 @@ void trail_add_member(GPtrArray *trail, const Decision *decision, const Decision
             is_first = false;
         }
     }
-    add_notes(trail, wish);
+    add_notes(trail, host, wish);
 }

@@ -16,4 +16,4 @@ void trail_add(GPtrArray *trail, const char *member, char *origin, WishVerdict v
 /* Adds what each rule asked of WISH's member, now that DECISION has its outcome. IS_WINNER: its wish is the
  * outcome's origin. */
 void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,
-                      const Wish *wish, bool is_winner);
+                      const HostFacts *host, const Wish *wish, bool is_winner);

@@ -491,7 +491,7 @@ static void member_wish_free(void *p)
     g_free(wish);
 }
 
-static void tell(Deciding *d)
+static void tell(Deciding *d, const HostFacts *host)
 {
     for (size_t i = 0; i < d->n; i++) {
         const Wish *wish = &d->wishes[i];
@@ -504,7 +504,7 @@ static void tell(Deciding *d)
             .origin = wish_origin(wish),
         };
         g_ptr_array_add(d->decision->member_wishes, member_wish);
-        trail_add_member(d->decision->trail, d->decision, d->input, wish, wish == d->winner);
+        trail_add_member(d->decision->trail, d->decision, d->input, host, wish, wish == d->winner);
     }
 }
 
@@ -538,7 +538,7 @@ Decision *decision_make(const RuleSet *rules, const HostFacts *host, const Decis
     decide_by_call(&d);
     decide_by_kernel(&d);
     judge(&d);
-    tell(&d);
+    tell(&d, host);
 
     for (size_t i = 0; i < d.n; i++)
         wish_done(&d.wishes[i]);

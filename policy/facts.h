@@ -44,7 +44,8 @@ typedef struct DeviceFacts {
     char **mac_addresses;      /* permanent addresses, lower case */
     char **serials;
 
-    /* Not asked by rules, but needed to decide. */
+    /* Not asked by rules, but needed to decide, or to be shown. */
+    unsigned dma_mask_bits;    /* how far the device can address, as its driver said; 0 before one was bound */
     bool bridge;               /* a PCI bridge of any kind */
     bool manages_dma; /* bound to a driver that manages DMA itself (pcieport, vfio-pci, pci-stub, ...) */
 } DeviceFacts;
@@ -63,6 +64,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceFacts, device_facts_free)
 typedef struct HostFacts {
     char *architecture; /* as systemd's ConditionArchitecture= spells it: "x86-64", "arm64", "ppc64-le" */
     char **kernel_command_line; /* words of /proc/cmdline */
+    unsigned memory_bits;       /* how many bits the address of the last byte of RAM has; 0: not known */
 } HostFacts;
 
 HostFacts *host_facts_new(const char *architecture, const char *command_line);

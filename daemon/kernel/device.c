@@ -200,6 +200,9 @@ static void read_attributes(int fd, Device *device)
     }
     if (sysfs_read_u64(fd, "dma_mask_bits", 10, &bits) >= 0 && bits <= 64)
         device->dma_mask_bits = (unsigned) bits;
+    /* Without a driver the file shows the bus's default, or what the last driver had said. */
+    if (device->driver)
+        device->facts->dma_mask_bits = device->dma_mask_bits;
     device->numa_node = -1;
     if (sysfs_read_buffer(fd, "numa_node", buffer, 16) > 0 && g_ascii_isdigit(buffer[0]))
         device->numa_node = (int) strtol(buffer, NULL, 10);
@@ -332,6 +335,8 @@ static void carry_over(Device *device, const Device *previous)
         device->facts->driver = g_strdup(previous->facts->driver);
     }
     device->facts->reserved_direct = previous->facts->reserved_direct;
+    if (!device->driver)
+        device->facts->dma_mask_bits = previous->facts->dma_mask_bits;
     if (previous->facts->udev_known) {
         device_set_udev(device, previous->facts->properties, previous->facts->mac_addresses,
                         previous->facts->serials);

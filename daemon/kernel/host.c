@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -119,6 +120,28 @@ static void host_read_default(int root_fd, Host *host)
     }
 }
 
+/* The bits of the highest address of RAM; 0 without CAP_SYS_ADMIN, as all addresses then read 0 (kernel/resource.c). */
+static unsigned host_memory_bits(int root_fd)
+{
+    g_autoptr(FILE) file = NULL;
+    uint64_t top = 0, end;
+    char line[256];
+    int fd;
+
+    fd = openat(root_fd, "proc/iomem", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return 0;
+    file = fdopen(fd, "re");
+    if (!file) {
+        (void) safe_close(fd);
+        return 0;
+    }
+    while (fgets(line, sizeof line, file))
+        if (g_str_has_suffix(line, " : System RAM\n") && sscanf(line, "%*x-%" SCNx64, &end) == 1)
+            top = MAX(top, end);
+    return top > 0 ? 64 - (unsigned) __builtin_clzll(top) : 0;
+}
+
 static bool exists(int root_fd, const char *path)
 {
     return faccessat(root_fd, path, F_OK, 0) >= 0;
@@ -154,6 +177,7 @@ int host_read(int root_fd, Host **ret)
         return r;
     host->facts = host_facts_new(architecture_name(name.machine), command_line);
     host->disabled = host_disabled_by(root_fd, host->facts->kernel_command_line);
+    host->facts->memory_bits = host_memory_bits(root_fd);
     host_read_default(root_fd, host);
     *ret = g_steal_pointer(&host);
     return 0;

@@ -14,7 +14,7 @@ typedef struct Host {
     DomainTypeSet auto_outcome; /* the types that `auto` may end in */
 } Host;
 
-/* Reads it below ROOT_FD: /proc/cmdline, /proc/vmcore, the kernel's configuration in /boot. Returns 0 with *ret owned by
+/* Reads it below ROOT_FD: /proc/cmdline, /proc/vmcore, /proc/iomem, the kernel's configuration in /boot. Returns 0 with *ret owned by
  * the caller; -errno if the kernel command line cannot be read. */
 int host_read(int root_fd, Host **ret);
 

@@ -284,7 +284,8 @@ static pid_t start_bus(const char *folder)
     if (pid == 0) {
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void) dup2(fds[1], 3);
-        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO); /* it may not raise its limits */
+        /* It complains that it may not raise its limits. */
+        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         execlp("dbus-daemon", "dbus-daemon", option, "--nofork", "--print-address=3", NULL);
         _exit(127);
     }

@@ -37,6 +37,19 @@ polkit.addRule(function(action, subject) {
 });
 """
 
+def before_the_answer(context, function):
+    """An agent that says yes, after FUNCTION."""
+    agent = context.agent("yes")
+    ask = agent.ask
+
+    def act_first(member, arguments):
+        if member == "BeginAuthentication":
+            function()
+        return ask(member, arguments)
+
+    agent.connection.objects[agent.PATH] = act_first
+
+
 MUTATING = (
     (f"{ROOT}/group/0", GROUP, "Inhibit", "ss", "test", "a test"),
     (ROOT, MANAGER, "Apply"),
@@ -200,6 +213,47 @@ def device_is_replaced_while_polkit_asks(context):
     except BusError as error:
         assert error.name in (f"{NAME}.Error.DeviceChanged", f"{NAME}.Error.NoSuchGroup"), error
     equal(context.kernel.type(0), "DMA-FQ")
+
+
+@case(rules={"30-nic.conf": "[Match]\nId=8086:10d3\n[Policy]\nType=DMA\nUnbind=never\n"})
+def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
+    """The type is there already, but the call would outrank a rule: for the device that was there, not for the next."""
+    def replug():
+        connection = Connection()
+        connection.match(f"type='signal',sender='{NAME}',member='InterfacesAdded'")
+        context.kernel("replug 0000:00:06.0")
+        connection.wait_signal(lambda message: message.body[0] == f"{ROOT}/group/0")
+        connection.close()
+
+    before_the_answer(context, replug)
+    connection = Connection(USER)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA-FQ", {},
+                 flags=4)
+    context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
+    assert context.group(0, "WantedBy").startswith("/etc/"), context.group(0, "WantedBy")
+
+
+@case()
+def rules_change_while_the_end_of_a_call_is_asked(context):
+    def reload():
+        context.write_rule("30-nic.conf", "[Match]\nId=8086:10d3\n[Policy]\nType=identity\nUnbind=idle\n")
+        connection = Connection()
+        connection.call(NAME, ROOT, MANAGER, "Reload")
+        connection.close()
+
+    equal(context.change(0, "DMA"), "DMA")
+    before_the_answer(context, reload)
+    connection = Connection(USER)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "", {}, flags=4)
+    assert context.group(0, "WantedBy").startswith("call:"), context.group(0, "WantedBy")
+
+
+@case(topology="two", polkit=ONE_DEVICE)
+def all_members_are_told_for_whatever_is_asked(context):
+    connection = Connection(USER)
+    equal(context.change(4, "DMA", uid=USER), "DMA")
+    equal(context.set_type(4, "", uid=USER), "DMA")
+    connection.call(NAME, f"{ROOT}/group/4", GROUP, "Inhibit", "ss", "test", "a test")
 
 
 @case()

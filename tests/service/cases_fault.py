@@ -19,6 +19,12 @@ def records():
         return []
 
 
+def wait_for_busy(context, group):
+    """Asks for what is there until a call that waits for its turn stands before it."""
+    while True:
+        context.set_type(group, "DMA-FQ")
+
+
 def check_whole(context, group=0, devices=((CARD, "e1000e"),)):
     """Nobody has lost a driver, nothing of ours is left behind."""
     for device, driver in devices:
@@ -207,6 +213,26 @@ def bus_answers_while_others_change(context):
         context.call(ROOT, MANAGER, "ListGroups")
     context.kernel("wait-blocked slow")
     context.kernel("release slow")
+    for connection, serial in zip(connections, serials):
+        equal(connection.finish(serial), ("identity",))
+
+
+@case(topology="eight")
+def rule_that_forbids_what_waits_for_its_turn(context):
+    """Eight change at once, the ninth waits; when its turn comes the rules are others."""
+    context.kernel("device pci 0000:05:00.0 group=99 id=1b36:1111 class=ff0000")
+    context.wait_group(99, State="settled")
+    context.kernel("rule slow path=*/unbind op=write block")
+    connections = [Connection() for _ in range(9)]
+    serials = [context.start_change(connections[i], 10 + i, "identity") for i in range(8)]
+    for group in range(10, 18):
+        context.wait_group(group, State="changing")
+    ninth = context.start_change(connections[8], 99, "identity")
+    expect_error("Busy", wait_for_busy, context, 99)
+    context.write_rule("10-no.conf", "[Match]\nId=1b36:1111\n[Policy]\nForbid=identity\n")
+    context.call(ROOT, MANAGER, "Reload")
+    context.kernel("release slow")
+    expect_error("Forbidden", connections[8].finish, ninth)
     for connection, serial in zip(connections, serials):
         equal(connection.finish(serial), ("identity",))
 

@@ -2,7 +2,9 @@
 """Rules on a running machine: start, hot-plug, reload, lost events."""
 
 import os
+import pathlib
 import signal
+import subprocess
 
 from bus import Connection
 from harness import GROUP, MANAGER, NAME, ROOT, case, equal
@@ -110,6 +112,22 @@ def lost_events_are_found_by_a_rescan(context):
     context.kernel(PLUG)
     context.daemon.signal(signal.SIGCONT)
     context.wait_group(1, timeout=60, Type="identity", State="settled")
+
+
+@case(rules=PLUG_RULE, start=False)
+def drift_of_a_new_group_is_seen(context):
+    """The change at the add, on a host whose default is known, told the type before it was ever read."""
+    pathlib.Path("/run/cmdline").write_text("iommu.passthrough=0 iommu.strict=0\n")
+    subprocess.run(["mount", "--bind", "/run/cmdline", "/proc/cmdline"], check=True)
+    context.daemon.start()
+    equal(context.get(ROOT, MANAGER, "BootDefaultType"), "DMA-FQ")
+    context.kernel(PLUG)
+    context.wait_group(1, Type="identity", State="settled", ReservedRegions=[(0xfee00000, 0xfeefffff, "msi")])
+    context.write_rule("30-plug.conf", "[Match]\nId=1b36:1111\n[Policy]\nType=keep\n")
+    context.call(ROOT, MANAGER, "Reload")
+    with open("/sys/kernel/iommu_groups/1/type", "w", encoding="ascii") as file:
+        file.write("DMA")
+    context.wait_group(1, timeout=10, Type="DMA")
 
 
 @case()

@@ -656,6 +656,41 @@ START_TEST(test_judge_call)
 }
 END_TEST
 
+/* A device that cannot reach all of RAM is told about in identity alone, and only where both are known. */
+START_TEST(test_mask_note)
+{
+    static const struct {
+        const char *type;
+        unsigned mask, memory;
+        bool noted;
+    } table[] = {
+        {"identity", 32, 34, true},  {"identity", 34, 34, false}, {"identity", 64, 34, false},
+        {"identity", 0, 34, false},  {"identity", 32, 0, false},  {"DMA-FQ", 32, 34, false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *rule = g_strdup_printf(A " > Type=%s", table[i].type);
+        Case c = {.rules = {rule}, .members = {FREE("a")}, .current = DMA};
+        g_autoptr(Decision) decision = NULL;
+        bool noted = false;
+        Scene scene;
+
+        scene_init(&scene, &c);
+        scene.host->memory_bits = table[i].memory;
+        ((DeviceFacts *) scene.members[0].facts)->dma_mask_bits = table[i].mask;
+        decision = decision_make(scene.rules, scene.host, &scene.input);
+        for (guint n = 0; n < decision->trail->len; n++) {
+            const TrailEntry *entry = g_ptr_array_index(decision->trail, n);
+
+            noted |= entry->verdict == VERDICT_NOTE && strstr(entry->text, "bounce buffers");
+        }
+        ck_assert_msg(noted == table[i].noted, "%zu", i);
+        ck_assert_int_eq(decision->wanted, domain_type_from_string(table[i].type));
+        scene_done(&scene);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("decision");
@@ -666,6 +701,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_case, 0, G_N_ELEMENTS(cases));
     tcase_add_loop_test(tcase, test_order_of_members, 0, G_N_ELEMENTS(cases));
     tcase_add_test(tcase, test_trail);
+    tcase_add_test(tcase, test_mask_note);
     tcase_add_test(tcase, test_member_wishes);
     tcase_add_test(tcase, test_conflict_text);
     tcase_add_test(tcase, test_untranslated);

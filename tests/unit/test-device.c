@@ -71,6 +71,7 @@ START_TEST(reads_a_pci_device)
     ck_assert_int_eq(device->facts->virtual_function, TRISTATE_NO);
     ck_assert_int_eq(device->facts->reserved_direct, TRISTATE_UNKNOWN);
     ck_assert_uint_eq(device->dma_mask_bits, 64);
+    ck_assert_uint_eq(device->facts->dma_mask_bits, device->driver ? 64 : 0);
     ck_assert_int_eq(device->numa_node, -1);
 
     ck_assert(bridge->facts->bridge);

@@ -71,11 +71,38 @@ START_TEST(disabled_by)
 }
 END_TEST
 
+static const struct {
+    const char *iomem;
+    unsigned bits;
+} memory[] = {
+    { "00001000-0009fbff : System RAM\n000a0000-000bffff : PCI Bus 0000:00\n"
+      "00100000-bfffffff : System RAM\n100000000-23fffffff : System RAM\n  1a0000000-1a1000000 : Kernel code\n"
+      "380000000000-387fffffffff : PCI Bus 0000:00\n", 34 },
+    { "00100000-3fffffff : System RAM\n", 30 },
+    { "00000000-00000000 : System RAM\n", 0 },
+    { "garbage\n : System RAM\n", 0 },
+    { NULL, 0 },
+};
+
+START_TEST(memory_bits)
+{
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(Host) host = NULL;
+
+    tree_write(tree, "proc/cmdline", "quiet");
+    if (memory[_i].iomem)
+        tree_write(tree, "proc/iomem", memory[_i].iomem);
+    ck_assert_int_eq(host_read(tree->fd, &host), 0);
+    ck_assert_uint_eq(host->facts->memory_bits, memory[_i].bits);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("host");
 
     tcase_add_loop_test(cases, default_type, 0, G_N_ELEMENTS(defaults));
     tcase_add_loop_test(cases, disabled_by, 0, G_N_ELEMENTS(disabled));
+    tcase_add_loop_test(cases, memory_bits, 0, G_N_ELEMENTS(memory));
     return unit_run("host", cases);
 }

@@ -172,6 +172,25 @@ START_TEST(what_failed_is_not_tried_again)
 }
 END_TEST
 
+START_TEST(live_is_one_way)
+{
+    g_autoptr(Scene) scene = scene_new();
+    const DomainTypeSet dma = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA), dma_fq = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
+    const DomainTypeSet automatic = DOMAIN_TYPE_BIT(DOMAIN_TYPE_AUTO);
+
+    ck_assert_uint_eq(managed_group_live_types(&scene->group), dma_fq);
+    scene->group.not_given = dma_fq;
+    ck_assert_uint_eq(managed_group_live_types(&scene->group), 0);
+    scene->group.not_given = 0;
+    scene->group.type = DOMAIN_TYPE_DMA_FQ;
+    ck_assert_uint_eq(managed_group_live_types(&scene->group), 0);
+    scene->group.type = DOMAIN_TYPE_IDENTITY;
+    ck_assert_uint_eq(managed_group_live_types(&scene->group), 0);
+    scene->device.driver = NULL;
+    ck_assert_uint_eq(managed_group_live_types(&scene->group), dma | dma_fq | automatic);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("next-step");
@@ -181,5 +200,6 @@ int main(void)
     tcase_add_test(cases, without_unbinding_at_once);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
+    tcase_add_test(cases, live_is_one_way);
     return unit_run("next-step", cases);
 }

@@ -3,6 +3,7 @@
 # What the cases share: the clean start, and what they assert.
 
 helpers=()
+unit_link=/etc/systemd/system/multi-user.target.wants/iommu-policyd.service
 unit_changes=/etc/systemd/system/iommu-policyd.service.d
 
 fail()
@@ -86,8 +87,9 @@ make_fresh()
         rm -r "$unit_changes"
         systemctl daemon-reload
     fi
+    # A case may have failed the unit, or started it more often than systemd likes.
     systemctl reset-failed iommu-policyd.service 2>/dev/null || true
-    systemctl is-enabled --quiet iommu-policyd.service || systemctl enable --quiet iommu-policyd.service
+    [[ -L $unit_link ]] || systemctl enable --quiet iommu-policyd.service
     systemctl start iommu-policyd.service
 }
 

@@ -11,6 +11,7 @@ full=no
 [[ ${1-} != --full ]] || { full=yes; shift; }
 export full
 declare -i passed=0 failed=0 left_out=0
+times=()
 
 cases_in()
 {
@@ -43,6 +44,7 @@ run_case()
         journalctl --boot --no-pager --output short-monotonic --unit iommu-policyd.service --lines 15 | sed 's/^/   j /'
         failed+=1
     fi
+    times+=("$((SECONDS - started)) s $name")
     rm -f "$log"
 }
 
@@ -52,6 +54,8 @@ for file in cases/*.sh; do
     done
 done
 
+printf 'all cases took %d s; the slowest: %s\n' "$SECONDS" \
+    "$(printf '%s\n' "${times[@]}" | sort -rn | head -n 5 | paste -sd , | sed 's/,/, /g')"
 (( left_out == 0 )) || printf 'left out (they belong to --full): %d\n' "$left_out"
 [[ $full == yes ]] || echo 'the kill cases tried 5 moments each; --full tries 20'
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -118,17 +118,18 @@ wait_until()
 {
     local deadline=$((SECONDS + $1)) left feed status=1
     shift
+    ! "$@" || return 0
     export bus_name manager_path
     export -f event_lines
     exec 8< <(exec setsid bash -c event_lines)
     feed=$!
     while :; do
-        "$@" && { status=0; break; }
         left=$((deadline - SECONDS))
         (( left > 0 )) || break
         IFS= read -r -t "$left" <&8 || break
         # One event is several lines; one look for all that came in together is enough.
         while IFS= read -r -t 0.05 <&8; do :; done
+        "$@" && { status=0; break; }
     done
     kill -- "-$feed"
     exec 8<&-

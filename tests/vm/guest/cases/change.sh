@@ -15,6 +15,41 @@ case_change_keeps_the_data()
     all_is_whole
 }
 
+# udev is still probing the disk that came back, when the next change claims it.
+case_change_follows_change_at_once()
+{
+    local sum type
+    sum=$(fill_drive "$free")
+    for type in identity DMA identity DMA-FQ identity; do
+        switch "$free" "$type"
+    done
+    is 'the type' "$(type_of "$free")" identity
+    is 'the data' "$(drive_checksum "$free")" "$sum"
+    all_is_whole
+}
+
+# Both drives, the network card, and the two cards that share a group.
+case_change_of_independent_groups_at_once()
+{
+    local address shared changes=() before=$EPOCHREALTIME
+    shared=$(nic_with_driver e1000)
+    for address in "$free" "$mounted" "$nic" "$shared"; do
+        switch "$address" identity &
+        changes+=($!)
+    done
+    for address in "${changes[@]}"; do
+        wait "$address"
+    done
+    echo "figure: four groups at once in $(( (${EPOCHREALTIME/./} - ${before/./}) / 1000 )) ms, calls included"
+    for address in "$free" "$mounted" "$nic" "$shared"; do
+        is "the type of $address" "$(type_of "$address")" identity
+    done
+    is 'the driver of the card' "$(driver_of "$nic")" e1000e
+    is 'the driver of the other card' "$(driver_of "$shared")" e1000
+    all_is_whole
+    switch "$shared" DMA-FQ
+}
+
 # The controller's directory is a new one after an unbind, and has another inode.
 controller_inode()
 {
@@ -116,9 +151,13 @@ case_change_persists_as_a_rule()
     switch "$free" identity "{'persist': <true>}"
     [[ -s $file ]] || fail "$file was not written: $(ls "$rules")"
     iommuctl check "$file"
+    # The file counts from the next reading of the rules; the call outranks it until it is dropped.
+    systemctl restart iommu-policyd.service
+    [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
     iommuctl revert "$free"
     is 'WantedType' "$(group_property "$free" WantedType)" identity
     grep -qF "05-call-pci-$free.conf" <<<"$(group_property "$free" WantedBy)"
+    is 'the type' "$(type_of "$free")" identity
 }
 
 case_change_by_others_is_seen()
