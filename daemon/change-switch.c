@@ -203,8 +203,8 @@ static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray
     return !change_explain_findings(w->sequence, request, findings, false);
 }
 
-/* Spinning up and probing disks takes time in which an interface can come up or a container start, and so may
- * the cheap try, which waits for whoever has the group: look once more. */
+/* Spinning up and probing disks takes time in which an interface can come up or a container start, and so
+ * may the cheap try, which waits for whoever has the group: look once more. */
 static bool still_free(const Switch *w)
 {
     g_autoptr(GPtrArray) findings = findings_new();
