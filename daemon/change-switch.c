@@ -18,6 +18,9 @@
 /* How long a descriptor that outlives the unbind may take to be closed. */
 #define CLOSING_USEC G_USEC_PER_SEC
 
+/* How old findings may be at the first unbind, where no disk was claimed meanwhile. */
+#define FRESH_USEC (G_USEC_PER_SEC / 2)
+
 typedef struct Switch {
     const Sequence *sequence;
     const ChangeRequest *request;
@@ -25,6 +28,7 @@ typedef struct Switch {
     const GroupView *view;
     GPtrArray *held;   /* HeldDevice: the members that are unbound, children before parents */
     Claims *claims;
+    uint64_t looked_usec; /* when the findings had been gathered */
     bool may_write;    /* all are unbound, and nobody holds a node of them */
 } Switch;
 
@@ -199,14 +203,14 @@ static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray
     return !change_explain_findings(w->sequence, request, findings, false);
 }
 
-/* Spinning up and probing disks takes time in which an interface can come up or a container start: look
- * once more. */
+/* Spinning up and probing disks takes time in which an interface can come up or a container start, and so
+ * may the cheap try, which waits for whoever has the group: look once more. */
 static bool still_free(const Switch *w)
 {
     g_autoptr(GPtrArray) findings = findings_new();
     int r;
 
-    if (!w->claims)
+    if (!w->claims && sequence_now() - w->looked_usec < FRESH_USEC)
         return true;
     r = change_collect_findings(w->sequence->root_fd, w->survey, findings);
     if (r < 0) {
@@ -506,6 +510,7 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .request = request,
         .survey = survey,
         .view = view,
+        .looked_usec = sequence_now(),
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
 

@@ -483,6 +483,23 @@ START_TEST(new_finding_refuses)
 }
 END_TEST
 
+/* A bond takes the interface while the cheap try waits for whoever has the group. */
+START_TEST(finding_during_the_first_write_refuses)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule busy op=open " TYPE_GLOB " delay 600");
+    fixture_command(scene->fixture, "rule bond op=write " TYPE_GLOB " nth=1 when=after "
+                                    "do 'directory " CARD_PATH "/net/eth0/upper_bond0'");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_IN_USE);
+    assert_written(scene, "type=identity");
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
 START_TEST(lock_of_others_is_busy)
 {
     g_autoptr(Scene) scene = scene_new("one", "6.12", one);
@@ -666,6 +683,7 @@ int main(void)
     tcase_add_test(tcase, override_of_others_stays);
     tcase_add_test(tcase, authorised_facts_are_compared);
     tcase_add_test(tcase, new_finding_refuses);
+    tcase_add_test(tcase, finding_during_the_first_write_refuses);
     tcase_add_test(tcase, lock_of_others_is_busy);
     tcase_add_test(tcase, leftover_is_recovered_before_a_change);
     tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
