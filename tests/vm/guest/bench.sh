@@ -29,9 +29,10 @@ median()
 row()
 {
     awk -v what="$1" -v limit="$2" -v floor="$3" -v floor_is="$4" -v ours="$5" -v most="${6-}" -v reason="${7-}" 'BEGIN {
-        verdict = most == "" ? "reported" : ours <= most + 0 ? "held" : "MISSED | " reason
-        printf "%s | %s | %.4g ms (%s) | %.4g ms | %s | %s\n", what, limit, floor / 1000, floor_is, ours / 1000,
-            floor > 0 ? sprintf("%.2f", ours / floor) : "-", verdict
+        verdict = (most == "") ? "reported" : ours <= most + 0 ? "held" : "MISSED | " reason
+        ratio = floor > 0 ? sprintf("%.2f", ours / floor) : "-"
+        printf("%s | %s | %.4g ms (%s) | %.4g ms | %s | %s\n", what, limit, floor / 1000, floor_is, ours / 1000, ratio,
+            verdict)
     }'
 }
 
