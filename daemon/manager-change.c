@@ -69,7 +69,7 @@ static char *result_text(const Change *change, const ManagedGroup *group, const 
     g_autofree char *target = g_strdup_printf("%u", group->id);
 
     if (!result)
-        return refusal_text(REFUSAL_SWITCH_FAILED, object, target, "the worker was ended");
+        return refusal_text(REFUSAL_INTERRUPTED, object, target, NULL);
     if (result->code != REFUSAL_NONE)
         return refusal_text(result->code, result->object ?: object, target, result->detail);
     if (result->notes && result->notes->len > 0) {
@@ -125,7 +125,7 @@ static void note_try(Manager *manager, ManagedGroup *group)
 static void judge_rule_result(Manager *manager, ManagedGroup *group, const Change *change,
                               const ChangeResult *result)
 {
-    switch (result ? result->code : REFUSAL_SWITCH_FAILED) {
+    switch (result ? result->code : REFUSAL_INTERRUPTED) {
     case REFUSAL_NONE:
         managed_group_forget_tries(group);
         if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
@@ -157,8 +157,8 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
-/* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an authorisation
- * of its own, so it has to be seen before that. */
+/* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an
+ * authorisation of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
@@ -192,7 +192,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
     g_autofree char *text = result_text(change, group, result);
-    RefusalCode code = result ? result->code : REFUSAL_SWITCH_FAILED;
+    RefusalCode code = result ? result->code : REFUSAL_INTERRUPTED;
 
     log_result(change, group, result, text);
     keep_finding_ids(group, result);
@@ -268,6 +268,18 @@ void manager_change_late(Manager *manager, Change *change)
     manager_run_queue(manager);
 }
 
+void manager_change_goes_on(Manager *manager, Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (!group || !group->stuck)
+        return;
+    group->stuck = false;
+    log_group(LOG_NOTICE, group->id, NULL, "what hung has returned, the change goes on");
+    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+}
+
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
 typedef struct Orphan {
@@ -308,24 +320,37 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
     }
 }
 
-void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
+static Orphan *find_orphan(const Manager *manager, const char *key)
 {
-    static const JobCallbacks callbacks = { .done = on_lock_free };
-    ManagedGroup *group = manager_group(manager, id);
-    Orphan *orphan;
-
     for (guint i = 0; i < manager->orphans->len; i++)
         if (g_str_equal(((const Orphan *) manager->orphans->pdata[i])->key, key))
-            return;
-    orphan = g_new0(Orphan, 1);
+            return manager->orphans->pdata[i];
+    return NULL;
+}
+
+static Orphan *orphan_new(Manager *manager, const char *key)
+{
+    static const JobCallbacks callbacks = { .done = on_lock_free };
+    Orphan *orphan = g_new0(Orphan, 1);
+
     orphan->manager = manager;
-    orphan->group = id;
     orphan->key = g_strdup(key);
     if (job_wait_lock(manager->event, manager->root_fd, key, &callbacks, orphan, &orphan->job) < 0) {
         orphan_free(orphan);
-        return;
+        return NULL;
     }
     g_ptr_array_add(manager->orphans, orphan);
+    return orphan;
+}
+
+void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
+{
+    ManagedGroup *group = manager_group(manager, id);
+    Orphan *orphan = find_orphan(manager, key) ?: orphan_new(manager, key);
+
+    if (!orphan)
+        return;
+    orphan->group = id; /* the members may have another number since */
     if (!group)
         return;
     group->changing = true;

@@ -186,12 +186,13 @@ static void take_survey(ManagedGroup *group, const ChangeSurvey *survey)
     }
 }
 
-/* Those that were not begun because too many ran. */
-static void survey_next(Manager *manager)
+void manager_survey_next(Manager *manager)
 {
     GHashTableIter iter;
     gpointer value;
 
+    if (manager->stopping)
+        return;
     g_hash_table_iter_init(&iter, manager->groups);
     while (manager->surveys < SURVEYS_AT_ONCE && g_hash_table_iter_next(&iter, NULL, &value)) {
         const ManagedGroup *group = value;
@@ -217,7 +218,7 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
         log_group(LOG_WARNING, group->id, NULL, "cannot tell whether it is in use");
     }
     manager_evaluate(manager, group);
-    survey_next(manager);
+    manager_survey_next(manager);
 }
 
 static void start_survey(Manager *manager, ManagedGroup *group, const Decision *decision)
@@ -304,11 +305,48 @@ static void log_state(const ManagedGroup *group, const NextStep *step, const Dec
     log_group(state_level(step), group->id, NULL, text->str);
 }
 
+/* --- the end of a use */
+
+static bool waits_for_end_of_use(const ManagedGroup *group)
+{
+    return group->state == GROUP_PENDING && group->reason == PENDING_IN_USE;
+}
+
+static void on_mounts_changed(void *userdata)
+{
+    Manager *manager = userdata;
+    GHashTableIter iter;
+    gpointer value;
+    bool awaited = false;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const ManagedGroup *group = value;
+
+        if (!waits_for_end_of_use(group))
+            continue;
+        manager_set_dirty(manager, group->id, DIRTY_USE);
+        awaited = true;
+    }
+    /* Nobody is woken by the mounts of a settled machine. */
+    if (!awaited)
+        manager->mount_watch = mount_watch_free(manager->mount_watch);
+}
+
+/* Without it the look once a minute remains. */
+static void watch_uses(Manager *manager, const ManagedGroup *group)
+{
+    if (!manager->mount_watch && waits_for_end_of_use(group))
+        (void) mount_watch_new(manager->event, manager->root_fd, on_mounts_changed, manager,
+                               &manager->mount_watch);
+}
+
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
 {
     log_state(group, step, decision);
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
+    watch_uses(manager, group);
     if (step->action != NEXT_WAIT)
         CLEAR_SOURCE(group->timer);
     switch (step->action) {
@@ -457,7 +495,8 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         return;
     }
     watch_type(manager, group);
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
+     */
     if (!group->type_known && manager->starting)
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {

@@ -181,6 +181,14 @@ static const struct {
          "a driver could not be unbound, and the group has its old type and its drivers",
          "Run 'journalctl -k' for the driver's reason and 'iommuctl usage @' to see what holds it.",
          "Run 'journalctl -k' for the driver's reason and 'iommuctl list' for the group."},
+    [REFUSAL_INTERRUPTED] =
+        {ERROR_SWITCH_FAILED,
+         "the change was cut off, as its process was ended; devices that it left without their driver are "
+         "being brought back",
+         "Run 'iommuctl show @' to see the type and the drivers now, and 'journalctl -u iommu-policyd' for "
+         "what was done.",
+         "Run 'iommuctl list' to see the types and the drivers now, and 'journalctl -u iommu-policyd' for "
+         "what was done."},
     [REFUSAL_TYPE_NOT_KEPT] =
         {ERROR_SWITCH_FAILED, "the kernel took the switch and then showed another type",
          "Run 'iommuctl show @' to see which types this group can have, and 'journalctl -k' for the "

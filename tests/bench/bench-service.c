@@ -303,7 +303,7 @@ static pid_t start_bus(const char *folder)
 static int measure_start(sd_bus *bus)
 {
     enum { ROUNDS = 21 };
-    g_autoptr(Tree) tree = make_machine(100, 100);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(100, 100);
     double names[2][ROUNDS], answers[2][ROUNDS];
     BenchRow name = { .what = "start to bus name, 100 devices, 100 rules", .limit = "2 x the floor", .floor_is = "smallest sd-bus program",
                       .unit = "ms" },
@@ -359,7 +359,7 @@ static double get_usec(sd_bus *bus, const char *name, const char *path, const ch
 
 static int measure_thousand(sd_bus *bus)
 {
-    g_autoptr(Tree) tree = make_machine(1000, 100);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(1000, 100);
     BenchRow memory = { .what = "private memory, 1 000 groups", .limit = "4 MB",
                         .floor_is = "smallest sd-bus program", .unit = "MB", .most = 4 },
              get = { .what = "property Get", .limit = "1.1 x the floor", .floor_is = "smallest sd-bus program",
@@ -401,7 +401,7 @@ static double objects_cpu(sd_bus *bus, pid_t pid, const char *name, const char *
 
 static int measure_objects(sd_bus *bus)
 {
-    g_autoptr(Tree) tree = make_machine(5000, 0);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(5000, 0);
     BenchRow row = { .what = "GetManagedObjects, 10 000 objects", .limit = "1.5 x the floor",
                      .floor_is = "smallest sd-bus program", .unit = "ms CPU" };
     pid_t floor_pid, pid;
@@ -445,7 +445,7 @@ static double reload_usec(sd_bus *bus)
 static int measure_authorised(sd_bus *bus)
 {
     enum { ROUNDS = 301 };
-    g_autoptr(Tree) tree = make_machine(1, 0);
+    g_autoptr(Tree) tree G_GNUC_UNUSED = make_machine(1, 0);
     BenchRow row = { .what = "authorised call", .limit = "the floor + 200 us",
                      .floor_is = "a polkit that answers at once", .unit = "us" };
     double floor[ROUNDS], ours[ROUNDS];

@@ -51,6 +51,21 @@ case_authorisation_nothing_to_do_asks_nothing()
         --method "$bus_name.Group.SetType" DMA-FQ '{}'
 }
 
+# What a call has asked for lasts; to drop it is a change of the wanted type.
+case_authorisation_dropping_a_call_of_others()
+{
+    local uid
+    printf '[Match]\nClass=nvme\n[Policy]\nType=DMA-FQ\n' >"$rules/50-lazy.conf"
+    iommuctl reload
+    switch "$free" DMA
+    for uid in 65534 1000; do
+        denied as_user "$uid" gdbus call --system --dest "$bus_name" --object-path "$(group_path "$free")" \
+            --method "$bus_name.Group.SetType" '' '{}'
+    done
+    is 'the type' "$(type_of "$free")" DMA
+    [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
+}
+
 case_authorisation_without_polkit_only_root()
 {
     systemctl mask --quiet --runtime --now polkit.service

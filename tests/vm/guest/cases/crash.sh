@@ -17,7 +17,7 @@ begin_change()
 {
     target=$(other_type "$free")
     gdbus call --system --timeout 120 --dest "$bus_name" --object-path "$(group_path "$free")" \
-        --method "$bus_name.Group.SetType" "$target" '{}' >/dev/null 2>&1 &
+        --method "$bus_name.Group.SetType" "$target" '{}' >/run/reply 2>&1 &
     change=$!
 }
 
@@ -52,7 +52,8 @@ measure_change()
 # Lets a random part of SPAN milliseconds pass: the random moment of the kill, no time that is given to anybody.
 random_moment()
 {
-    read -r -t "$(printf '%d.%03d' $(( (moment = RANDOM % $1) / 1000 )) $((moment % 1000)))" <&6 || true
+    moment=$((RANDOM % $1))
+    read -r -t "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))" <&6 || true
 }
 
 check_after_kill()
@@ -69,10 +70,11 @@ check_after_kill()
     esac
 }
 
-# kill_at_moments WHO COUNT: only kills that met a worker at work count.
+# kill_at_moments WHO COUNT: only kills that met a worker at work count. The machine is not equally fast all the
+# time, so the span of the moments follows: a moment at which the change was over shortens it, a hit lengthens it.
 kill_at_moments()
 {
-    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims moment
+    local who=$1 wanted=$2 hits=0 tries=0 span sum pid victims moment moments=
     sum=$(fill_drive "$free")
     # Never written to: a read from it ends when its time is over.
     exec 6<> <(:)
@@ -88,12 +90,17 @@ kill_at_moments()
             [[ $who == daemon ]] || victims=$workers
             # shellcheck disable=SC2086
             if [[ -n $workers ]] && kill -9 $victims 2>/dev/null; then
-                hits=$((hits + 1))
+                hits=$((hits + 1)) moments+=" $moment"
+                span=$((span + span / 8))
+            else
+                span=$(((span + moment) / 2 + 1))
             fi
         fi
         check_after_kill "kill $hits of the $who" "$sum"
+        # The daemon that lives says what happened; a result may have been sent just before the kill.
+        [[ $who == daemon ]] || grep -qE "^\('|SwitchFailed: .* cut off" /run/reply || fail "the reply: $(cat /run/reply)"
     done
-    echo "figure: $hits kills of the $who at random moments of a change of $span ms, in $tries tries"
+    echo "figure: $hits kills of the $who in $tries tries, so many ms after its worker began:$moments"
 }
 
 case_crash_kill_daemon()

@@ -13,12 +13,12 @@ type_cases()
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL /run/type-cases)"
 }
 
-case_kernel_answers_for_one_device()
+case_full_kernel_answers_for_one_device()
 {
     type_cases "$free"
 }
 
-case_kernel_answers_for_a_group_of_two()
+case_full_kernel_answers_for_a_group_of_two()
 {
     # shellcheck disable=SC2046
     type_cases $(cd /sys/bus/pci/drivers/e1000 && echo 0000:*)
