@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "boot-phase.h"
 
+#include <systemd/sd-daemon.h>
+
 #include "cleanup.h"
 #include "log.h"
 
@@ -13,6 +15,8 @@ struct BootPhase {
     void *userdata;
     bool started;
     bool stopping;
+    sd_bus *bus; /* outlives us */
+    sd_bus_slot *owner_slot;
     sd_bus_slot *state_slot;
     sd_bus_slot *subscribe_slot;
     sd_bus_slot *finished_slot;
@@ -36,7 +40,12 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
     if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_enter_container(reply, 'v', "s") < 0 ||
         sd_bus_message_read(reply, "s", &state) < 0) {
-        log_info("systemd does not answer on the bus: start-up counts as finished");
+        /* Early in a boot systemd is not on the bus yet: then it is asked again when it comes. */
+        if (sd_booted() > 0) {
+            log_notice("systemd does not answer on the bus: rules unbind nothing until it does");
+            return 0;
+        }
+        log_info("there is no systemd: start-up counts as finished");
         set_phase(phase, true, phase->stopping);
         return 0;
     }
@@ -72,24 +81,49 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *er
     return 0;
 }
 
-static int subscribe(BootPhase *phase, sd_bus *bus)
+static int ask(BootPhase *phase)
 {
     int r;
 
+    CLEAR_SLOT(phase->subscribe_slot);
+    CLEAR_SLOT(phase->state_slot);
+    r = sd_bus_call_method_async(phase->bus, &phase->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                 SYSTEMD_INTERFACE, "Subscribe", on_subscribed, phase, NULL);
+    if (r >= 0)
+        r = sd_bus_call_method_async(phase->bus, &phase->state_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                     "org.freedesktop.DBus.Properties", "Get", on_state, phase, "ss",
+                                     SYSTEMD_INTERFACE, "SystemState");
+    return r;
+}
+
+static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    BootPhase *phase = userdata;
+    const char *new_owner;
+
+    if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) >= 0 && *new_owner && ask(phase) < 0)
+        log_warning("systemd cannot be asked whether start-up has finished");
+    return 0;
+}
+
+static int subscribe(BootPhase *phase)
+{
+    sd_bus *bus = phase->bus;
+    int r;
+
+    r = sd_bus_add_match_async(bus, &phase->owner_slot,
+                               "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                               "member='NameOwnerChanged',arg0='" SYSTEMD_NAME "'",
+                               on_owner_changed, NULL, phase);
+    if (r < 0)
+        return r;
     r = sd_bus_match_signal_async(bus, &phase->finished_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
                                   "StartupFinished", on_startup_finished, NULL, phase);
     if (r >= 0)
         r = sd_bus_match_signal_async(bus, &phase->shutdown_slot, "org.freedesktop.login1",
                                       "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
                                       "PrepareForShutdown", on_prepare_for_shutdown, NULL, phase);
-    if (r >= 0)
-        r = sd_bus_call_method_async(bus, &phase->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                     SYSTEMD_INTERFACE, "Subscribe", on_subscribed, phase, NULL);
-    if (r >= 0)
-        r = sd_bus_call_method_async(bus, &phase->state_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                     "org.freedesktop.DBus.Properties", "Get", on_state, phase, "ss",
-                                     SYSTEMD_INTERFACE, "SystemState");
-    return r;
+    return r < 0 ? r : ask(phase);
 }
 
 int boot_phase_new(sd_bus *bus, BootPhaseCallback callback, void *userdata, BootPhase **ret)
@@ -99,7 +133,8 @@ int boot_phase_new(sd_bus *bus, BootPhaseCallback callback, void *userdata, Boot
 
     phase->callback = callback;
     phase->userdata = userdata;
-    r = subscribe(phase, bus);
+    phase->bus = bus;
+    r = subscribe(phase);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&phase);
@@ -115,6 +150,7 @@ BootPhase *boot_phase_free(BootPhase *phase)
 {
     if (!phase)
         return NULL;
+    CLEAR_SLOT(phase->owner_slot);
     CLEAR_SLOT(phase->state_slot);
     CLEAR_SLOT(phase->subscribe_slot);
     CLEAR_SLOT(phase->finished_slot);

@@ -42,7 +42,7 @@ void bus_call_free(BusCall *call)
 
 void notify_forget_call(BusCall *call)
 {
-    bus_call_free(call);
+    bus_call_refuse(call, REFUSAL_BUSY, sd_bus_message_get_member(call->message), "the service is stopping");
 }
 
 void bus_call_done(BusCall *call, sd_bus_message *reply)

@@ -32,9 +32,3 @@ int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned 
 
     return bus_reply_refusal(message, code, object, target, detail);
 }
-
-int bus_reply_errno(sd_bus_message *message, const char *object, int error)
-{
-    return bus_reply_refusal(message, REFUSAL_INTERNAL, object, NULL,
-                             g_strerror(error < 0 ? -error : error));
-}

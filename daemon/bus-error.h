@@ -10,6 +10,5 @@
 int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
                       const char *detail);
 
-/* The same for a group by its number, and for an errno that has no better name. */
+/* The same for a group by its number. */
 int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned group, const char *detail);
-int bus_reply_errno(sd_bus_message *message, const char *object, int error);

@@ -191,8 +191,8 @@ static void drop_init(Drop *drop, ManagedGroup *group, const CallRecord *record)
     drop->to = decision->wanted;
     drop->disruptive = decision->may_unbind && managed_group_unbinds(group);
     change_actions(group->type, outcome, drop->disruptive, false, false, drop->actions);
-    drop->summary = g_strdup_printf("%s %s %d %d %d %d", record->origin, drop->actions[0], record->type, group->type,
-                                    drop->to, drop->disruptive);
+    drop->summary = g_strdup_printf("%s %s %d %d %d %d", record->origin, drop->actions[0], record->type,
+                                    group->type, drop->to, drop->disruptive);
 }
 
 static void drop_call(BusCall *call)
@@ -565,6 +565,8 @@ static void on_refreshed(Manager *manager, void *userdata)
 
     if (!group)
         (void) bus_reply_group_refusal(call->message, REFUSAL_NO_SUCH_GROUP, call->group, NULL);
+    else if (group->scanning)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_BUSY, call->group, "the service is stopping");
     else if (group->read_error == -ETIMEDOUT)
         (void) bus_reply_group_refusal(call->message, REFUSAL_TIMEOUT, call->group, "reading the type");
     else

@@ -20,14 +20,6 @@ const char *change_how_to_string(ChangeHow how)
     return how >= 0 && how < _CHANGE_HOW_MAX ? how_names[how] : NULL;
 }
 
-ChangeHow change_how_from_string(const char *word)
-{
-    for (int how = 0; how < _CHANGE_HOW_MAX; how++)
-        if (g_strcmp0(word, how_names[how]) == 0)
-            return how;
-    return _CHANGE_HOW_INVALID;
-}
-
 ChangeMember *change_member_new(const char *bus, const char *name, const char *syspath)
 {
     ChangeMember *member = g_new0(ChangeMember, 1);

@@ -102,11 +102,6 @@ static QueueItem *find(const GPtrArray *items, unsigned group)
     return NULL;
 }
 
-QueueItem *change_queue_running(const ChangeQueue *queue, unsigned group)
-{
-    return find(queue->running, group);
-}
-
 QueueItem *change_queue_waiting(const ChangeQueue *queue, unsigned group)
 {
     return find(queue->waiting, group);

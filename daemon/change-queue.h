@@ -40,8 +40,7 @@ QueueItem *change_queue_next(ChangeQueue *queue);
 /* ITEM has ended, or does not want to wait any more. */
 void change_queue_remove(ChangeQueue *queue, QueueItem *item);
 
-/* What runs, or waits, for GROUP; NULL for nothing. */
-QueueItem *change_queue_running(const ChangeQueue *queue, unsigned group);
+/* What waits for GROUP; NULL for nothing. */
 QueueItem *change_queue_waiting(const ChangeQueue *queue, unsigned group);
 
 /* How many run and are not late. */

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "change-switch.h"
+#include "change-give-back.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "group.h"

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "change-cause.h"
+#include "change-give-back.h"
 #include "children.h"
 #include "claim.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "group.h"
-#include "kernel-events.h"
 #include "record.h"
 #include "type-write.h"
 
@@ -172,10 +172,10 @@ static bool has_disk(const HeldDevice *held)
 }
 
 /*
- * The disks of DEVICES are claimed, and what that finds is judged. Returns true if nothing stands in the
- * way.
+ * The disks of DEVICES are claimed, and what that finds is judged by what REQUEST allows. Returns true if
+ * nothing stands in the way.
  */
-static bool claim_disks(Switch *w, const GPtrArray *devices)
+static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray *devices)
 {
     g_autoptr(GPtrArray) findings = findings_new(), paths = g_ptr_array_new();
     int r;
@@ -196,7 +196,7 @@ static bool claim_disks(Switch *w, const GPtrArray *devices)
                       g_strerror(-r));
         return false;
     }
-    return !change_explain_findings(w->sequence, w->request, findings, false);
+    return !change_explain_findings(w->sequence, request, findings, false);
 }
 
 /* Spinning up and probing disks takes time in which an interface can come up or a container start: look
@@ -342,14 +342,37 @@ static bool switch_type(Switch *w)
 }
 
 /*
- * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
- * since. Returns false if it has to stay as it is.
+ * Whether what came back is used by somebody now. udev and what it wakes open what they hear of: they are
+ * given a moment to be done.
  */
-static bool retake(Switch *w)
+static bool is_in_use_again(const Switch *w, const ChangeRequest *request, const ChangeSurvey *survey)
 {
-    g_autoptr(ChangeSurvey) survey = change_survey_new();
-    g_autoptr(GPtrArray) bound = g_ptr_array_new(), findings = findings_new();
+    uint64_t deadline = sequence_now() + CLOSING_USEC;
 
+    for (unsigned try = 0;; try++) {
+        g_autoptr(GPtrArray) findings = findings_new(), blocking = NULL;
+
+        if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0)
+            return true;
+        blocking = findings_blocking(findings, request->accept, request->allow);
+        if (blocking->len == 0)
+            return false;
+        if (!sequence_back_off(try, deadline))
+            return change_explain_findings(w->sequence, request, findings, false);
+    }
+}
+
+static bool any_bound(const Switch *w)
+{
+    for (guint i = 0; i < w->held->len; i++)
+        if (held_device_has_driver(g_ptr_array_index(w->held, i)))
+            return true;
+    return false;
+}
+
+/* Adds what has its driver again to BOUND and SURVEY. Returns false if it cannot be looked at. */
+static bool survey_bound(const Switch *w, GPtrArray *bound, ChangeSurvey *survey)
+{
     survey->how = CHANGE_DISRUPTIVE;
     for (guint i = 0; i < w->held->len; i++) {
         HeldDevice *held = g_ptr_array_index(w->held, i);
@@ -364,120 +387,30 @@ static bool retake(Switch *w)
         g_ptr_array_add(survey->members, member);
         g_ptr_array_add(bound, held);
     }
-    if (change_collect_findings(w->sequence->root_fd, survey, findings) < 0 ||
-        change_explain_findings(w->sequence, w->request, findings, false) || !claim_disks(w, bound)) {
+    return true;
+}
+
+/*
+ * The undo of a step 7 that failed: what came back is unbound once more, if nobody has begun to use it
+ * since. What is merely disruptive has been allowed once, perhaps for a disk that has another name now or
+ * that udev has not looked at yet: it does not keep its neighbour from its driver. Returns false if it has
+ * to stay as it is.
+ */
+static bool retake(Switch *w)
+{
+    g_autoptr(ChangeSurvey) survey = change_survey_new();
+    g_autoptr(GPtrArray) bound = g_ptr_array_new();
+    ChangeRequest undo = *w->request;
+
+    undo.accept = ~(FindingKindSet) 0;
+    if (!survey_bound(w, bound, survey) || is_in_use_again(w, &undo, survey) ||
+        !claim_disks(w, &undo, bound)) {
         sequence_note(w->sequence, "it could not be undone: what came back is in use");
         return false;
     }
     (void) take_devices(w, true);
-    w->may_write = nodes_are_free(w);
+    w->may_write = !any_bound(w) && nodes_are_free(w);
     return true;
-}
-
-static void fail_rebind(const Sequence *sequence, const HeldDevice *held, int error, bool persist)
-{
-    if (!held_device_is_present(sequence->root_fd, held)) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error,
-                      "it was removed during the change");
-        return;
-    }
-    if (error == -EEXIST) {
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, held->name, error,
-                      "it was given to another driver than %s", held->driver);
-        return;
-    }
-    sequence_fail(sequence, REFUSAL_REBIND_FAILED, held->name, error, "%s, %s: %s", held->name, held->driver,
-                  g_strerror(-error));
-    if (persist)
-        sequence_broken(sequence, held->name, "%s is without its driver %s", held->name, held->driver);
-}
-
-/* A failure that leaves a device without a driver: not one that was taken out, or that somebody else has
- * given a driver. */
-static bool is_lost(const Sequence *sequence, const HeldDevice *held, int error)
-{
-    return error < 0 && error != -EEXIST && held_device_is_present(sequence->root_fd, held);
-}
-
-/* The last chance has more patience: whatever the reason, a device is not left lying after one refusal. */
-static int bind_one(const Sequence *sequence, HeldDevice *held, bool persist, int events)
-{
-    uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
-
-    for (unsigned try = 0;; try++) {
-        int r = held_device_bind(sequence, held, events);
-
-        if (!persist || try >= 3 || !is_lost(sequence, held, r) || !sequence_back_off(try, deadline))
-            return r;
-    }
-}
-
-static bool bind_all(const Sequence *sequence, const GPtrArray *held, bool persist, int events)
-{
-    bool back = true;
-
-    for (guint i = held->len; i-- > 0 && (back || persist);) {
-        HeldDevice *device = g_ptr_array_index(held, i);
-        int r = bind_one(sequence, device, persist, events);
-
-        if (r < 0)
-            fail_rebind(sequence, device, r, persist);
-        if (is_lost(sequence, device, r))
-            back = false;
-    }
-    return back;
-}
-
-static bool settle_all(const Sequence *sequence, const GPtrArray *held, bool persist, int events)
-{
-    bool back = true;
-
-    for (guint i = held->len; i-- > 0 && (back || persist);) {
-        HeldDevice *device = g_ptr_array_index(held, i);
-        int r;
-
-        if (!device->given_back)
-            continue; /* bind_all() has said why */
-        r = held_device_settle(sequence, device, events);
-        if (r < 0)
-            fail_rebind(sequence, device, r, persist);
-        if (is_lost(sequence, device, r))
-            back = false;
-    }
-    return back;
-}
-
-static bool restore_overrides(const Sequence *sequence, const GPtrArray *held)
-{
-    bool restored = true;
-
-    for (guint i = held->len; i-- > 0;) {
-        const HeldDevice *device = g_ptr_array_index(held, i);
-        int r = -EIO;
-
-        for (unsigned try = 0; try < 3 && r < 0; try++)
-            r = held_device_restore_override(sequence, device);
-        if (r >= 0 || !held_device_is_present(sequence->root_fd, device))
-            continue;
-        restored = false;
-        sequence_note(sequence, "driver_override of %s could not be given back: %s", device->name,
-                      g_strerror(-r));
-    }
-    return restored;
-}
-
-bool change_give_back(const Sequence *sequence, const GPtrArray *held, bool persist, bool *ret_restored)
-{
-    _cleanup_close_ int events = kernel_events_open();
-    bool back;
-
-    back = bind_all(sequence, held, persist, events);
-    if (back || persist)
-        back = settle_all(sequence, held, persist, events) && back;
-    if (!back && !persist)
-        return false;
-    *ret_restored = restore_overrides(sequence, held);
-    return back;
 }
 
 /* Step 8. Said, not repaired: what belongs above the device (names in fstab, addresses) is not ours. */
@@ -576,6 +509,7 @@ void change_switch(const Sequence *sequence, const ChangeRequest *request, const
         .held = g_ptr_array_new_with_free_func((GDestroyNotify) held_device_free),
     };
 
-    if (prepare(&w) && try_bound(&w) && claim_disks(&w, w.held) && still_free(&w) && write_record(&w))
+    if (prepare(&w) && try_bound(&w) && claim_disks(&w, request, w.held) && still_free(&w) &&
+        write_record(&w))
         run_recorded(&w);
 }

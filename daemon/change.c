@@ -165,6 +165,10 @@ static void on_step(Job *job, const char *name, void *userdata)
         return;
     managed_group_set_step(group, name);
     manager_touch(change->manager, group);
+    if (change->item.late) {
+        change->item.late = false;
+        manager_change_goes_on(change->manager, change);
+    }
 }
 
 static void on_run_late(Job *job, void *userdata)
@@ -318,10 +322,15 @@ static RefusalCode judge(const Change *change, ManagedGroup *group, char **ret_d
     DomainType type = change->request->type;
     RefusalCode code = manager_judge_call(manager, group, type, ret_detail);
 
-    if (code == REFUSAL_NONE && change->options.persist &&
-        persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
-        code = REFUSAL_CONFLICT;
-    return code;
+    if (code != REFUSAL_NONE || !change->options.persist)
+        return code;
+    if (!persist_has_member(group)) {
+        *ret_detail = g_strdup("a rule names no bridges, and there is nothing else in the group");
+        return REFUSAL_PERSIST_FAILED;
+    }
+    if (persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
+        return REFUSAL_CONFLICT;
+    return REFUSAL_NONE;
 }
 
 /* Time has passed while a person was asked. */
@@ -527,15 +536,16 @@ static bool note_allowed(Change *change)
     return fatal;
 }
 
-/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the way,
- * whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings, which ask
- * for no authorisation of their own. */
+/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the
+ * way, whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings,
+ * which ask for no authorisation of their own. */
 static void keep_shown_ids(Change *change, const ManagedGroup *group)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
 
     for (char **id = change->request->allow; id && *id; id++) {
-        bool shown = group->last_findings && g_strv_contains((const char *const *) group->last_findings, *id);
+        bool shown = group->last_findings &&
+            g_strv_contains((const char *const *) group->last_findings, *id);
 
         for (guint i = 0; i < change->survey->findings->len && !shown; i++)
             shown = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);

@@ -140,7 +140,8 @@ static int probe_signature(const Disk *disk, int fd, GPtrArray *findings)
     return 0;
 }
 
-/* udev holds a shared lock while it looks at a disk that has just come back: that is waited for, as it is short. */
+/* udev holds a shared lock while it looks at a disk that has just come back: that is short, and waited
+ * for. */
 static int lock_disk(int fd)
 {
     uint64_t deadline = sequence_now() + LOCK_USEC;

@@ -5,9 +5,10 @@
 
 /*
  * The active probe, and what keeps others out between the last look and the unbind: each whole disk below
- * the members (of an NVMe with multipath: the head) is locked with flock(LOCK_EX, tried for at most 3 s) as systemd's block
- * device locking asks (https://systemd.io/BLOCK_DEVICE_LOCKING), opened O_RDONLY|O_EXCL, and its first bytes
- * are probed for signatures. Never a disk and its partition together: they exclude each other.
+ * the members (of an NVMe with multipath: the head) is locked with flock(LOCK_EX, tried for at most 3 s) as
+ * systemd's block device locking asks (https://systemd.io/BLOCK_DEVICE_LOCKING), opened O_RDONLY|O_EXCL, and
+ * its first bytes are probed for signatures. Never a disk and its partition together: they exclude each
+ * other.
  *
  * Claims must be released before the type is written: whatever keeps an NVMe alive over unbind and type
  * write makes Linux 6.1 oops.

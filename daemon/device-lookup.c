@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "sysfs.h"
@@ -79,13 +82,33 @@ static int add_block(int root_fd, const char *syspath, unsigned depth, GPtrArray
     return 0;
 }
 
+/* NAME is a caller's, and callers can have links and mounts of their own below /dev/shm: nothing is followed
+ * out of /dev, into another file system that may not answer. */
+static int stat_node(int root_fd, const char *name, struct stat *ret)
+{
+    const struct open_how how = {
+        .flags = O_PATH | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
+    };
+    _cleanup_close_ int dev_fd = -EBADF, fd = -EBADF;
+
+    dev_fd = openat(root_fd, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dev_fd < 0)
+        return -errno;
+    fd = (int) syscall(SYS_openat2, dev_fd, name, &how, sizeof how);
+    if (fd < 0)
+        return -errno;
+    return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+/* PATH is "dev/..." */
 static int add_node(int root_fd, const char *path, GPtrArray *paths)
 {
     g_autofree char *syspath = NULL;
     struct stat st;
     int r;
 
-    if (fstatat(root_fd, path, &st, 0) < 0)
+    if (stat_node(root_fd, path + strlen("dev/"), &st) < 0)
         return -ENODEV;
     if (!S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
         return -ENODEV;

@@ -98,7 +98,7 @@ void managed_group_set_type(ManagedGroup *group, DomainType type)
     if (group->type == type)
         return;
     group->type = type;
-    group->changed |= GROUP_TYPE | GROUP_LIVE_TYPES;
+    group->changed |= GROUP_TYPE | GROUP_SETTABLE_TYPES | GROUP_LIVE_TYPES;
 }
 
 void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved)
@@ -181,10 +181,12 @@ void managed_group_forget_tries(ManagedGroup *group)
 void managed_group_forget_use(ManagedGroup *group)
 {
     group->use = USE_UNKNOWN;
-    if (group->survey)
-        group->manager->surveys--;
-    group->survey = job_free(group->survey);
     CLEAR_SOURCE(group->timer);
+    if (!group->survey)
+        return;
+    group->survey = job_free(group->survey);
+    group->manager->surveys--;
+    manager_survey_next(group->manager);
 }
 
 bool managed_group_is_busy(const ManagedGroup *group)

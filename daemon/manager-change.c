@@ -95,7 +95,12 @@ static void log_result(const Change *change, const ManagedGroup *group, const Ch
         total, result ? result->kernel_usec : 0, *text ? ": " : "", text,
         change->options.reason ? "; reason: " : "", change->options.reason ?: "");
 
-    log_group(done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING, group->id, NULL, line);
+    /* The times are fields, too, for whoever adds them up. */
+    (void) sd_journal_send("PRIORITY=%i", done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING,
+                           "IOMMU_GROUP=%u", group->id, "IOMMU_CHANGE_USEC=%" G_GUINT64_FORMAT, total,
+                           "IOMMU_WORKER_USEC=%" G_GUINT64_FORMAT, result ? result->total_usec : 0,
+                           "IOMMU_KERNEL_USEC=%" G_GUINT64_FORMAT, result ? result->kernel_usec : 0,
+                           "MESSAGE=group %u: %s", group->id, line, NULL);
 }
 
 /* ZFS, a target and the like are only seen by trying, which must not be done once a minute. */
@@ -152,8 +157,8 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
-/* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an authorisation
- * of its own, so it has to be seen before that. */
+/* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an
+ * authorisation of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
@@ -263,6 +268,18 @@ void manager_change_late(Manager *manager, Change *change)
     manager_run_queue(manager);
 }
 
+void manager_change_goes_on(Manager *manager, Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (!group || !group->stuck)
+        return;
+    group->stuck = false;
+    log_group(LOG_NOTICE, group->id, NULL, "what hung has returned, the change goes on");
+    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(manager, group);
+}
+
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
 typedef struct Orphan {
@@ -303,24 +320,37 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
     }
 }
 
-void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
+static Orphan *find_orphan(const Manager *manager, const char *key)
 {
-    static const JobCallbacks callbacks = { .done = on_lock_free };
-    ManagedGroup *group = manager_group(manager, id);
-    Orphan *orphan;
-
     for (guint i = 0; i < manager->orphans->len; i++)
         if (g_str_equal(((const Orphan *) manager->orphans->pdata[i])->key, key))
-            return;
-    orphan = g_new0(Orphan, 1);
+            return manager->orphans->pdata[i];
+    return NULL;
+}
+
+static Orphan *orphan_new(Manager *manager, const char *key)
+{
+    static const JobCallbacks callbacks = { .done = on_lock_free };
+    Orphan *orphan = g_new0(Orphan, 1);
+
     orphan->manager = manager;
-    orphan->group = id;
     orphan->key = g_strdup(key);
     if (job_wait_lock(manager->event, manager->root_fd, key, &callbacks, orphan, &orphan->job) < 0) {
         orphan_free(orphan);
-        return;
+        return NULL;
     }
     g_ptr_array_add(manager->orphans, orphan);
+    return orphan;
+}
+
+void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
+{
+    ManagedGroup *group = manager_group(manager, id);
+    Orphan *orphan = find_orphan(manager, key) ?: orphan_new(manager, key);
+
+    if (!orphan)
+        return;
+    orphan->group = id; /* the members may have another number since */
     if (!group)
         return;
     group->changing = true;

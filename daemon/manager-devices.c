@@ -18,17 +18,21 @@
 
 /* --- the dirty set */
 
+static void forget_use(ManagedGroup *group)
+{
+    if (group->tried_in_use)
+        managed_group_forget_tries(group);
+    managed_group_forget_use(group);
+}
+
 static void look_at(Manager *manager, ManagedGroup *group, unsigned work)
 {
     if (group->changing) {
         group->events_missed = true;
         return;
     }
-    if (work & DIRTY_USE) {
-        if (group->tried_in_use)
-            managed_group_forget_tries(group);
-        managed_group_forget_use(group);
-    }
+    if (work & DIRTY_USE)
+        forget_use(group);
     if (work & DIRTY_READ)
         manager_read_group(manager, group);
     else
@@ -55,14 +59,19 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+static void wait_to_settle(Manager *manager)
+{
+    if (!manager->settle_timer)
+        (void) sd_event_add_time_relative(manager->event, &manager->settle_timer, CLOCK_MONOTONIC,
+                                          SETTLE_USEC, 0, on_settled, manager);
+}
+
 void manager_set_dirty(Manager *manager, unsigned group, DirtyWork work)
 {
     unsigned before = GPOINTER_TO_UINT(g_hash_table_lookup(manager->dirty, GUINT_TO_POINTER(group)));
 
     g_hash_table_insert(manager->dirty, GUINT_TO_POINTER(group), GUINT_TO_POINTER(before | work));
-    if (!manager->settle_timer)
-        (void) sd_event_add_time_relative(manager->event, &manager->settle_timer, CLOCK_MONOTONIC,
-                                         SETTLE_USEC, 0, on_settled, manager);
+    wait_to_settle(manager);
 }
 
 /* --- devices and their groups */
@@ -81,12 +90,23 @@ static ManagedGroup *group_for(Manager *manager, int id)
     return group;
 }
 
+/* The members of GROUP are about to be others: what a call asked for ends, also if they will once be the
+ * same again. While the daemon starts it finds them one by one, and call_store_find() compares. */
+static void end_call(Manager *manager, const ManagedGroup *group)
+{
+    if (!manager->starting && group->key)
+        (void) call_store_drop(manager->calls, group->key);
+}
+
 static void leave_group(Manager *manager, ManagedDevice *device)
 {
     ManagedGroup *group =
         device->device->group < 0 ? NULL : manager_group(manager, (unsigned)device->device->group);
 
-    if (!group || !managed_group_remove_member(group, device))
+    if (!group)
+        return;
+    end_call(manager, group);
+    if (!managed_group_remove_member(group, device))
         return;
     if (group->members->len == 0) {
         manager_forget_group(manager, group);
@@ -99,6 +119,8 @@ static void leave_group(Manager *manager, ManagedDevice *device)
 static void forget_device(Manager *manager, ManagedDevice *device)
 {
     leave_group(manager, device);
+    if (device->device->group < 0)
+        wait_to_settle(manager);
     notify_device(manager, device, false);
     g_hash_table_remove(manager->by_path, device->syspath);
     g_hash_table_remove(manager->devices, device->key);
@@ -107,6 +129,16 @@ static void forget_device(Manager *manager, ManagedDevice *device)
 static ManagedDevice *device_at(const Manager *manager, const char *syspath)
 {
     return g_hash_table_lookup(manager->by_path, syspath);
+}
+
+/* A device of the same name elsewhere, whose removal was not heard of. */
+static void forget_namesake(Manager *manager, const Device *device)
+{
+    g_autofree char *key = device_key(device);
+    ManagedDevice *older = manager_device(manager, key);
+
+    if (older)
+        forget_device(manager, older);
 }
 
 /* Reads the device at SYSPATH, known or not, and puts it where it belongs. Returns it, or NULL if it is gone
@@ -133,8 +165,12 @@ static ManagedDevice *update_device(Manager *manager, const char *syspath)
     }
     if (!managed && device->group < 0 && !g_str_equal(device->facts->bus, "pci"))
         return NULL;
+    if (!managed)
+        forget_namesake(manager, device);
     group = group_for(manager, device->group);
     if (managed) {
+        if (group && g_strcmp0(managed->device->driver, device->driver) != 0)
+            group->changed |= GROUP_LIVE_TYPES;
         managed_device_set(managed, g_steal_pointer(&device));
     } else {
         managed = managed_device_new(g_steal_pointer(&device), syspath);
@@ -144,6 +180,8 @@ static ManagedDevice *update_device(Manager *manager, const char *syspath)
         notify_device(manager, managed, true);
     }
     if (group) {
+        if (!g_ptr_array_find(group->members, managed, NULL))
+            end_call(manager, group);
         (void) managed_group_add_member(group, managed);
         if (!manager->starting)
             manager_announce(manager, group);
@@ -309,6 +347,7 @@ void manager_count_untranslated(Manager *manager)
                     count);
     manager->untranslated = count;
     manager->changed |= MANAGER_UNTRANSLATED;
+    manager_touch(manager, NULL);
 }
 
 /* --- events */
@@ -319,8 +358,12 @@ static void on_added(Manager *manager, const char *syspath)
     ManagedGroup *group;
 
     start_asking_udev(manager);
-    if (!managed || managed->device->group < 0)
+    if (!managed)
         return;
+    if (managed->device->group < 0) {
+        wait_to_settle(manager);
+        return;
+    }
     group = manager_group(manager, (unsigned) managed->device->group);
     manager_evaluate_added(manager, group);
     manager_set_dirty(manager, group->id, DIRTY_READ);
@@ -329,12 +372,17 @@ static void on_added(Manager *manager, const char *syspath)
 static void on_driver_changed(Manager *manager, const char *syspath)
 {
     const ManagedDevice *managed;
+    ManagedGroup *group;
 
     /* Platform devices may get their group only when a driver probes. */
     managed = update_device(manager, syspath);
     if (!managed || managed->device->group < 0)
         return;
-    manager_set_dirty(manager, (unsigned) managed->device->group, DIRTY_READ | DIRTY_USE);
+    group = manager_group(manager, (unsigned) managed->device->group);
+    /* The driver that was faster has gone: this is the moment that the rule has waited for. */
+    if (group->tried_race && !managed_group_unbinds(group))
+        managed_group_forget_tries(group);
+    manager_set_dirty(manager, group->id, DIRTY_READ | DIRTY_USE);
 }
 
 static void on_udev(Manager *manager, const char *syspath, struct udev_device *udev)
@@ -366,6 +414,17 @@ static void on_use(Manager *manager, const char *syspath)
             manager_set_dirty(manager, (unsigned) managed->device->group, DIRTY_USE);
 }
 
+/* A use may have begun or ended unheard. */
+static void forget_uses(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer group;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &group))
+        forget_use(group);
+}
+
 void manager_device_event(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata)
 {
     Manager *manager = userdata;
@@ -393,6 +452,8 @@ void manager_device_event(DeviceEvent event, const char *syspath, struct udev_de
     case DEVICE_EVENT_OVERFLOW:
         log_warning("events of the kernel were lost: looking at everything again");
         (void) manager_enumerate(manager);
+        manager_ask_udev(manager);
+        forget_uses(manager);
         manager_read_all(manager);
         break;
     }

@@ -186,12 +186,13 @@ static void take_survey(ManagedGroup *group, const ChangeSurvey *survey)
     }
 }
 
-/* Those that were not begun because too many ran. */
-static void survey_next(Manager *manager)
+void manager_survey_next(Manager *manager)
 {
     GHashTableIter iter;
     gpointer value;
 
+    if (manager->stopping)
+        return;
     g_hash_table_iter_init(&iter, manager->groups);
     while (manager->surveys < SURVEYS_AT_ONCE && g_hash_table_iter_next(&iter, NULL, &value)) {
         const ManagedGroup *group = value;
@@ -217,7 +218,7 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
         log_group(LOG_WARNING, group->id, NULL, "cannot tell whether it is in use");
     }
     manager_evaluate(manager, group);
-    survey_next(manager);
+    manager_survey_next(manager);
 }
 
 static void start_survey(Manager *manager, ManagedGroup *group, const Decision *decision)
@@ -494,7 +495,8 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         return;
     }
     watch_type(manager, group);
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel. */
+    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
+     */
     if (!group->type_known && manager->starting)
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {

@@ -76,6 +76,7 @@ int manager_reload(Manager *manager, GPtrArray **ret_diagnostics)
         manager_ask_udev(manager);
     notify_reloaded(manager, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR),
                     diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
+    manager_touch(manager, NULL);
     manager_evaluate_all(manager);
     manager_count_untranslated(manager);
     *ret_diagnostics = g_steal_pointer(&diagnostics);
@@ -158,6 +159,16 @@ void manager_check_waiters(Manager *manager)
 
         waiter->ready(manager, waiter->userdata);
     }
+}
+
+void manager_answer_waiters(Manager *manager)
+{
+    for (guint i = 0; i < manager->waiters->len; i++) {
+        Waiter *waiter = manager->waiters->pdata[i];
+
+        waiter->ready(manager, waiter->userdata);
+    }
+    g_ptr_array_set_size(manager->waiters, 0);
 }
 
 /* --- inhibitors */

@@ -15,6 +15,8 @@
 /* How long a stop waits for running changes; after that their workers go on alone. */
 #define STOP_USEC (10 * G_GUINT64_CONSTANT(1000000))
 
+#define STOPPING "the service is stopping"
+
 /* After everything else that is ready: a burst of events is told once. */
 #define TELL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 
@@ -159,6 +161,17 @@ void manager_forget_group(Manager *manager, ManagedGroup *group)
     manager_touch(manager, NULL);
 }
 
+/* Ends the loop. The bus closes with it, so whoever still waits is answered before. */
+static int leave(Manager *manager)
+{
+    manager_answer_waiters(manager);
+    while (manager->bus_calls->len > 0)
+        notify_forget_call(manager->bus_calls->pdata[0]);
+    for (guint i = 0; i < manager->changes->len; i++)
+        change_answer(manager->changes->pdata[i], REFUSAL_BUSY, NULL, STOPPING);
+    return sd_event_exit(manager->event, 0);
+}
+
 void manager_tell(Manager *manager)
 {
     g_autoptr(GHashTable) touched = g_steal_pointer(&manager->touched);
@@ -180,7 +193,7 @@ void manager_tell(Manager *manager)
         notify_manager_changed(manager, changed);
     manager_check_waiters(manager);
     if (manager->stopping && change_queue_count_running(manager->queue) == 0)
-        (void) sd_event_exit(manager->event, 0);
+        (void) leave(manager);
 }
 
 static int on_tell(sd_event_source *source, void *userdata)
@@ -323,7 +336,7 @@ static int on_stop_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
     log_notice("%u changes still run; their workers finish by themselves",
                change_queue_count_running(manager->queue));
-    return sd_event_exit(manager->event, 0);
+    return leave(manager);
 }
 
 void manager_stop(Manager *manager)
@@ -336,7 +349,7 @@ void manager_stop(Manager *manager)
 
         if (change->running)
             continue;
-        change_answer(change, REFUSAL_BUSY, NULL, "the service is stopping");
+        change_answer(change, REFUSAL_BUSY, NULL, STOPPING);
         manager_drop_change(manager, change);
     }
     (void) sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, STOP_USEC, 0,

@@ -155,6 +155,8 @@ void manager_evaluate(Manager *manager, ManagedGroup *group);
 /* A device has just been added to GROUP: tries to be faster than its driver. */
 void manager_evaluate_added(Manager *manager, ManagedGroup *group);
 void manager_evaluate_all(Manager *manager);
+/* A survey has ended: those that were not begun because too many ran have their turn. */
+void manager_survey_next(Manager *manager);
 /* Has the type of one group, or of all, read again. */
 void manager_read_group(Manager *manager, ManagedGroup *group);
 void manager_read_all(Manager *manager);
@@ -171,6 +173,8 @@ void manager_run_queue(Manager *manager);
 /* CHANGE ended, RESULT NULL if its worker ended without one; it is not freed. */
 void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error);
 void manager_change_late(Manager *manager, Change *change);
+/* What hung has returned, and the next step of CHANGE begins. */
+void manager_change_goes_on(Manager *manager, Change *change);
 /* Takes CHANGE out of everything and frees it. */
 void manager_drop_change(Manager *manager, Change *change);
 /* Repairs what is recorded below /run, or waits for those who still work at it. Returns 0 or -errno. */
@@ -193,6 +197,8 @@ typedef void (*ManagerReady)(Manager *manager, void *userdata);
 void manager_wait(Manager *manager, const GArray *ids, ManagerReady ready, void *userdata,
                   GDestroyNotify destroy);
 void manager_check_waiters(Manager *manager);
+/* The service ends: those who still wait learn how things stand. */
+void manager_answer_waiters(Manager *manager);
 void waiter_free(void *waiter);
 /* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. Returns it, or -errno
  * (-EDQUOT: too many). */

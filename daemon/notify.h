@@ -58,7 +58,7 @@ void notify_device_changed(Manager *manager, const ManagedDevice *device, unsign
 void notify_group(Manager *manager, const ManagedGroup *group, bool added);
 void notify_device(Manager *manager, const ManagedDevice *device, bool added);
 
-/* The service stops: calls that still wait for an answer are forgotten. */
+/* The service stops: a call that still waits is told so, and forgotten. */
 void notify_forget_call(BusCall *call);
 
 /* The rule files have been read again. */

@@ -49,11 +49,16 @@ static void append_match(GString *text, const DeviceFacts *facts)
 static void append_line(GString *text, const char *key, const char *value)
 {
     g_autofree char *clean = g_utf8_make_valid(value, -1);
+    size_t length;
 
     for (char *c = clean; *c; c++)
-        if (g_ascii_iscntrl(*c) || (*c == '\\' && c[1] == '\0'))
+        if (g_ascii_iscntrl(*c))
             *c = ' ';
-    g_string_append_printf(text, "%s%s\n", key, g_strstrip(clean));
+    /* A backslash at the end would take the next line in. */
+    length = strlen(g_strstrip(clean));
+    while (length > 0 && strchr(" \\", clean[length - 1]))
+        clean[--length] = '\0';
+    g_string_append_printf(text, "%s%s\n", key, clean);
 }
 
 static void append_accept(GString *text, FindingKindSet accept)
@@ -87,6 +92,14 @@ char *persist_text(const ManagedGroup *group, const PersistRequest *request)
     if (request->reason && *request->reason)
         append_line(text, "Reason=", request->reason);
     return g_string_free(text, FALSE);
+}
+
+bool persist_has_member(const ManagedGroup *group)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (!((const ManagedDevice *) group->members->pdata[i])->device->facts->bridge)
+            return true;
+    return false;
 }
 
 typedef struct Rival {

@@ -20,6 +20,9 @@ typedef struct PersistRequest {
 /* Returns the file's path with a leading slash; the caller frees it. */
 char *persist_path(const ManagedGroup *group);
 
+/* False if all members are bridges, which a file does not name: then there is nothing to write. */
+bool persist_has_member(const ManagedGroup *group);
+
 /* The text of the file; the caller frees it. */
 char *persist_text(const ManagedGroup *group, const PersistRequest *request);
 

@@ -167,7 +167,18 @@ static bool reading(const Scanner *scanner)
     for (guint i = 0; i < scanner->scans->len; i++)
         if (!((const Scan *) scanner->scans->pdata[i])->late)
             return true;
-    return scanner->scans->len >= WORKERS_MAX;
+    return false;
+}
+
+/* As many hang as may. The rest is read when one of them returns; nobody waits for that. */
+static void put_off(Scanner *scanner)
+{
+    g_autoptr(GArray) ids = take_wanted(scanner);
+
+    for (guint i = 0; i < ids->len; i++)
+        g_hash_table_add(scanner->wanted, GUINT_TO_POINTER(g_array_index(ids, unsigned, i)));
+    for (guint i = 0; i < ids->len; i++)
+        tell_error(scanner, g_array_index(ids, unsigned, i), -ETIMEDOUT);
 }
 
 static void start_next(Scanner *scanner)
@@ -178,6 +189,10 @@ static void start_next(Scanner *scanner)
 
     if (reading(scanner) || g_hash_table_size(scanner->wanted) == 0)
         return;
+    if (scanner->scans->len >= WORKERS_MAX) {
+        put_off(scanner);
+        return;
+    }
     scan = g_new0(Scan, 1);
     scan->scanner = scanner;
     scan->ids = take_wanted(scanner);

@@ -30,7 +30,6 @@ typedef enum ChangeHow {
 } ChangeHow;
 /* "nothing" "live" "unbound" "disruptive" "refused" */
 const char *change_how_to_string(ChangeHow how);
-ChangeHow change_how_from_string(const char *word);
 
 /* A member as it was when the change was authorised or planned. */
 typedef struct ChangeMember {

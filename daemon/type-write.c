@@ -6,15 +6,23 @@
 #include "group-view.h"
 #include "group.h"
 
-static bool nothing_is_bound(const Sequence *sequence, unsigned group)
+/*
+ * EBUSY before Linux 6.4: the only member has a driver, whichever. Since 7.0: a member is being reset, which
+ * ends; and as those kernels say EPERM first where a driver uses the DMA API, and the older ones EINVAL for
+ * a group of several, one that manages DMA itself (a bridge's) beside others does not explain it.
+ */
+static bool is_being_reset(const Sequence *sequence, unsigned group)
 {
     g_autoptr(GroupView) view = NULL;
 
     if (group_view_read(sequence->root_fd, group, &view) < 0)
         return false;
-    for (guint i = 0; i < view->devices->len; i++)
-        if (((const Device *) g_ptr_array_index(view->devices, i))->driver)
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = g_ptr_array_index(view->devices, i);
+
+        if (device->driver && (!device->facts->manages_dma || view->devices->len == 1))
             return false;
+    }
     return true;
 }
 
@@ -26,7 +34,7 @@ int type_write(const Sequence *sequence, unsigned group, DomainType type)
     for (unsigned try = 0;; try++) {
         int r = sequence_write_type(sequence, group, type);
 
-        if (r != -EBUSY || !nothing_is_bound(sequence, group) || !sequence_back_off(try, deadline))
+        if (r != -EBUSY || !is_being_reset(sequence, group) || !sequence_back_off(try, deadline))
             return r;
     }
 }

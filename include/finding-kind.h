@@ -35,8 +35,8 @@ typedef enum FindingKind {
     _FINDING_KIND_INVALID = -EINVAL,
 } FindingKind;
 
-/* Who may pass a finding: a rule by kind and a call by id (disruptive), a call by id with an authorisation of
- * its own (fatal), nobody (absolute). Ordered: the larger, the more severe. */
+/* Who may pass a finding: a rule by kind and a call by id (disruptive), a call by id with an authorisation
+ * of its own (fatal), nobody (absolute). Ordered: the larger, the more severe. */
 typedef enum FindingSeverity {
     FINDING_DISRUPTIVE,
     FINDING_FATAL,

@@ -40,6 +40,5 @@ typedef enum PendingReason {
 const char *group_state_to_string(GroupState state);
 const char *pending_reason_to_string(PendingReason reason);
 
-/* Each returns the value that WORD names, or the _INVALID of its enum. */
+/* Returns the value that WORD names, or _GROUP_STATE_INVALID. */
 GroupState group_state_from_string(const char *word);
-PendingReason pending_reason_from_string(const char *word);

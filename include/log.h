@@ -5,8 +5,9 @@
 #include <systemd/sd-journal.h>
 
 /*
- * Only program code logs (daemon layers 4 to 6, early); everything below returns an error and lets its caller
- * say it once. All lines go to the journal, those about a group or a member with fields to search for.
+ * Only program code logs (daemon layers 4 to 6, early); everything below returns an error and lets its
+ * caller say it once. All lines go to the journal, those about a group or a member with fields to search
+ * for.
  */
 #define log_full(level, ...) ((void) sd_journal_print((level), __VA_ARGS__))
 #define log_debug(...) log_full(LOG_DEBUG, __VA_ARGS__)

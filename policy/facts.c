@@ -23,38 +23,6 @@ DeviceFacts *device_facts_new(const char *bus, const char *name, const char *pat
     return facts;
 }
 
-static GHashTable *copy_properties(GHashTable *properties)
-{
-    GHashTable *copy;
-    GHashTableIter iter;
-    gpointer key, value;
-
-    if (!properties)
-        return NULL;
-
-    copy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_hash_table_iter_init(&iter, properties);
-    while (g_hash_table_iter_next(&iter, &key, &value))
-        g_hash_table_insert(copy, g_strdup(key), g_strdup(value));
-    return copy;
-}
-
-DeviceFacts *device_facts_copy(const DeviceFacts *facts)
-{
-    DeviceFacts *copy = g_memdup2(facts, sizeof *facts);
-
-    copy->bus = g_strdup(facts->bus);
-    copy->name = g_strdup(facts->name);
-    copy->path = g_strdup(facts->path);
-    copy->modalias = g_strdup(facts->modalias);
-    copy->iommu = g_strdup(facts->iommu);
-    copy->driver = g_strdup(facts->driver);
-    copy->properties = copy_properties(facts->properties);
-    copy->mac_addresses = g_strdupv(facts->mac_addresses);
-    copy->serials = g_strdupv(facts->serials);
-    return copy;
-}
-
 void device_facts_free(DeviceFacts *facts)
 {
     if (!facts)

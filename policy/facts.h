@@ -24,7 +24,7 @@ typedef struct DeviceFacts {
     /* Early: known before a driver binds. Strings are owned; NULL is known-absent. */
     char *bus;            /* "pci", "platform", ... never NULL */
     char *name;           /* "0000:3b:00.0", never NULL */
-    char *path;           /* below /sys/devices, without leading slash: "pci0000:00/0000:00:04.0", never NULL */
+    char *path;           /* below /sys/devices, without leading slash: "pci0000:00/0000:00:04.0" */
     uint32_t vendor, device;                     /* FACT_NO_ID: none */
     uint32_t subsystem_vendor, subsystem_device; /* FACT_NO_ID: none */
     uint32_t class_code;                         /* 24 bits, 0x010802; FACT_NO_ID: none */
@@ -53,9 +53,6 @@ typedef struct DeviceFacts {
 /* Returns new facts with every id FACT_NO_ID and every Tristate TRISTATE_UNKNOWN; bus, name and path are
  * copied. */
 DeviceFacts *device_facts_new(const char *bus, const char *name, const char *path);
-
-/* Returns a deep copy. */
-DeviceFacts *device_facts_copy(const DeviceFacts *facts);
 
 /* Frees FACTS and all it owns; accepts NULL. */
 void device_facts_free(DeviceFacts *facts);

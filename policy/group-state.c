@@ -52,8 +52,3 @@ GroupState group_state_from_string(const char *word)
 {
     return word_index(state_words, _GROUP_STATE_MAX, word);
 }
-
-PendingReason pending_reason_from_string(const char *word)
-{
-    return word_index(reason_words, _PENDING_REASON_MAX, word);
-}

@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 /*
- * Every refusal the program can give, in one table: its name on the bus, the exit code of iommuctl, and a text
- * that names the object, the cause and the next command to run. A test renders the whole table into a golden file.
+ * Every refusal the program can give, in one table: its name on the bus, the exit code of iommuctl, and a
+ * text that names the object, the cause and the next command to run. A test renders the whole table into a
+ * golden file.
  */
 typedef enum RefusalCode {
     REFUSAL_NONE = 0,
@@ -41,7 +42,7 @@ typedef enum RefusalCode {
     REFUSAL_TIMEOUT,           /* detail: step and seconds */
     REFUSAL_INVALID_RULE,      /* detail: file:line:column: text */
     REFUSAL_PERSIST_FAILED,    /* detail: path and errno text */
-    REFUSAL_RECORD_FAILED,     /* no intent record: SwitchFailed, nothing was touched; detail: path and errno text */
+    REFUSAL_RECORD_FAILED,     /* no intent record: SwitchFailed, nothing touched; detail: path, errno */
     REFUSAL_INTERNAL,          /* Failed; detail: errno text */
     REFUSAL_INVALID_OPTION,    /* InvalidArgs; detail: the option and what it takes */
     REFUSAL_TOO_MANY_CALLS,    /* LimitsExceeded; detail: the limit */
@@ -70,14 +71,15 @@ const char *refusal_bus_name(RefusalCode code);
 /* Returns the short name: "InUse", "InvalidArgs", ... */
 const char *refusal_name(RefusalCode code);
 
-/* Returns the exit code of iommuctl for a D-Bus error of this full name; EXIT_CODE_FAILED for names that are not ours.
- * org.freedesktop.DBus.Error.AccessDenied and InteractiveAuthorizationRequired give EXIT_CODE_NOT_AUTHORISED. */
+/* Returns the exit code of iommuctl for a D-Bus error of this full name; EXIT_CODE_FAILED for names that are
+ * not ours. AccessDenied and InteractiveAuthorizationRequired of org.freedesktop.DBus.Error give
+ * EXIT_CODE_NOT_AUTHORISED. */
 ExitCode refusal_exit_code(const char *bus_name);
 
 /*
- * Returns the text: "OBJECT: cause (DETAIL); next command". OBJECT is what the caller named or what the refusal
- * is about ("group 7", "0000:00:04.0", "/etc/iommu-policy.d/30-x.conf"); where the next command needs a
- * TARGET, TARGET stands in it.
+ * Returns the text: "OBJECT: cause (DETAIL); next command". OBJECT is what the caller named or what the
+ * refusal is about ("group 7", "0000:00:04.0", "/etc/iommu-policy.d/30-x.conf"); where the next command
+ * needs a TARGET, TARGET stands in it.
  * DETAIL and TARGET may be NULL: the sentence is then complete without them. The caller frees it.
  */
 char *refusal_text(RefusalCode code, const char *object, const char *target, const char *detail);

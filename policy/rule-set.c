@@ -210,13 +210,6 @@ int rule_set_load_files(int root_fd, char **files, RuleSet **ret_set, GPtrArray 
     return 0;
 }
 
-RuleSet *rule_set_new_empty(void)
-{
-    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(LoadedRule));
-
-    return rule_set_build(NULL, none, false, NULL);
-}
-
 RuleSet *rule_set_ref(RuleSet *set)
 {
     set->n_ref++;

@@ -38,9 +38,6 @@ int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray *
  * directory. */
 int rule_set_load_files(int root_fd, char **files, RuleSet **ret_set, GPtrArray **ret_diagnostics);
 
-/* Returns a set with no rule, which wants nothing. */
-RuleSet *rule_set_new_empty(void);
-
 RuleSet *rule_set_ref(RuleSet *set);
 void rule_set_unref(RuleSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RuleSet, rule_set_unref)

@@ -15,6 +15,7 @@
 /* What a directory below a device holds that matters here. */
 typedef struct Entries {
     bool uevent, subsystem, driver, dev, partition;
+    bool are_interfaces; /* which have any name that somebody gives them: "power", "queue" */
     GPtrArray *directories;
 } Entries;
 
@@ -55,7 +56,7 @@ static void take_entry(Entries *entries, int dir_fd, const struct dirent *entry)
     entries->driver |= strcmp(name, "driver") == 0;
     entries->dev |= strcmp(name, "dev") == 0;
     entries->partition |= strcmp(name, "partition") == 0;
-    if (!holds_attributes_only(name) && is_directory(dir_fd, entry))
+    if ((entries->are_interfaces || !holds_attributes_only(name)) && is_directory(dir_fd, entry))
         g_ptr_array_add(entries->directories, g_strdup(name));
 }
 
@@ -144,7 +145,7 @@ static int read_descendant(int dir_fd, const char *path, const Entries *entries,
 static int walk(int parent_fd, const char *name, const char *path, unsigned depth, GPtrArray *list)
 {
     g_autoptr(GPtrArray) directories = g_ptr_array_new_with_free_func(g_free);
-    Entries entries = { .directories = directories };
+    Entries entries = { .are_interfaces = g_str_has_suffix(path, "/net"), .directories = directories };
     _cleanup_close_ int fd = -EBADF;
     Descendant *descendant;
     int r;

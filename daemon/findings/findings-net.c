@@ -51,7 +51,7 @@ static void judge_routes(const NetworkState *state, const NetworkLink *link, int
             continue;
         has_route |= is_ours;
         has_default |= is_ours && route->is_default;
-        others_have_route |= route->index != link->index;
+        others_have_route |= !is_ours;
     }
     if (has_default)
         findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member,

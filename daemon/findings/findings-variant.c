@@ -43,29 +43,3 @@ GPtrArray *findings_from_variant(GVariant *variant)
     }
     return findings;
 }
-
-GVariant *findings_to_bus(const GPtrArray *findings, bool with_private_text)
-{
-    GVariantBuilder builder;
-
-    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
-    for (unsigned i = 0; i < findings->len; i++) {
-        const Finding *finding = g_ptr_array_index(findings, i);
-        const char *text =
-            with_private_text && finding->private_text ? finding->private_text : finding->text;
-        const char *const pairs[][2] = {
-            { "id", finding->id },
-            { "member", finding->member },
-            { "kind", finding_kind_to_string(finding->kind) },
-            { "object", finding->object },
-            { "text", text },
-            { "severity", finding_severity_to_string(finding->severity) },
-        };
-
-        g_variant_builder_open(&builder, G_VARIANT_TYPE("a{sv}"));
-        for (size_t k = 0; k < G_N_ELEMENTS(pairs); k++)
-            g_variant_builder_add(&builder, "{sv}", pairs[k][0], g_variant_new_string(pairs[k][1]));
-        g_variant_builder_close(&builder);
-    }
-    return g_variant_builder_end(&builder);
-}

@@ -74,9 +74,7 @@ int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const ch
  */
 GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, char **allow);
 
-/* a(...) for a worker's message and back; a{sv} list (aa{sv}) for the bus: keys id member kind object text
- * severity. PRIVATE: with private_text. */
+/* a(...) for a worker's message, and back. */
 GVariant *findings_to_variant(const GPtrArray *findings);
 GPtrArray *findings_from_variant(GVariant *variant);
-GVariant *findings_to_bus(const GPtrArray *findings, bool with_private_text);
 #define FINDINGS_FORMAT "a(ssisssi)" /* id member kind object text private_text ("": none) severity */

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "mount-table.h"
+#include "process-threads.h"
 #include "sysfs.h"
 
 typedef struct libmnt_table LibmountTable;
@@ -104,26 +105,41 @@ static int read_view(int proc_fd, const char *pid, char **ret)
     return 0;
 }
 
-static bool has_ended(int error)
-{
-    return error == -ENOENT || error == -ESRCH;
-}
-
-static int read_process(MountTable *table, GHashTable *views, GHashTable *seen, int proc_fd, const char *pid)
+/* Reads what PID ("812" or "812/task/813") sees, unless it is known. Returns 1 if PID has ended. */
+static int read_thread(MountTable *table, GHashTable *views, GHashTable *seen, int proc_fd, const char *pid)
 {
     g_autofree char *view = NULL;
     int r;
 
     r = read_view(proc_fd, pid, &view);
     if (r < 0)
-        return has_ended(r) ? 0 : r;
+        return process_has_ended(r) ? 1 : r;
     if (g_hash_table_contains(views, view))
         return 0;
     r = read_mountinfo(table, seen, proc_fd, pid);
     if (r < 0) /* EINVAL: it has left its namespaces because it is about to end (fs/proc_namespace.c,
                   mounts_open_common()) */
-        return has_ended(r) || r == -EINVAL ? 0 : r;
+        return process_has_ended(r) || r == -EINVAL ? 1 : r;
     g_hash_table_add(views, g_steal_pointer(&view));
+    return 0;
+}
+
+static int read_process(MountTable *table, GHashTable *views, GHashTable *seen, int proc_fd, const char *pid)
+{
+    g_auto(GStrv) threads = NULL;
+    int r;
+
+    r = read_thread(table, views, seen, proc_fd, pid);
+    if (r <= 0)
+        return r;
+    r = process_other_threads(proc_fd, pid, &threads);
+    if (r < 0)
+        return process_has_ended(r) ? 0 : r;
+    for (char **thread = threads; *thread; thread++) {
+        r = read_thread(table, views, seen, proc_fd, *thread);
+        if (r <= 0) /* the others share the view */
+            return r;
+    }
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "escape.h"
 #include "open-files.h"
+#include "process-threads.h"
 #include "sysfs.h"
 
 #define PROCESSES_NAMED_MAX 8
@@ -99,10 +100,12 @@ static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char
     return 0;
 }
 
-static int read_process(OpenFiles *files, int proc_fd, const char *pid)
+/* Reads the descriptors of PID ("812" or "812/task/813"). Returns 1 if it has any, 0 if not, or -errno. */
+static int read_descriptors(OpenFiles *files, int proc_fd, const char *pid)
 {
     g_autofree char *path = g_strdup_printf("%s/fd", pid);
     g_autoptr(DIR) dir = NULL;
+    bool any = false;
     int fd, r;
 
     fd = sysfs_open_dir(proc_fd, path);
@@ -120,13 +123,34 @@ static int read_process(OpenFiles *files, int proc_fd, const char *pid)
         errno = 0;
         entry = readdir(dir);
         if (!entry)
-            return -errno;
+            return errno ? -errno : any;
         if (entry->d_name[0] == '.')
             continue;
+        any = true;
         r = read_descriptor(files, proc_fd, dirfd(dir), pid, entry->d_name);
         if (r < 0)
             return r;
     }
+}
+
+/* A process that shows nothing may have lost its first thread only. */
+static int read_process(OpenFiles *files, int proc_fd, const char *pid)
+{
+    g_auto(GStrv) threads = NULL;
+    int r;
+
+    r = read_descriptors(files, proc_fd, pid);
+    if (r != 0)
+        return r;
+    r = process_other_threads(proc_fd, pid, &threads);
+    for (char **thread = threads; r >= 0 && *thread; thread++) {
+        r = read_descriptors(files, proc_fd, *thread);
+        if (r > 0) /* the others share the table */
+            return 0;
+        if (process_has_ended(r))
+            r = 0;
+    }
+    return r;
 }
 
 int open_files_read(int root_fd, OpenFiles **ret)
@@ -148,7 +172,7 @@ int open_files_read(int root_fd, OpenFiles **ret)
         if (!g_ascii_isdigit(**name))
             continue;
         r = read_process(files, proc_fd, *name);
-        if (r < 0 && r != -ENOENT && r != -ESRCH) { /* those two: the process has ended */
+        if (r < 0 && !process_has_ended(r)) {
             files->n_unreadable++;
             files->error = files->error ?: r;
         }

@@ -19,7 +19,7 @@ typedef struct OpenFile {
     bool block;
     dev_t number;
     char *link;    /* its text ("/dev/vfio/7", "anon_inode:[vfio-device]"); NULL for common devices */
-    char *syspath; /* "sys/devices/...": what a VFIO descriptor is for, if the kernel tells (6.18); or NULL */
+    char *syspath; /* "sys/devices/...": what a VFIO descriptor is for, if the kernel tells; or NULL */
 } OpenFile;
 
 typedef struct OpenFiles {

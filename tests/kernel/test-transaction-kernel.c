@@ -20,6 +20,7 @@
 
 static const char *const one[] = { CARD, NULL };
 static const char *const two[] = { "0000:03:00.0", "0000:03:00.1", NULL };
+static const char *const disks[] = { "0000:05:00.0", "0000:05:00.1", NULL };
 static const char *const four[] = { "0000:03:00.0", "0000:03:00.1", "0000:03:00.2", "0000:03:00.3", NULL };
 static const char *const bridge[] = { "0000:00:05.0", "0000:01:00.0", NULL };
 static const char *const vfio[] = { CARD, NULL };
@@ -210,6 +211,20 @@ START_TEST(reset_is_waited_for)
 }
 END_TEST
 
+START_TEST(reset_behind_a_bridge_is_waited_for)
+{
+    g_autoptr(Scene) scene = scene_new("bridge", "6.12", bridge);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule reset op=write " TYPE_GLOB " nth=2 count=2 fail EBUSY");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert(scene_is_bound(scene));
+}
+END_TEST
+
 START_TEST(failed_probe_is_undone)
 {
     g_autoptr(Scene) scene = scene_new("two", "6.12", two);
@@ -226,6 +241,78 @@ START_TEST(failed_probe_is_undone)
     ck_assert_int_eq(scene_type(scene), scene->type);
     ck_assert(scene_is_bound(scene));
     ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
+/* Two disks of which the second does not come back in the new type. No disk of the scene can be opened. */
+static ChangeRequest *authorise_disks(const Scene *scene)
+{
+    static const char *const allow[] = { "signature:ext4@nvme0n1", "signature:ext4@nvme1n1",
+                                         "unknown:nvme0n1@nvme0n1", "unknown:nvme1n1@nvme1n1", NULL };
+    ChangeRequest *request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+
+    g_strfreev(request->allow);
+    request->allow = g_strdupv((char **) allow);
+    fixture_command(scene->fixture, "probe 0000:05:00.1 ENODEV type=identity");
+    return request;
+}
+
+static void assert_undone(const Scene *scene, const ChangeResult *result)
+{
+    ck_assert_msg(result->code == REFUSAL_REBIND_FAILED, "%s", result->detail);
+    ck_assert(result->undone && !result->broken);
+    ck_assert_int_eq(scene_type(scene), scene->type);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+
+/* The first disk is back, and udev has not looked at it yet: what nobody knows of it must not keep the other
+ * from its driver. */
+START_TEST(undo_does_not_need_udev)
+{
+    g_autoptr(Scene) scene = scene_new("two-disks", "6.12", disks);
+    g_autoptr(ChangeRequest) request = authorise_disks(scene);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule forget op=write path='*/unbind' nth=1 when=after "
+                                    "do 'unlink run/udev/data/b259:0'");
+    result = watched_change(scene, request);
+    assert_undone(scene, result);
+}
+END_TEST
+
+/* The first disk is back, and udev looks at it in this moment. */
+START_TEST(undo_waits_for_udev)
+{
+    g_autoptr(Scene) scene = scene_new("two-disks", "6.12", disks);
+    g_autoptr(ChangeRequest) request = authorise_disks(scene);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "directory proc/812/fd");
+    fixture_command(scene->fixture, "rule look op=write path='*/bind' nth=1 when=after "
+                                    "do 'link proc/812/fd/3 ../../../dev/nvme0n1'");
+    fixture_command(scene->fixture, "rule probe op=write path='*/bind' nth=2 when=before do 'rule end "
+                                    "op=opendir path=proc/812/fd nth=2 do \"unlink proc/812/fd/3\"'");
+    result = watched_change(scene, request);
+    assert_undone(scene, result);
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write path='*/unbind'"), 3);
+}
+END_TEST
+
+/* The first disk is back and does not let go again: the type is not taken from under it. */
+START_TEST(undo_of_a_bound_device_writes_no_type)
+{
+    g_autoptr(Scene) scene = scene_new("two-disks", "6.12", disks);
+    g_autoptr(ChangeRequest) request = authorise_disks(scene);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule stays op=write path='*/unbind' nth=3 fail EIO");
+    result = watched_change(scene, request);
+    ck_assert(result->broken);
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write path='*/unbind'"), 3);
+    /* the cheap try and the switch */
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write " TYPE_GLOB), 2);
+    ck_assert_int_eq(scene_records(scene), 1);
 }
 END_TEST
 
@@ -566,7 +653,11 @@ int main(void)
     tcase_add_test(tcase, older_kernel_refuses_unopened_vfio);
     tcase_add_test(tcase, owned_by_user_is_said);
     tcase_add_test(tcase, reset_is_waited_for);
+    tcase_add_test(tcase, reset_behind_a_bridge_is_waited_for);
     tcase_add_test(tcase, failed_probe_is_undone);
+    tcase_add_test(tcase, undo_does_not_need_udev);
+    tcase_add_test(tcase, undo_waits_for_udev);
+    tcase_add_test(tcase, undo_of_a_bound_device_writes_no_type);
     tcase_add_test(tcase, transient_probe_error_is_tried_again);
     tcase_add_test(tcase, late_probe_failure_is_undone);
     tcase_add_test(tcase, lost_device_keeps_its_record);

@@ -217,7 +217,7 @@ def device_is_replaced_while_polkit_asks(context):
 
 @case(rules={"30-nic.conf": "[Match]\nId=8086:10d3\n[Policy]\nType=DMA\nUnbind=never\n"})
 def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
-    """The type is there already, but the call would outrank a rule: for the device that was there, not for the next."""
+    """The type is there already, but the call would outrank a rule: for the device that was there, no other."""
     def replug():
         connection = Connection()
         connection.match(f"type='signal',sender='{NAME}',member='InterfacesAdded'")
@@ -227,8 +227,8 @@ def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
 
     before_the_answer(context, replug)
     connection = Connection(USER)
-    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA-FQ", {},
-                 flags=4)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}",
+                 "DMA-FQ", {}, flags=4)
     context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
     assert context.group(0, "WantedBy").startswith("/etc/"), context.group(0, "WantedBy")
 
@@ -244,7 +244,8 @@ def rules_change_while_the_end_of_a_call_is_asked(context):
     equal(context.change(0, "DMA"), "DMA")
     before_the_answer(context, reload)
     connection = Connection(USER)
-    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "", {}, flags=4)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "", {},
+                 flags=4)
     assert context.group(0, "WantedBy").startswith("call:"), context.group(0, "WantedBy")
 
 
@@ -254,6 +255,15 @@ def all_members_are_told_for_whatever_is_asked(context):
     equal(context.change(4, "DMA", uid=USER), "DMA")
     equal(context.set_type(4, "", uid=USER), "DMA")
     connection.call(NAME, f"{ROOT}/group/4", GROUP, "Inhibit", "ss", "test", "a test")
+
+
+@case()
+def stop_while_polkit_asks(context):
+    """Whoever still waits is answered."""
+    before_the_answer(context, context.daemon.stop)
+    connection = Connection(USER)
+    expect_error("Busy", connection.call, NAME, ROOT, MANAGER, "Reload", flags=4)
+    equal(context.daemon.process.wait(30), 0)
 
 
 @case()

@@ -143,6 +143,30 @@ def write_that_does_not_return(context):
     check_whole(context)
 
 
+@case(daemon_conf="[Daemon]\nUnbindTimeoutSec=1\n")
+def change_goes_on_when_the_write_returns(context):
+    context.kernel("rule stuck path=*/unbind op=write block")
+    context.kernel("rule next path=*/type op=write nth=2 block")
+    connection = Connection()
+    serial = context.start_change(connection, 0, "identity")
+    expect_error("Timeout", connection.finish, serial)
+    equal(context.group(0, "State"), "stuck")
+    context.kernel("release stuck")
+    context.kernel("wait-blocked next")
+    context.wait_group(0, State="changing")
+    context.kernel("release next")
+    context.wait_group(0, State="settled", Type="identity")
+    check_whole(context)
+
+
+@case()
+def bridges_alone_are_not_persisted(context):
+    context.kernel("device pci 0000:05:00.0 group=new id=8086:1901 class=060400")
+    context.wait_group(1, State="settled")
+    expect_error("PersistFailed", context.set_type, 1, "identity", persist=Variant("b", True))
+    equal(os.listdir("/etc/iommu-policy.d"), [])
+
+
 @case(topology="vfio")
 def vfio_that_somebody_owns(context):
     context.kernel("vfio 7 owned")

@@ -3,8 +3,9 @@
 
 import pathlib
 import subprocess
+import time
 
-from bus import Connection, Variant
+from bus import INTERFACE, MEMBER, PATH, SIGNAL, Connection, Variant
 from harness import GROUP, MANAGER, NAME, ROOT, case, equal, expect_error
 
 ACCEPTED = "Accept=signature up addr display input sound unknown"
@@ -22,6 +23,35 @@ def rule_unbinds_when_idle(context):
     context.wait_group(40, State="settled", Type="identity", timeout=60)
     equal(context.kernel.driver(PLAIN), "plain")
     context.journal.wait(lambda entry: "change to identity done" in entry.get("MESSAGE", ""))
+
+
+@case(rules={"30-idle.conf": IDLE}, daemon_conf=SETTLE, start=False)
+def rule_waits_for_the_end_of_start_up(context):
+    """systemd is there, not on the bus yet, then starting, then done: nothing is unbound before."""
+    pathlib.Path("/run/systemd/system").mkdir(parents=True)
+    context.kernel("driver pci plain ids=1234:0001")
+    context.kernel(f"device pci {PLAIN} group=40 id=1234:0001 class=0b4000")
+    context.daemon.start()
+    context.journal.wait(lambda entry: "systemd does not answer on the bus" in entry.get("MESSAGE", ""))
+    systemd, asked = Connection(), []
+
+    def answer(member, arguments):
+        asked.append(member)
+        return ("v", (Variant("s", "starting"),)) if member == "Get" else ("", ())
+
+    systemd.objects["/org/freedesktop/systemd1"] = answer
+    systemd.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "su",
+                 "org.freedesktop.systemd1", 0)
+    while "Get" not in asked:
+        systemd.dispatch(time.monotonic() + 30)
+    context.call(ROOT, MANAGER, "Apply")
+    equal((context.group(40, "State"), context.group(40, "PendingReason")), ("pending", "settling"))
+    equal(context.kernel.writes(), [])
+    systemd.send(SIGNAL, {PATH: Variant("o", "/org/freedesktop/systemd1"),
+                          INTERFACE: Variant("s", "org.freedesktop.systemd1.Manager"),
+                          MEMBER: Variant("s", "StartupFinished")}, "tttttt", (1, 1, 1, 1, 1, 1))
+    context.wait_group(40, State="settled", Type="identity", timeout=60)
+    equal(context.kernel.driver(PLAIN), "plain")
 
 
 @case()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from bus import Connection
-from harness import GROUP, MANAGER, NAME, ROOT, case, equal
+from harness import DEVICE, GROUP, MANAGER, NAME, ROOT, case, equal
 
 LAZY = "[Match]\nId=8086:10d3\n[Policy]\nType={}\nUnbind=never\n"
 NIC_IDENTITY = {"30-nic.conf": LAZY.format("identity")}
@@ -128,6 +128,58 @@ def drift_of_a_new_group_is_seen(context):
     with open("/sys/kernel/iommu_groups/1/type", "w", encoding="ascii") as file:
         file.write("DMA")
     context.wait_group(1, timeout=10, Type="DMA")
+
+
+@case(rules={"10-no.conf": "[Match]\nId=1b36:1111\n[Policy]\nForbid=identity\n"})
+def devices_without_a_group_are_counted_as_they_come_and_go(context):
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',path='{ROOT}',member='PropertiesChanged'")
+
+    def counts(count):
+        return lambda message: len(message.body) == 3 and message.body[1].get("Untranslated") == count
+
+    context.kernel("device pci 0000:05:00.0 group=none id=1b36:1111 class=ff0000")
+    connection.wait_signal(counts(1))
+    context.kernel("remove 0000:05:00.0")
+    connection.wait_signal(counts(0))
+
+
+@case()
+def types_of_a_new_group_are_told(context):
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',path='{ROOT}/group/1',member='PropertiesChanged'")
+    context.kernel(PLUG)
+    message = connection.wait_signal(lambda message: len(message.body) == 3 and message.body[1].get("Type"))
+    equal(sorted(message.body[1]["SettableTypes"]), ["DMA", "DMA-FQ", "auto", "identity"])
+
+
+@case()
+def a_call_does_not_come_back_with_its_members(context):
+    equal(context.change(0, "DMA"), "DMA")
+    devices = context.group(0, "Devices")
+    context.kernel("device pci 0000:00:05.0 group=0 id=1b36:1111 class=ff0000")
+    context.wait_group(0, WantedBy="", State="settled")
+    context.kernel("remove 0000:00:05.0")
+    context.wait_group(0, Devices=devices, State="settled")
+    context.call(f"{ROOT}/group/0", GROUP, "Refresh")
+    equal(context.group(0, "WantedBy"), "")
+
+
+@case(topology="bridge")
+def device_that_has_moved_unheard(context):
+    """The event of its removal is lost; the same address is below another bridge now."""
+    place = context.call(ROOT, MANAGER, "GetDevice", "s", "0000:01:00.0")
+    context.daemon.signal(signal.SIGSTOP)
+    for _ in range(40000):
+        context.kernel("event change sys/devices/pci0000:00/0000:00:05.0 FILL=" + "x" * 900)
+    context.kernel("remove 0000:01:00.0")
+    context.kernel("device pci 0000:01:00.0 group=new id=1b36:1111 class=ff0000")
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',member='InterfacesAdded'")
+    context.daemon.signal(signal.SIGCONT)
+    connection.wait_signal(lambda message: message.body[0] == place, 60)
+    equal(context.get(place, DEVICE, "SysfsPath"), "/sys/devices/pci0000:01/0000:01:00.0")
+    context.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
 
 
 @case()

@@ -240,10 +240,11 @@ class Context:
         return connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options)
 
     def check_alive(self):
-        """A daemon that has died, but by our hand, fails every case."""
+        """A daemon that has died, but by our hand, or that does not end well, fails every case."""
         process = self.daemon.process
         if process and process.poll() is None:
             self.call(ROOT, "org.freedesktop.DBus.Peer", "Ping")
+            equal(self.daemon.stop(), 0, "exit status")
         elif process:
             assert process.returncode in (0, -signal.SIGKILL), f"the daemon has ended with {process.returncode}"
 

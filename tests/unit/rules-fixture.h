@@ -29,9 +29,9 @@ RuleSet *rule_tree_load(RuleTree *tree, RuleSet *previous, unsigned errors);
 /* Makes a set of the TEXTS, which become the files 10.conf, 20.conf, ... of etc/iommu-policy.d. */
 RuleSet *rules_from_texts(const char *const *texts, size_t n);
 
-/* "one line for a rule": "Class=nvme; Id=144d:* | Any=yes > Type=DMA; Unbind=idle": `;` between keys, `|` between
- * [Match] sections, `>` before [Policy]. Returns the text of the file; the caller frees it. */
+/* "one line for a rule": "Class=nvme; Id=144d:* | Any=yes > Type=DMA; Unbind=idle": `;` between keys, `|`
+ * between [Match] sections, `>` before [Policy]. Returns the text of the file; the caller frees it. */
 char *rule_text(const char *line);
 
-/* An NVMe drive of 144d:a808 whose early facts are all known, trusted, and whose late facts are not known. */
+/* An NVMe drive of 144d:a808 whose early facts are all known, trusted, and whose late facts are unknown. */
 DeviceFacts *nvme_facts(const char *name);

@@ -153,8 +153,7 @@ END_TEST
 START_TEST(words)
 {
     for (int how = 0; how < _CHANGE_HOW_MAX; how++)
-        ck_assert_int_eq(change_how_from_string(change_how_to_string(how)), how);
-    ck_assert_int_eq(change_how_from_string("Live"), _CHANGE_HOW_INVALID);
+        ck_assert_ptr_nonnull(change_how_to_string(how));
     ck_assert_ptr_null(change_how_to_string(_CHANGE_HOW_MAX));
 }
 END_TEST

@@ -88,7 +88,7 @@ END_TEST
 START_TEST(by_node)
 {
     g_autoptr(Tree) tree = make_tree();
-    g_auto(GStrv) disk = NULL, head = NULL, subvolume = NULL;
+    g_auto(GStrv) disk = NULL, head = NULL, subvolume = NULL, in = NULL, out = NULL;
 
     ck_assert_int_eq(mknodat(tree->fd, "dev/disk", S_IFBLK | 0600, makedev(259, 1)), 0);
     ck_assert_int_eq(mknodat(tree->fd, "dev/head", S_IFBLK | 0600, makedev(259, 3)), 0);
@@ -96,6 +96,12 @@ START_TEST(by_node)
     ck_assert_int_eq(device_lookup(tree->fd, "/dev/disk", &disk), 0);
     ck_assert_str_eq(disk[0], DISK);
     ck_assert_int_eq(device_lookup(tree->fd, "/dev/head", &head), 0);
+    /* A link of a caller is not followed out of /dev. */
+    ck_assert_int_eq(mknodat(tree->fd, "node", S_IFBLK | 0600, makedev(259, 1)), 0);
+    ck_assert_int_eq(symlinkat("../node", tree->fd, "dev/out"), 0);
+    ck_assert_int_eq(symlinkat("disk", tree->fd, "dev/in"), 0);
+    ck_assert_int_eq(device_lookup(tree->fd, "/dev/out", &out), -ENODEV);
+    ck_assert_int_eq(device_lookup(tree->fd, "/dev/in", &in), 0);
     ck_assert_str_eq(head[0], NVME "/nvme/nvme0");
     ck_assert_int_eq(device_lookup(tree->fd, "/subvolume", &subvolume), 0);
     ck_assert_str_eq(subvolume[0], DISK1);

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scene.h"
 
@@ -88,6 +89,25 @@ START_TEST(chroot_in_a_namespace)
     scene_add_process(tree, 300, "chrooted", 2, "/var/empty");
     scene_add_process(tree, 301, "container", 2, "/");
     scene_mount(tree, 301, "259:0", "/data", "xfs", "/dev/nvme0n1");
+    expect("mount:/data@nvme0n1");
+}
+END_TEST
+
+/* The first thread of a process has ended, and with it what /proc/PID shows of its mounts. */
+START_TEST(mounts_of_an_ended_first_thread)
+{
+    g_autofree char *mountinfo = NULL;
+
+    scene_add_process(tree, 300, "container", 2, "/");
+    tree_remove(tree, "proc/300/ns");
+    scene_mount(tree, 300, "259:0", "/data", "xfs", "/dev/nvme0n1");
+    mountinfo = tree_read(tree, "proc/300/mountinfo");
+    tree_write(tree, "proc/300/task/301/mountinfo", mountinfo);
+    tree_mkdir(tree, "proc/300/task/300");
+    expect("");
+    tree_mkdir(tree, "proc/300/task/301/ns");
+    ck_assert_int_eq(symlinkat("mnt:[2]", tree->fd, "proc/300/task/301/ns/mnt"), 0);
+    ck_assert_int_eq(symlinkat("/", tree->fd, "proc/300/task/301/root"), 0);
     expect("mount:/data@nvme0n1");
 }
 END_TEST
@@ -287,6 +307,7 @@ int main(void)
     tcase_add_test(tests, what_the_system_runs_from);
     tcase_add_test(tests, mount_namespaces);
     tcase_add_test(tests, chroot_in_a_namespace);
+    tcase_add_test(tests, mounts_of_an_ended_first_thread);
     tcase_add_test(tests, unreadable_mounts);
     tcase_add_test(tests, unreadable_mounts_of_another);
     tcase_add_test(tests, swap);

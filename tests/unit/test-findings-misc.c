@@ -194,6 +194,20 @@ START_TEST(disk_below_usb)
 }
 END_TEST
 
+/* An interface may be called as folders of attributes are; seen, it is asked for its number. */
+START_TEST(interface_with_a_name_of_attributes)
+{
+    g_autofree char *device = add(0x020000, "ixgbe"), *interface = g_strconcat(device, "/net/power", NULL);
+    g_autofree char *id = g_strdup_printf("unknown:/%s/ifindex@0000:00:06.0", interface);
+    g_autoptr(GPtrArray) findings = NULL;
+    char *members[] = { device, NULL };
+
+    add_child(device, "net/power", "net", NULL);
+    ck_assert_int_eq(findings_collect(tree->fd, members, FINDINGS_ALL, &findings), 0);
+    scene_find(findings, id);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("findings-misc");
@@ -210,6 +224,7 @@ int main(void)
     tcase_add_test(tests, iommu_itself);
     tcase_add_test(tests, platform_device);
     tcase_add_test(tests, disk_below_usb);
+    tcase_add_test(tests, interface_with_a_name_of_attributes);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -49,8 +49,11 @@ static const Case cases[] = {
     { .links = { ETH0 }, .routes = { { 2, AF_INET, false }, { 3, AF_INET, false } }, .ids = UP },
     { .links = { ETH0 }, .routes = { { 2, AF_INET, false }, { 3, AF_INET6, false } },
       .ids = "route:only-ipv4@eth0 " UP },
-    /* the kernel does not say where the default route leads */
+    /* the kernel does not say where the default route leads (net.ipv4.nexthop_compat_mode=0) */
     { .links = { ETH0 }, .routes = { { 0, AF_INET, true } }, .ids = "route:0.0.0.0/0@eth0 " UP },
+    /* nor where any other does: it proves no other way */
+    { .links = { ETH0 }, .routes = { { 2, AF_INET, false }, { 0, AF_INET, false } },
+      .ids = "route:only-ipv4@eth0 " UP },
     /* not in this network namespace, or another one has its number */
     { .links = { { .index = 1, .name = "lo" } }, .ids = "unknown:eth0@" MEMBER },
     { .links = { { .index = 2, .name = "wlan0", .up = true } }, .ids = "unknown:eth0@" MEMBER },

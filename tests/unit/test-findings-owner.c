@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scene.h"
 
@@ -202,6 +203,22 @@ START_TEST(open_node)
 }
 END_TEST
 
+/* The first thread of a process has ended: it shows an empty table, the others have all that was opened. */
+START_TEST(ended_first_thread)
+{
+    g_autofree char *device = scene_add_nvme(tree), *node = g_strconcat(device, "/nvme/nvme0/ng0n1", NULL);
+    g_autoptr(GPtrArray) findings = NULL;
+
+    scene_add_child(tree, node, "nvme-generic", "1:3");
+    tree_mkdir(tree, "proc/812/task/812/fd");
+    tree_mkdir(tree, "proc/812/task/813/fd");
+    expect(device, "");
+    ck_assert_int_eq(symlinkat("/dev/null", tree->fd, "proc/812/task/813/fd/3"), 0);
+    findings = scene_expect(tree, device, ALL, "unknown:ng0n1@0000:00:04.0");
+    ck_assert_ptr_nonnull(strstr(((Finding *) findings->pdata[0])->private_text, "pid 812 "));
+}
+END_TEST
+
 /* The last look, after the unbind: the node is gone from sysfs, its number is not. */
 START_TEST(node_holders)
 {
@@ -269,6 +286,7 @@ int main(void)
     tcase_add_test(tests, unreadable_process);
     tcase_add_test(tests, unreadable_process_and_a_kernel_driver);
     tcase_add_test(tests, open_node);
+    tcase_add_test(tests, ended_first_thread);
     tcase_add_test(tests, node_holders);
     tcase_add_test(tests, vanished_member);
     suite_add_tcase(suite, tests);

@@ -116,37 +116,6 @@ START_TEST(damaged_message)
 }
 END_TEST
 
-START_TEST(on_the_bus)
-{
-    g_autoptr(GPtrArray) findings = findings_new();
-    g_autoptr(GVariant) open = NULL, closed = NULL, one = NULL;
-    static const struct {
-        const char *key, *value;
-    } expected[] = {
-        { "id", "owner:o@w" }, { "member", "m" },          { "kind", "owner" },
-        { "object", "o" },     { "severity", "absolute" }, { "text", "text" },
-    };
-    const char *value;
-
-    findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, "m", "o", "w", "text")->private_text =
-        g_strdup("secret");
-    closed = g_variant_ref_sink(findings_to_bus(findings, false));
-    ck_assert(g_variant_is_of_type(closed, G_VARIANT_TYPE("aa{sv}")));
-    one = g_variant_get_child_value(closed, 0);
-    ck_assert_uint_eq(g_variant_n_children(one), G_N_ELEMENTS(expected));
-    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
-        ck_assert(g_variant_lookup(one, expected[i].key, "&s", &value));
-        ck_assert_str_eq(value, expected[i].value);
-    }
-    g_clear_pointer(&one, g_variant_unref);
-
-    open = g_variant_ref_sink(findings_to_bus(findings, true));
-    one = g_variant_get_child_value(open, 0);
-    ck_assert(g_variant_lookup(one, "text", "&s", &value));
-    ck_assert_str_eq(value, "secret");
-}
-END_TEST
-
 /* Sorted by member, the most severe first; the same evidence twice is one finding. */
 START_TEST(order)
 {
@@ -190,7 +159,6 @@ int main(void)
     tcase_add_loop_test(tests, blocking, 0, G_N_ELEMENTS(rows));
     tcase_add_test(tests, through_a_message);
     tcase_add_test(tests, damaged_message);
-    tcase_add_test(tests, on_the_bus);
     tcase_add_test(tests, order);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

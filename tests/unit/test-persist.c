@@ -60,7 +60,7 @@ static const PersistRequest request = {
     .may_unbind = true,
     .accept = FINDING_KIND_BIT(FINDING_SIGNATURE) | FINDING_KIND_BIT(FINDING_UP),
     .origin = "call:uid=1000",
-    .reason = "two\nlines\n[Policy]\nType=auto\\",
+    .reason = "two\nlines\n[Policy]\nType=auto\\\\ \\",
 };
 
 /* What is written is a rule that the reader takes, and that governs the device and nothing else. */

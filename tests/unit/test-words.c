@@ -66,10 +66,9 @@ START_TEST(test_states)
     for (int state = 0; state < _GROUP_STATE_MAX; state++)
         ck_assert_int_eq(group_state_from_string(group_state_to_string(state)), state);
     for (int reason = 0; reason < _PENDING_REASON_MAX; reason++)
-        ck_assert_int_eq(pending_reason_from_string(pending_reason_to_string(reason)), reason);
+        ck_assert_ptr_nonnull(pending_reason_to_string(reason));
     ck_assert_str_eq(pending_reason_to_string(PENDING_NONE), "");
     ck_assert_int_eq(group_state_from_string("Settled"), _GROUP_STATE_INVALID);
-    ck_assert_int_eq(pending_reason_from_string("busy"), _PENDING_REASON_INVALID);
     for (int verdict = 0; verdict < _WISH_VERDICT_MAX; verdict++)
         ck_assert_ptr_nonnull(wish_verdict_to_string(verdict));
     for (int policy = 0; policy < _UNBIND_POLICY_MAX; policy++)
