@@ -29,7 +29,8 @@ static int on_change(sd_event_source *source, int fd, uint32_t revents, void *us
     return 0;
 }
 
-int mount_watch_new(sd_event *event, int root_fd, MountWatchCallback callback, void *userdata, MountWatch **ret)
+int mount_watch_new(sd_event *event, int root_fd, MountWatchCallback callback, void *userdata,
+                    MountWatch **ret)
 {
     g_autoptr(MountWatch) watch = g_new0(MountWatch, 1);
     int r;

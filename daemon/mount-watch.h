@@ -5,8 +5,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * Tells that a mount or a swap area has come or gone, for those who wait for the end of a use. What is mounted
- * in other mount namespaces only is not told. proc_pid_mountinfo(5); proc_swaps: mm/swapfile.c, swaps_poll().
+ * Tells that a mount or a swap area has come or gone, for those who wait for the end of a use. What is
+ * mounted in other mount namespaces only is not told. proc_pid_mountinfo(5); mm/swapfile.c, swaps_poll().
  */
 typedef struct MountWatch MountWatch;
 
