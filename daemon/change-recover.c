@@ -141,6 +141,9 @@ static bool give_back(const Sequence *sequence, const GPtrArray *held)
         return false;
     }
     back = change_give_back(sequence, held, true, &restored);
+    if (back && !restored)
+        sequence_fail(sequence, REFUSAL_INTERNAL, NULL, 0,
+                      "driver_override of a member still says what the interrupted change wrote; its record stays");
     return back && restored;
 }
 

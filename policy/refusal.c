@@ -223,7 +223,7 @@ static const struct {
                           "Run 'journalctl -u iommu-policyd.service' to see why.", NULL},
     [REFUSAL_INVALID_OPTION] = {ERROR_INVALID_ARGS, "an option that is not known, or not of this kind",
                                 "Run 'busctl introspect org.iommupolicy1 /org/iommupolicy1' or read "
-                                "org.iommupolicy1(5) for what it takes.",
+                                "/usr/share/dbus-1/interfaces/org.iommupolicy1.xml for what it takes.",
                                 NULL},
     [REFUSAL_TOO_MANY_CALLS] = {ERROR_LIMITS_EXCEEDED, "too many calls are waiting for an answer",
                                 "Wait for those to be answered, then try again; 'busctl monitor "
