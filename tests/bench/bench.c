@@ -26,8 +26,8 @@ int bench_print(const BenchRow *row)
     int missed = row->most > 0 && row->ours > row->most;
     const char *verdict = missed ? "MISSED" : row->most > 0 ? "held" : "reported";
 
-    printf("%s | %s | %.4g %s (%s) | %.4g %s | ", row->what, row->limit, row->floor, row->unit, row->floor_is,
-           row->ours, row->unit);
+    printf("%s | %s | %.4g %s (%s) | %.4g %s | ", row->what, row->limit, row->floor, row->unit,
+           row->floor_is, row->ours, row->unit);
     if (row->floor > 0)
         printf("%.2f | ", row->ours / row->floor);
     else
