@@ -550,8 +550,8 @@ static int measure_storm(sd_bus *bus)
     g_autoptr(Tree) tree = make_machine(0, 100);
     BenchRow row = { .what = "storm of 4 096 added devices", .limit = "2 x the floor",
                      .floor_is = "raw walk", .unit = "ms CPU",
-                     .reason = "the walk keeps nothing and tells nobody: ours takes an event, keeps the device "
-                               "and sends signals for it and for its group" };
+                     .reason = "the walk keeps nothing and tells nobody: ours takes an event, keeps "
+                               "the device and sends signals for it and for its group" };
     double begin;
     pid_t pid;
 
