@@ -121,7 +121,7 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
     return 0;
 }
 
-/* Whoever has called since the name was ours is answered from now on: everything has been read and decided. */
+/* Whoever has called since the name was ours is answered now: everything has been read and decided. */
 static void on_started(Manager *manager, void *userdata)
 {
     int r = sd_bus_attach_event(manager->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);

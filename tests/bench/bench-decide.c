@@ -169,7 +169,8 @@ static double measure(unsigned n_devices, unsigned n_rules, const char *limit, d
     g_autoptr(HostFacts) host = host_facts_new("x86-64", "quiet");
     g_autoptr(GPtrArray) devices = make_devices(n_devices);
     g_autoptr(RuleSet) rules = make_rules(n_rules);
-    BenchRow row = { .what = what, .limit = limit, .floor_is = "bare lookups", .unit = "us CPU", .most = most };
+    BenchRow row = { .what = what, .limit = limit, .floor_is = "bare lookups",
+                     .unit = "us CPU", .most = most };
     unsigned wanted;
 
     row.floor = time_floor(devices, n_rules);
@@ -187,7 +188,7 @@ int main(void)
 
     bench_pin();
     ours = measure(1000, 10000, "5000 us", 5000, &missed);
-    /* Ten times the devices may cost ten times as much, and half again for what no longer fits the caches. */
+    /* Ten times the devices may cost ten times as much, and half again as they no longer fit the caches. */
     (void) measure(10000, 10000, "15 x the line above", 15 * ours, &missed);
     return missed;
 }

@@ -6,22 +6,36 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Why a limit is missed of which nothing is known otherwise. */
+static void print_reason(const char *reason)
+{
+    double load = 0;
+
+    if (reason)
+        printf(" | %s", reason);
+    else if (getloadavg(&load, 1) == 1 && load > (double) sysconf(_SC_NPROCESSORS_ONLN))
+        printf(" | the machine is busy, load %.1f", load);
+    else
+        printf(" | no reason is known");
+}
 
 int bench_print(const BenchRow *row)
 {
     int missed = row->most > 0 && row->ours > row->most;
     const char *verdict = missed ? "MISSED" : row->most > 0 ? "held" : "reported";
 
-    printf("%s | %s | %.4g %s (%s) | %.4g %s | ", row->what, row->limit, row->floor, row->unit, row->floor_is,
-           row->ours, row->unit);
+    printf("%s | %s | %.4g %s (%s) | %.4g %s | ", row->what, row->limit, row->floor, row->unit,
+           row->floor_is, row->ours, row->unit);
     if (row->floor > 0)
         printf("%.2f | ", row->ours / row->floor);
     else
         printf("- | ");
+    printf("%s", verdict);
     if (missed)
-        printf("%s | %s\n", verdict, row->reason ? row->reason : "no reason is known");
-    else
-        printf("%s\n", verdict);
+        print_reason(row->reason);
+    printf("\n");
     (void) fflush(stdout);
     return missed;
 }

@@ -13,7 +13,7 @@ typedef struct BenchRow {
     const char *floor_is; /* what the floor is the time of */
     const char *unit;
     double floor, ours;   /* measured in the same run, in UNIT */
-    double most;          /* the largest value of OURS that keeps the limit; 0: there is none, only reported */
+    double most;          /* the largest value of OURS that keeps the limit; 0: there is none */
     const char *reason;   /* what is known to take the time when the limit is missed; NULL if nothing is */
 } BenchRow;
 
