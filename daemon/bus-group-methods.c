@@ -5,139 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus-change-options.h"
 #include "bus-error.h"
+#include "change-authorise.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "iommu-policy-names.h"
-
-#define REASON_MAX 1024
-#define ALLOW_MAX 64
-
-/* --- the options of SetType and Plan */
-
-static int bad_option(sd_bus_message *message, const char *option, const char *takes)
-{
-    g_autofree char *detail = g_strdup_printf("%s %s", option, takes);
-
-    (void) bus_reply_refusal(message, REFUSAL_INVALID_OPTION, sd_bus_message_get_member(message), NULL,
-                            detail);
-    return 1;
-}
-
-static int read_unbind(sd_bus_message *message, ChangeOptions *options)
-{
-    const char *word;
-
-    if (sd_bus_message_read(message, "v", "s", &word) < 0)
-        return bad_option(message, "unbind", "takes a string");
-    if (!g_str_equal(word, "idle") && !g_str_equal(word, "never"))
-        return bad_option(message, "unbind", "takes \"idle\" or \"never\"");
-    options->may_unbind = g_str_equal(word, "idle");
-    return 0;
-}
-
-static int read_allow(sd_bus_message *message, ChangeOptions *options)
-{
-    g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
-    const char *id;
-    unsigned n = 0;
-
-    if (sd_bus_message_enter_container(message, 'v', "as") < 0 ||
-        sd_bus_message_enter_container(message, 'a', "s") < 0)
-        return bad_option(message, "allow", "takes an array of strings");
-    while (sd_bus_message_read(message, "s", &id) > 0) {
-        if (++n > ALLOW_MAX)
-            return bad_option(message, "allow", "takes at most 64 finding ids");
-        g_strv_builder_add(ids, id);
-    }
-    g_clear_pointer(&options->allow, g_strfreev);
-    options->allow = g_strv_builder_end(ids);
-    if (sd_bus_message_exit_container(message) < 0)
-        return -EBADMSG;
-    return sd_bus_message_exit_container(message) < 0 ? -EBADMSG : 0;
-}
-
-static int read_flag(sd_bus_message *message, const char *name, bool *flag)
-{
-    int value;
-
-    if (sd_bus_message_read(message, "v", "b", &value) < 0)
-        return bad_option(message, name, "takes a boolean");
-    *flag = value;
-    return 0;
-}
-
-static int read_reason(sd_bus_message *message, ChangeOptions *options)
-{
-    const char *text;
-
-    if (sd_bus_message_read(message, "v", "s", &text) < 0)
-        return bad_option(message, "reason", "takes a string");
-    if (strlen(text) > REASON_MAX)
-        return bad_option(message, "reason", "takes at most 1024 bytes");
-    g_free(options->reason);
-    options->reason = g_strdup(text);
-    for (char *c = options->reason; *c; c++) /* it ends up in lines of the journal and of a rule file */
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    return 0;
-}
-
-static int read_option(sd_bus_message *message, const char *name, bool plan, ChangeOptions *options)
-{
-    if (g_str_equal(name, "unbind"))
-        return read_unbind(message, options);
-    if (g_str_equal(name, "allow"))
-        return read_allow(message, options);
-    if (!plan && g_str_equal(name, "persist"))
-        return read_flag(message, name, &options->persist);
-    if (!plan && g_str_equal(name, "wait"))
-        return read_flag(message, name, &options->wait);
-    if (!plan && g_str_equal(name, "reason"))
-        return read_reason(message, options);
-    return bad_option(message, name,
-                      plan ? "is no option; there are unbind and allow"
-                           : "is no option; there are unbind, allow, persist, wait and reason");
-}
-
-/* Returns 0; 1 if a refusal was sent; -errno. */
-static int read_options(sd_bus_message *message, bool plan, ChangeOptions *options)
-{
-    const char *name;
-    int r;
-
-    *options = (ChangeOptions) { .may_unbind = true, .wait = true };
-    r = sd_bus_message_enter_container(message, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(message, "s", &name);
-        if (r >= 0)
-            r = read_option(message, name, plan, options);
-        if (r != 0 && r != 1)
-            break;
-        if (r == 1)
-            return 1;
-        r = sd_bus_message_exit_container(message);
-    }
-    return r < 0 ? r : sd_bus_message_exit_container(message) < 0 ? -EBADMSG : 0;
-}
-
-/* Returns 0 with the type, _DOMAIN_TYPE_INVALID for ""; 1 if a refusal was sent. */
-static int read_type(sd_bus_message *message, DomainType *ret)
-{
-    const char *word;
-    int r = sd_bus_message_read(message, "s", &word);
-
-    if (r < 0)
-        return r;
-    *ret = _DOMAIN_TYPE_INVALID;
-    if (!*word)
-        return 0;
-    *ret = domain_type_from_string(word);
-    if (*ret >= 0 && (domain_type_is_switchable(*ret) || *ret == DOMAIN_TYPE_AUTO))
-        return 0;
-    (void) bus_reply_refusal(message, REFUSAL_INVALID_TYPE, word, NULL, NULL);
-    return 1;
-}
 
 /* --- SetType */
 
@@ -263,10 +136,10 @@ int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *er
     ManagedGroup *group = userdata;
     ChangeOptions options = { 0 };
     DomainType type;
-    int r = read_type(message, &type);
+    int r = bus_read_change_type(message, &type);
 
     if (r == 0)
-        r = read_options(message, false, &options);
+        r = bus_read_change_options(message, false, &options);
     if (r == 0 && type < 0)
         r = drop_type(message, group, &options);
     else if (r == 0) {
@@ -443,10 +316,10 @@ int bus_group_plan(sd_bus_message *message, void *userdata, sd_bus_error *error)
     ChangeOptions options = { 0 };
     DomainType type;
     BusCall *call;
-    int r = read_type(message, &type);
+    int r = bus_read_change_type(message, &type);
 
     if (r == 0)
-        r = read_options(message, true, &options);
+        r = bus_read_change_options(message, true, &options);
     if (r == 0 && type < 0) {
         type = group->wanted;
         if (type < 0) {
@@ -622,8 +495,9 @@ int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
 
     if (r < 0)
         return r;
-    if (!*who || strlen(who) > REASON_MAX || strlen(why) > REASON_MAX)
-        return bad_option(message, "who", "must not be empty, and who and why take at most 1024 bytes");
+    if (!*who || strlen(who) > BUS_REASON_MAX || strlen(why) > BUS_REASON_MAX)
+        return bus_reply_bad_option(message, "who",
+                                    "must not be empty, and who and why take at most 1024 bytes");
     r = bus_call_new(group->manager, &group->manager->change_limits, message, &call);
     if (r != 0)
         return r;

@@ -2,11 +2,9 @@
 #include "change.h"
 
 #include <errno.h>
-#include <string.h>
 
+#include "change-authorise.h"
 #include "cleanup.h"
-#include "findings.h"
-#include "iommu-policy-names.h"
 #include "log.h"
 #include "manager.h"
 #include "persist.h"
@@ -14,36 +12,6 @@
 static void change_end(Change *change)
 {
     manager_drop_change(change->manager, change);
-}
-
-/* --- what is asked of polkit */
-
-DomainType change_predicted_type(DomainType type, DomainTypeSet outcome)
-{
-    if (type != DOMAIN_TYPE_AUTO)
-        return type;
-    for (DomainType candidate = 0; candidate < _DOMAIN_TYPE_MAX; candidate++)
-        if (outcome == DOMAIN_TYPE_BIT(candidate))
-            return candidate;
-    return _DOMAIN_TYPE_INVALID;
-}
-
-void change_actions(DomainType from, DomainType to, bool disruptive, bool fatal_allowed, bool persist,
-                    const char *actions[static CHANGE_ACTIONS_MAX])
-{
-    size_t n = 0;
-
-    if (to < 0 || domain_type_relaxes(from, to))
-        actions[n++] = IOMMU_POLICY_ACTION_RELAX;
-    else if (disruptive)
-        actions[n++] = IOMMU_POLICY_ACTION_TIGHTEN_DISRUPTIVE;
-    else
-        actions[n++] = IOMMU_POLICY_ACTION_TIGHTEN;
-    if (fatal_allowed)
-        actions[n++] = IOMMU_POLICY_ACTION_OVERRIDE_FINDING;
-    if (persist)
-        actions[n++] = IOMMU_POLICY_ACTION_MANAGE_RULES;
-    actions[n] = NULL;
 }
 
 /* --- life */
@@ -146,7 +114,7 @@ void change_answer(Change *change, RefusalCode code, const char *object, const c
         change->reply(message, &answer);
 }
 
-static void refuse(Change *change, RefusalCode code, const char *detail)
+void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
     change_answer(change, code, NULL, detail);
     change_end(change);
@@ -223,11 +191,11 @@ static void on_persisted(Job *job, int error, GVariant *answer, void *userdata)
 
     if (error < 0) {
         detail = g_strdup_printf("%s: %s", change->step, g_strerror(-error));
-        refuse(change, REFUSAL_PERSIST_FAILED, detail);
+        change_refuse(change, REFUSAL_PERSIST_FAILED, detail);
         return;
     }
     log_info("%s written for %s; it counts from the next reload", change->step, change->request->origin);
-    refuse(change, REFUSAL_NONE, NULL);
+    change_refuse(change, REFUSAL_NONE, NULL);
 }
 
 static void on_persist_late(Job *job, void *userdata)
@@ -235,7 +203,7 @@ static void on_persist_late(Job *job, void *userdata)
     Change *change = userdata;
     g_autofree char *detail = g_strdup_printf("%s: %s", change->step, g_strerror(ETIMEDOUT));
 
-    refuse(change, REFUSAL_PERSIST_FAILED, detail);
+    change_refuse(change, REFUSAL_PERSIST_FAILED, detail);
 }
 
 static void change_persist(Change *change, const ManagedGroup *group)
@@ -259,25 +227,6 @@ static void change_persist(Change *change, const ManagedGroup *group)
         on_persisted(NULL, r, NULL, change);
 }
 
-/* The group of that number still has the members that were authorised, and no other. */
-static bool has_authorised_members(const Change *change, const ManagedGroup *group)
-{
-    const GPtrArray *members = change->request->members;
-    guint found = 0;
-
-    for (guint i = 0; i < group->members->len; i++) {
-        const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
-
-        for (guint j = 0; j < members->len; j++) {
-            const ChangeMember *member = members->pdata[j];
-
-            found += member->inode == device->inode && g_str_equal(member->bus, device->facts->bus) &&
-                g_str_equal(member->name, device->facts->name);
-        }
-    }
-    return found == members->len && found == group->members->len;
-}
-
 static void change_finish(Change *change)
 {
     Manager *manager = change->manager;
@@ -285,12 +234,12 @@ static void change_finish(Change *change)
     int r;
 
     if (!group || group->members->len == 0) {
-        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        change_refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
         return;
     }
     /* What was authorised for these devices must not outrank the rules for others. */
-    if (!has_authorised_members(change, group)) {
-        refuse(change, REFUSAL_DEVICE_CHANGED, "the group has other members now");
+    if (!change_has_authorised_members(change, group)) {
+        change_refuse(change, REFUSAL_DEVICE_CHANGED, "the group has other members now");
         return;
     }
     r = call_store_put(manager->calls, group, change->request->type, change->request->origin,
@@ -303,55 +252,12 @@ static void change_finish(Change *change)
     if (change->options.persist)
         change_persist(change, group);
     else
-        refuse(change, REFUSAL_NONE, NULL);
+        change_refuse(change, REFUSAL_NONE, NULL);
 }
 
 /* --- the way of a call to its turn */
 
-static void refuse_as_surveyed(Change *change)
-{
-    change_answer(change, change->survey->refusal, change->survey->object, change->survey->detail);
-    change_end(change);
-}
-
-/* Whatever can be judged without reading; what has to be read, the worker compares with what was authorised,
- * under the group's lock. Asked before anything else, and again after every wait. */
-static RefusalCode judge(const Change *change, ManagedGroup *group, char **ret_detail)
-{
-    Manager *manager = change->manager;
-    DomainType type = change->request->type;
-    RefusalCode code = manager_judge_call(manager, group, type, ret_detail);
-
-    if (code != REFUSAL_NONE || !change->options.persist)
-        return code;
-    if (!persist_has_member(group)) {
-        *ret_detail = g_strdup("a rule names no bridges, and there is nothing else in the group");
-        return REFUSAL_PERSIST_FAILED;
-    }
-    if (persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
-        return REFUSAL_CONFLICT;
-    return REFUSAL_NONE;
-}
-
-/* Time has passed while a person was asked. */
-static RefusalCode judge_again(const Change *change, ManagedGroup *group, char **ret_detail)
-{
-    RefusalCode code = judge(change, group, ret_detail);
-
-    if (code != REFUSAL_NONE)
-        return code;
-    if (!has_authorised_members(change, group)) {
-        *ret_detail = g_strdup("the group has other members now");
-        return REFUSAL_DEVICE_CHANGED;
-    }
-    if (change->request->how == CHANGE_NOTHING && group->type != change->request->type_from) {
-        *ret_detail = g_strdup_printf("its type is %s now", domain_type_to_string(group->type));
-        return REFUSAL_DEVICE_CHANGED;
-    }
-    return REFUSAL_NONE;
-}
-
-static void change_authorised(Change *change)
+void change_authorised(Change *change)
 {
     Manager *manager = change->manager;
     ManagedGroup *group = manager_group(manager, change->item.group);
@@ -359,12 +265,12 @@ static void change_authorised(Change *change)
     RefusalCode code;
 
     if (!group) {
-        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
+        change_refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
         return;
     }
-    code = judge_again(change, group, &detail);
+    code = change_judge_again(change, group, &detail);
     if (code != REFUSAL_NONE) {
-        refuse(change, code, detail);
+        change_refuse(change, code, detail);
         return;
     }
     if (!change->options.wait)
@@ -386,276 +292,13 @@ bool change_may_start(Change *change)
     if (change->origin != CHANGE_BY_CALL)
         return true;
     if (group)
-        code = judge_again(change, group, &detail);
+        code = change_judge_again(change, group, &detail);
     if (code != REFUSAL_NONE) {
-        refuse(change, code, detail);
+        change_refuse(change, code, detail);
         return false;
     }
     change->request->out = group->out;
     return true;
-}
-
-static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
-{
-    Change *change = userdata;
-    g_autofree char *refused = g_strdup(action); /* which ends with the question */
-
-    if (answer == AUTH_YES)
-        change->request->origin = g_strdup_printf("call:uid=%u", auth_question_uid(question));
-    change->question = auth_question_free(change->question);
-    switch (answer) {
-    case AUTH_YES:
-        if (change->survey->refusal != REFUSAL_NONE)
-            refuse_as_surveyed(change);
-        else
-            change_authorised(change);
-        return;
-    case AUTH_NO:
-        refuse(change, REFUSAL_ACCESS_DENIED, refused);
-        return;
-    case AUTH_INTERACTION_REQUIRED:
-        refuse(change, REFUSAL_INTERACTION_REQUIRED, refused);
-        return;
-    case AUTH_CALLER_GONE:
-        change_end(change);
-        return;
-    }
-}
-
-static bool is_allowed(const Change *change, const char *id)
-{
-    return change->options.allow && g_strv_contains((const char *const *) change->options.allow, id);
-}
-
-static void append_word(GString *text, const char *word)
-{
-    if (text->len > 0)
-        g_string_append_c(text, ' ');
-    g_string_append(text, word);
-}
-
-void change_shown_init(ChangeShown *shown, const ManagedGroup *group)
-{
-    GString *devices = g_string_new(NULL), *ids = g_string_new(NULL), *drivers = g_string_new(NULL);
-
-    for (guint i = 0; i < group->members->len; i++) {
-        const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
-
-        append_word(devices, device->facts->name);
-        if (device->facts->vendor != FACT_NO_ID) {
-            g_autofree char *id = g_strdup_printf("%04x:%04x", device->facts->vendor, device->facts->device);
-
-            append_word(ids, id);
-        }
-        if (device->driver)
-            append_word(drivers, device->driver);
-    }
-    *shown = (ChangeShown) {
-        .group = g_strdup_printf("%u", group->id),
-        .devices = g_string_free(devices, FALSE),
-        .ids = g_string_free(ids, FALSE),
-        .drivers = g_string_free(drivers, FALSE),
-    };
-}
-
-void change_shown_clear(ChangeShown *shown)
-{
-    g_free(shown->group);
-    g_free(shown->devices);
-    g_free(shown->ids);
-    g_free(shown->drivers);
-}
-
-static int ask(Change *change, const ManagedGroup *group, const char *const *actions)
-{
-    g_autoptr(GString) findings = g_string_new(NULL);
-    g_auto(ChangeShown) shown = { 0 };
-
-    change_shown_init(&shown, group);
-    for (guint i = 0; i < change->survey->findings->len; i++)
-        append_word(findings, ((const Finding *) change->survey->findings->pdata[i])->id);
-    const AuthDetail details[] = {
-        { "group", shown.group },
-        { "devices", shown.devices },
-        { "ids", shown.ids },
-        { "drivers", shown.drivers },
-        { "from", domain_type_to_string(change->survey->type_from) ?: "" },
-        { "to", domain_type_to_string(change->request->type) },
-        { "disruptive", change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no" },
-        { "findings", findings->str },
-    };
-    return auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change,
-                    &change->question);
-}
-
-/* The type is there already. It still has to be asked whether this call may keep it against rules that want
- * another one; returns false if there is nothing of that kind. */
-static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType type,
-                           DomainType *ret_rules_want)
-{
-    const CallRecord *call = call_store_find(manager->calls, group);
-    g_autoptr(Decision) decision = NULL;
-
-    if (call && call->type == type)
-        return false;
-    decision = manager_decide(manager, group, false, false);
-    *ret_rules_want = call && decision->wanted < 0 ? call->type : decision->wanted;
-    return *ret_rules_want >= 0 && *ret_rules_want != type;
-}
-
-/* An id that neither FINDINGS nor the refusal of the last change (which knows what only the active probe
- * sees) has, or NULL. */
-static const char *unknown_id(const Change *change, const ManagedGroup *group, const GPtrArray *findings)
-{
-    for (char **id = change->options.allow; id && *id; id++) {
-        bool known = group->last_findings && g_strv_contains((const char *const *)group->last_findings, *id);
-
-        for (guint i = 0; i < findings->len && !known; i++)
-            known = g_str_equal(((const Finding *) findings->pdata[i])->id, *id);
-        if (!known)
-            return *id;
-    }
-    return NULL;
-}
-
-/* Whether a fatal finding is among those allowed; and which disruptive kinds are, for a rule file. */
-static bool note_allowed(Change *change)
-{
-    bool fatal = false;
-
-    for (guint i = 0; i < change->survey->findings->len; i++) {
-        const Finding *finding = change->survey->findings->pdata[i];
-
-        if (!is_allowed(change, finding->id))
-            continue;
-        if (finding->severity == FINDING_FATAL)
-            fatal = true;
-        else if (finding->severity == FINDING_DISRUPTIVE)
-            change->accepted |= FINDING_KIND_BIT(finding->kind);
-    }
-    return fatal;
-}
-
-/* Only what is shown to polkit may be allowed: a finding that comes while a person is asked stands in the
- * way, whatever ids the caller has guessed. The ids of the last refusal are those of disruptive findings,
- * which ask for no authorisation of their own. */
-static void keep_shown_ids(Change *change, const ManagedGroup *group)
-{
-    g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
-
-    for (char **id = change->request->allow; id && *id; id++) {
-        bool shown = group->last_findings &&
-            g_strv_contains((const char *const *) group->last_findings, *id);
-
-        for (guint i = 0; i < change->survey->findings->len && !shown; i++)
-            shown = g_str_equal(((const Finding *) change->survey->findings->pdata[i])->id, *id);
-        if (shown)
-            g_strv_builder_add(ids, *id);
-    }
-    g_strfreev(change->request->allow);
-    change->request->allow = g_strv_builder_end(ids);
-}
-
-static void ask_for_plan(Change *change, ManagedGroup *group)
-{
-    Manager *manager = change->manager;
-    const ChangeSurvey *survey = change->survey;
-    const char *actions[CHANGE_ACTIONS_MAX];
-    DomainType from = survey->type_from, rules_want = _DOMAIN_TYPE_INVALID;
-    bool fatal = note_allowed(change);
-
-    keep_shown_ids(change, group);
-    if (survey->how == CHANGE_NOTHING) {
-        if (outranks_rules(manager, group, change->request->type, &rules_want)) {
-            from = rules_want;
-        } else if (!change->options.persist) {
-            refuse(change, REFUSAL_NONE, NULL);
-            return;
-        }
-    }
-    change_actions(from, change_predicted_type(change->request->type, manager->host->auto_outcome),
-                   survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
-    if (ask(change, group, actions) < 0)
-        refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
-}
-
-/* Who may not change the group is told so before anything else; but nobody types a password to learn that a
- * device is in use. */
-static void judge_survey(Change *change, ManagedGroup *group)
-{
-    const ChangeSurvey *survey = change->survey;
-    bool interactive = sd_bus_message_get_allow_interactive_authorization(change->message) > 0;
-
-    managed_group_set_type(group, survey->type_from);
-    manager_touch(change->manager, group);
-    if (survey->how == CHANGE_REFUSED || (survey->refusal != REFUSAL_NONE && interactive))
-        refuse_as_surveyed(change);
-    else
-        ask_for_plan(change, group);
-}
-
-static void on_all_findings(Job *job, int error, GVariant *answer, void *userdata)
-{
-    Change *change = userdata;
-    ManagedGroup *group = manager_group(change->manager, change->item.group);
-    g_autoptr(GPtrArray) findings = answer ? findings_from_variant(answer) : NULL;
-    const char *id;
-
-    change->job = job_free(change->job);
-    if (!group || !findings) {
-        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
-        return;
-    }
-    id = unknown_id(change, group, findings);
-    if (id)
-        refuse(change, REFUSAL_NO_SUCH_FINDING, id);
-    else
-        judge_survey(change, group);
-}
-
-static void on_survey_late(Job *job, void *userdata)
-{
-    refuse(userdata, REFUSAL_TIMEOUT, "looking at the devices");
-}
-
-/* A survey only looks at the members that the plan unbinds. An id that it has not seen may be one of the
- * others'. */
-static void look_for_all_findings(Change *change, const ManagedGroup *group)
-{
-    static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_all_findings };
-    g_autofree char **members = g_new0(char *, group->members->len + 1);
-    int r;
-
-    for (guint i = 0; i < group->members->len; i++)
-        members[i] = ((const ManagedDevice *) group->members->pdata[i])->syspath;
-    r = job_findings(change->manager->event, change->manager->root_fd, members, &callbacks, change,
-                     &change->job);
-    if (r < 0)
-        refuse(change, REFUSAL_INTERNAL, g_strerror(-r));
-}
-
-static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
-{
-    Change *change = userdata;
-    ManagedGroup *group = manager_group(change->manager, change->item.group);
-
-    change->job = job_free(change->job);
-    change->survey = answer ? change_survey_from_variant(answer) : NULL;
-    if (!group || error == -ENOENT) {
-        refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
-        return;
-    }
-    if (!change->survey) {
-        refuse(change, REFUSAL_INTERNAL, g_strerror(error < 0 ? -error : EBADMSG));
-        return;
-    }
-    change->request->type_from = change->survey->type_from;
-    change->request->how = change->survey->how;
-    change->request->members = g_ptr_array_ref(change->survey->members);
-    if (unknown_id(change, group, change->survey->findings))
-        look_for_all_findings(change, group);
-    else
-        judge_survey(change, group);
 }
 
 static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *group, DomainType type,
@@ -673,11 +316,8 @@ static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *gro
 int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
                         ChangeOptions *options, ChangeReply reply)
 {
-    static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_surveyed };
-    g_autofree char *detail = NULL;
     const char *sender = sd_bus_message_get_sender(message);
     Change *change;
-    RefusalCode code;
     int r;
 
     r = call_limits_enter(&manager->change_limits, sender);
@@ -690,14 +330,6 @@ int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *m
     change->options = *options;
     *options = (ChangeOptions) { 0 };
     change->request = request_for_call(manager, group, type, &change->options);
-
-    code = judge(change, group, &detail);
-    if (code != REFUSAL_NONE) {
-        refuse(change, code, detail);
-        return 0;
-    }
-    r = job_survey(manager->event, manager->root_fd, change->request, &callbacks, change, &change->job);
-    if (r < 0)
-        refuse(change, REFUSAL_INTERNAL, g_strerror(-r));
+    change_authorise(change, group);
     return 0;
 }

@@ -33,6 +33,8 @@ typedef struct ChangeOptions {
     bool wait;
     char *reason;   /* or NULL */
 } ChangeOptions;
+
+/* Frees what OPTIONS owns, not OPTIONS. */
 void change_options_clear(ChangeOptions *options);
 
 /* What a caller is answered: CODE REFUSAL_NONE with TYPE, else the parts of refusal_text(). */
@@ -83,13 +85,9 @@ static inline Change *change_from_item(QueueItem *item)
     return (Change *) ((char *) item - offsetof(Change, item));
 }
 
-/* What polkit is told of GROUP and its members. */
-typedef struct ChangeShown {
-    char *group, *devices, *ids, *drivers;
-} ChangeShown;
-void change_shown_init(ChangeShown *shown, const ManagedGroup *group);
-void change_shown_clear(ChangeShown *shown);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ChangeShown, change_shown_clear)
+/* The caller may have CHANGE, which has been surveyed: judges it once more and puts it into the queue, or
+ * answers the caller and frees it. */
+void change_authorised(Change *change);
 
 /* Its turn has come, if it still may have it: else it is answered, freed, and false is returned. */
 bool change_may_start(Change *change);
@@ -97,18 +95,13 @@ bool change_may_start(Change *change);
 /* Its turn has come. Returns 0 or -errno of starting the worker. */
 int change_start(Change *change);
 
-/* Answers the caller, if one still waits. */
+/* Answers the caller, if one still waits: the type with REFUSAL_NONE, else the refusal. OBJECT may be NULL
+ * (the group), DETAIL too. */
 void change_answer(Change *change, RefusalCode code, const char *object, const char *detail);
 
+/* Answers the caller, ends CHANGE and frees it; with REFUSAL_NONE it has succeeded. */
+void change_refuse(Change *change, RefusalCode code, const char *detail);
+
+/* Frees CHANGE, which may be NULL, with its worker and its question to polkit; nobody is answered. */
 void change_free(Change *change);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Change, change_free)
-
-/* The polkit actions that a call with this plan needs, most telling first, NULL-terminated (at most 3 and
- * the NULL); FROM and TO are types, TO _DOMAIN_TYPE_INVALID if it cannot be told. */
-#define CHANGE_ACTIONS_MAX 4
-void change_actions(DomainType from, DomainType to, bool disruptive, bool fatal_allowed, bool persist,
-                    const char *actions[static CHANGE_ACTIONS_MAX]);
-
-/* What `auto` ends in if OUTCOME leaves one possibility, else _DOMAIN_TYPE_INVALID; any other TYPE is
- * itself. */
-DomainType change_predicted_type(DomainType type, DomainTypeSet outcome);
