@@ -138,8 +138,8 @@ static void cancel_polkit(AuthQuestion *question)
     if (!question->cancellation)
         return;
     (void) sd_bus_call_method_async(sd_bus_message_get_bus(question->message), NULL, POLKIT_NAME,
-                                    POLKIT_PATH, POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL, "s",
-                                    question->cancellation);
+                                    POLKIT_PATH, POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL,
+                                    "s", question->cancellation);
     g_clear_pointer(&question->cancellation, g_free);
 }
 

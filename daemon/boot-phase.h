@@ -8,8 +8,8 @@
 /*
  * Whether the machine is still starting or already stopping: disks that wait for fsck, LVM or a passphrase
  * only look idle, and nobody should lose a device while the machine goes down. Asked from systemd on the
- * bus. Where there is no systemd (another init, a container; sd_booted(3)) start-up counts as finished; where
- * it is not on the bus yet it does not.
+ * bus. Where there is no systemd (another init, a container; sd_booted(3)) start-up counts as finished;
+ * where it is not on the bus yet it does not.
  */
 typedef struct BootPhase BootPhase;
 

@@ -143,7 +143,8 @@ static bool give_back(const Sequence *sequence, const GPtrArray *held)
     back = change_give_back(sequence, held, true, &restored);
     if (back && !restored)
         sequence_fail(sequence, REFUSAL_INTERNAL, NULL, 0,
-                      "driver_override of a member still says what the interrupted change wrote; its record stays");
+                      "driver_override of a member still says what the interrupted change wrote; its record "
+                      "stays");
     return back && restored;
 }
 

@@ -96,7 +96,8 @@ static void log_result(const Change *change, const ManagedGroup *group, const Ch
         change->options.reason ? "; reason: " : "", change->options.reason ?: "");
 
     /* The times are fields, too, for whoever adds them up. */
-    (void) sd_journal_send("PRIORITY=%i", done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING,
+    (void) sd_journal_send("PRIORITY=%i",
+                           done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING,
                            "IOMMU_GROUP=%u", group->id, "IOMMU_CHANGE_USEC=%" G_GUINT64_FORMAT, total,
                            "IOMMU_WORKER_USEC=%" G_GUINT64_FORMAT, result ? result->total_usec : 0,
                            "IOMMU_KERNEL_USEC=%" G_GUINT64_FORMAT, result ? result->kernel_usec : 0,

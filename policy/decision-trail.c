@@ -132,7 +132,8 @@ static void add_type(GPtrArray *trail, const Decision *decision, const DecisionI
     trail_add(trail, name, rule_origin(hit->rule, false), verdict, text);
 }
 
-/* In identity a device whose mask does not reach all of RAM is served through bounce buffers (kernel/dma/direct.c). */
+/* In identity a device whose mask does not reach all of RAM is served through bounce buffers
+ * (kernel/dma/direct.c). */
 static void add_mask_note(GPtrArray *trail, const HostFacts *host, const Wish *wish)
 {
     unsigned bits = wish->member->facts->dma_mask_bits;

@@ -120,7 +120,8 @@ static void host_read_default(int root_fd, Host *host)
     }
 }
 
-/* The bits of the highest address of RAM; 0 without CAP_SYS_ADMIN, as all addresses then read 0 (kernel/resource.c). */
+/* The bits of the highest address of RAM; 0 without CAP_SYS_ADMIN: all addresses then read 0
+ * (kernel/resource.c). */
 static unsigned host_memory_bits(int root_fd)
 {
     g_autoptr(FILE) file = NULL;
