@@ -113,7 +113,8 @@ static int subscribe(BootPhase *phase)
 
     r = sd_bus_add_match_async(bus, &phase->owner_slot,
                                "type='signal',sender='org.freedesktop.DBus',"
-                               "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" SYSTEMD_NAME "'",
+                               "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                               "arg0='" SYSTEMD_NAME "'",
                                on_owner_changed, NULL, phase);
     if (r < 0)
         return r;
