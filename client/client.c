@@ -10,7 +10,6 @@
 #include "message.h"
 #include "terminal.h"
 
-#define USAGE_ERROR "org.freedesktop.DBus.Error.InvalidArgs"
 
 void client_done(Client *client)
 {
@@ -27,20 +26,22 @@ int client_connect(Client *client)
         r = sd_bus_open_system_remote(&client->bus, client->host);
     else
         r = sd_bus_open_system(&client->bus);
-    if (r < 0)
-        return sd_bus_error_set_errnof(&client->error, r, "cannot reach the system bus%s%s: %s",
-                                       client->host ? " of " : "", client->host ?: "", g_strerror(-r));
+    if (r < 0) {
+        g_autofree char *name =
+            g_strconcat("the system bus", client->host ? " of " : NULL, client->host, NULL);
+
+        return client_refuse(client, REFUSAL_NO_BUS, name, NULL, g_strerror(-r));
+    }
 
     return sd_bus_set_allow_interactive_authorization(client->bus, !client->no_ask_password);
 }
 
-int client_usage_error(Client *client, const char *format, ...)
+int client_refuse(Client *client, RefusalCode code, const char *object, const char *target,
+                  const char *detail)
 {
-    va_list arguments;
+    g_autofree char *text = refusal_text(code, object, target, detail);
 
-    va_start(arguments, format);
-    (void) sd_bus_error_setfv(&client->error, USAGE_ERROR, format, arguments);
-    va_end(arguments);
+    (void) sd_bus_error_set(&client->error, refusal_bus_name(code), text);
     return -EINVAL;
 }
 

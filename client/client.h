@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "refusal.h"
+
 /*
  * One run of iommuctl: what the command line says about every verb, the connection, and the last error that
  * came over it. Functions return 0 or negative errno; with an errno the reason, if the daemon gave one,
@@ -47,8 +49,9 @@ int client_properties(Client *client, const char *path, const char *interface, G
 /* Reads all groups and devices in one call: 0 with *ret, object path -> a{sv} of its properties; -errno. */
 int client_objects(Client *client, GHashTable **ret);
 
-/* Sets the client's error to one of our own and returns -EINVAL: what was typed cannot be meant. */
-int client_usage_error(Client *client, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Sets the client's error to a refusal of our own, with the text of refusal_text(), and returns -EINVAL. */
+int client_refuse(Client *client, RefusalCode code, const char *object, const char *target,
+                  const char *detail);
 
 /* The property NAME of PROPERTIES (a{sv}) as text, "" if it is missing or of another type; borrowed. */
 const char *property_string(GVariant *properties, const char *name);

@@ -116,9 +116,8 @@ static int report(const Client *client, int r)
     g_autofree char *text = NULL;
 
     if (daemon_is_absent(&client->error)) {
-        fputs("iommuctl: the daemon does not run, nor is its unit enabled; next: systemctl enable --now "
-              "iommu-policyd\n",
-              stderr);
+        text = refusal_text(REFUSAL_NO_DAEMON, "iommu-policyd", NULL, NULL);
+        fprintf(stderr, "iommuctl: %s\n", text);
         return EXIT_CODE_FAILED;
     }
     if (!client->error.name) {

@@ -61,10 +61,10 @@ static int find_object(Client *client, const char *text, TargetKind *ret_kind, c
         return look_up(client, "GetGroup", g_variant_new("(u)", group), ret_path);
     case TARGET_DEVICE:
         if (!g_utf8_validate(name, -1, NULL))
-            return client_usage_error(client, "the name of the device is not UTF-8");
+            return client_refuse(client, REFUSAL_INVALID_TARGET, "TARGET", NULL, "not UTF-8");
         return look_up(client, "GetDevice", g_variant_new("(s)", name), ret_path);
     default:
-        return client_usage_error(client, "'%s' names no group and no device; see: iommuctl list", text);
+        return client_refuse(client, REFUSAL_INVALID_TARGET, *text ? text : "TARGET", NULL, NULL);
     }
 }
 
@@ -86,7 +86,7 @@ int target_find_group(Client *client, const char *text, char **ret_path)
         g_free(path);
         path = g_strdup(property_string(device, "Group"));
         if (!g_str_has_prefix(path, IOMMU_POLICY_GROUP_PREFIX "/"))
-            return client_usage_error(client, "%s is in no IOMMU group; see: iommuctl list", text);
+            return client_refuse(client, REFUSAL_NO_SUCH_DEVICE, text, NULL, NULL);
     }
 
     *ret_path = g_steal_pointer(&path);

@@ -356,7 +356,7 @@ static int run_show(Client *client, char **arguments)
 
     group = g_hash_table_lookup(objects, path);
     if (!group)
-        return client_usage_error(client, "%s: the group went away; see: iommuctl list", arguments[0]);
+        return client_refuse(client, REFUSAL_NO_SUCH_GROUP, arguments[0], NULL, NULL);
 
     if (client->json) {
         json_print_object(group_json(objects, group), false);

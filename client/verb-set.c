@@ -93,8 +93,7 @@ static int run_set_or_revert(Client *client, const char *target, const char *typ
 static int run_set(Client *client, char **arguments)
 {
     if (!*arguments[1])
-        return client_usage_error(client, "no type given; to drop an earlier one: iommuctl revert %s",
-                                  arguments[0]);
+        return client_refuse(client, REFUSAL_NO_TYPE, arguments[0], arguments[0], NULL);
     return run_set_or_revert(client, arguments[0], arguments[1], set_options());
 }
 
@@ -282,7 +281,7 @@ static int run_command(Client *client, char **command)
 
     if (!g_spawn_sync(NULL, command, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL,
                       NULL, NULL, &status, &error))
-        return client_usage_error(client, "%s", error->message);
+        return client_refuse(client, REFUSAL_NO_COMMAND, *command, NULL, error->message);
 
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -237,6 +237,20 @@ static const struct {
         {ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
          "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.",
          NULL},
+    [REFUSAL_INVALID_TARGET] = {ERROR_INVALID_ARGS, "names no group and no device",
+                                "Run 'iommuctl list' to see what there is to name.", NULL},
+    [REFUSAL_NO_TYPE] = {ERROR_INVALID_ARGS, "no type was given",
+                         "Give DMA, DMA-FQ, identity or auto; run 'iommuctl revert @' to drop an earlier "
+                         "one.",
+                         "Give DMA, DMA-FQ, identity or auto; run 'iommuctl revert TARGET' to drop an "
+                         "earlier one."},
+    [REFUSAL_NO_COMMAND] = {ERROR_INVALID_ARGS, "the command could not be started",
+                            "Run 'iommuctl inhibit @ COMMAND' with a command that exists.",
+                            "Run 'iommuctl inhibit TARGET COMMAND' with a command that exists."},
+    [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
+                        "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
+    [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",
+                           "Run 'systemctl enable --now iommu-policyd' to start it.", NULL},
 };
 
 static bool is_code(RefusalCode code)

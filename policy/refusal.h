@@ -48,6 +48,13 @@ typedef enum RefusalCode {
     REFUSAL_TOO_MANY_CALLS,    /* LimitsExceeded; detail: the limit */
     REFUSAL_ACCESS_DENIED,     /* detail: the polkit action */
     REFUSAL_INTERACTION_REQUIRED, /* detail: the polkit action */
+
+    /* Of iommuctl alone. */
+    REFUSAL_INVALID_TARGET,    /* InvalidArgs; object: what was typed; detail: what is wrong with it */
+    REFUSAL_NO_TYPE,           /* InvalidArgs */
+    REFUSAL_NO_COMMAND,        /* InvalidArgs; object: the command; detail: why it could not be started */
+    REFUSAL_NO_BUS,            /* Failed; object: the bus; detail: errno text */
+    REFUSAL_NO_DAEMON,         /* Failed */
     _REFUSAL_CODE_MAX,
     _REFUSAL_CODE_INVALID = -EINVAL,
 } RefusalCode;

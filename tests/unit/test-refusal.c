@@ -48,6 +48,9 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_TOO_MANY_CALLS] = "1024",
     [REFUSAL_ACCESS_DENIED] = "org.iommupolicy1.relax",
     [REFUSAL_INTERACTION_REQUIRED] = "org.iommupolicy1.relax",
+    [REFUSAL_INVALID_TARGET] = "not UTF-8",
+    [REFUSAL_NO_COMMAND] = "No such file or directory",
+    [REFUSAL_NO_BUS] = "Connection refused",
 };
 
 static const char *object_of(RefusalCode code)
@@ -57,6 +60,14 @@ static const char *object_of(RefusalCode code)
         return "0000:09:00.0";
     case REFUSAL_INVALID_RULE:
         return "rules";
+    case REFUSAL_INVALID_TARGET:
+        return "TARGET";
+    case REFUSAL_NO_COMMAND:
+        return "snapshot";
+    case REFUSAL_NO_BUS:
+        return "the system bus of db1";
+    case REFUSAL_NO_DAEMON:
+        return "iommu-policyd";
     default:
         return "group 7";
     }
