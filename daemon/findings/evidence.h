@@ -16,6 +16,7 @@
 /* A source that could not be read is NULL, with the reason in the text beside it. */
 typedef struct Evidence {
     int root_fd;
+    char **members; /* all of them: "sys/devices/..." */
     OpenFiles *files;
     char *files_unread;
     MountTable *mounts;
@@ -38,6 +39,7 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_infrastructure(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
 
 /* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
@@ -58,6 +60,9 @@ bool mount_is_of_system(const Mount *mount);
  */
 void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
                         const char *where);
+
+/* True if DESCENDANT is something that the machine cannot do without: "infrastructure". */
+bool descendant_is_infrastructure(const Descendant *descendant);
 
 /* True if user space alone may use the member through its driver, so that its owner tells all. */
 bool member_is_for_user_space(const Member *member);

@@ -229,7 +229,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
     g_autoptr(GPtrArray) findings = findings_new();
-    Evidence evidence = { .root_fd = root_fd };
+    Evidence evidence = { .root_fd = root_fd, .members = members };
     int r;
 
     r = read_members(root_fd, members, list);
@@ -246,6 +246,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
         findings_judge_shape(&evidence, member, findings);
+        findings_judge_infrastructure(&evidence, member, findings);
         findings_judge_unknown(member, findings);
     }
     evidence_clear(&evidence);
