@@ -6,6 +6,7 @@
 #include "block-table.h"
 #include "descendant.h"
 #include "device.h"
+#include "export-table.h"
 #include "findings.h"
 #include "mount-table.h"
 #include "network-state.h"
@@ -22,6 +23,7 @@ typedef struct Evidence {
     MountTable *mounts;
     char *mounts_unread;
     BlockTable *blocks;
+    ExportTable *exports;
     NetworkState *network;
     char *network_unread;
 } Evidence;
@@ -36,6 +38,7 @@ typedef struct Member {
 /* Each judge appends what it sees to FINDINGS. */
 void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_export(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
@@ -60,6 +63,13 @@ bool mount_is_of_system(const Mount *mount);
  */
 void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
                         const char *where);
+
+/* Appends "export" for each target of the kernel that has the device NODE open; WHERE as above. */
+void findings_add_exports(const Evidence *evidence, const char *member, const DeviceNode *node,
+                          const char *where, GPtrArray *findings);
+
+/* True if the node of DESCENDANT is a way to a disk or tape: its users are exports. */
+bool descendant_is_storage_node(const Descendant *descendant);
 
 /* True if DESCENDANT is something that the machine cannot do without: "infrastructure". */
 bool descendant_is_infrastructure(const Descendant *descendant);
