@@ -103,11 +103,11 @@ case_findings_open_disk_names_the_process_to_root()
     reader=$!
     helpers+=("$reader")
     read -r -t 30 _ <&5
-    stays_refused "$free" unknown:
+    stays_refused "$free" export:
     iommuctl usage "$free" >/run/usage
     grep -qw "$reader" /run/usage || fail "root is not told the process $reader: $(cat /run/usage)"
     as_user 65534 iommuctl usage "$free" >/run/usage
-    grep -q unknown: /run/usage || fail "the finding is kept from nobody: $(cat /run/usage)"
+    grep -q export: /run/usage || fail "the finding is kept from nobody: $(cat /run/usage)"
     not grep -qw "$reader" /run/usage
 }
 
