@@ -37,6 +37,7 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
 

@@ -85,16 +85,6 @@ static void add_unknown_class(const Member *member, GPtrArray *findings)
                  member->name, member->device->driver);
 }
 
-/* A network device whose interface is not here may have it in another network namespace, in full use. */
-static void judge_interfaces(const Member *member, GPtrArray *findings)
-{
-    if (descendants_have(member->descendants, "net"))
-        return;
-    findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, "no-interface", member->name,
-                 "%s (driver %s) shows no interface here; bring it back from its network namespace first",
-                 member->name, member->device->driver);
-}
-
 static void judge_class(const Member *member, GPtrArray *findings)
 {
     static const char *const storage[] = { "block",  "nvme",     "scsi_host", "ata_port",
@@ -104,8 +94,7 @@ static void judge_class(const Member *member, GPtrArray *findings)
     bool is_judged_class;
 
     switch (class_code == FACT_NO_ID ? class_code : class_code >> 16) {
-    case 0x02:
-        judge_interfaces(member, findings);
+    case 0x02: /* network: what has no interface may have it in another namespace, which says more */
         return;
     case 0x05: /* memory, bridges, system peripherals: infrastructure, which says more */
     case 0x06:

@@ -38,6 +38,13 @@ void scene_add_process(Tree *tree, int pid, const char *command, unsigned ns, co
     tree_write(tree, mountinfo, "");
 }
 
+void scene_network_namespace(Tree *tree, int pid, unsigned ns)
+{
+    g_autofree char *path = g_strdup_printf("proc/%d/ns/net", pid), *text = g_strdup_printf("net:[%u]", ns);
+
+    link_as_is(tree, path, text);
+}
+
 void scene_open(Tree *tree, int pid, int fd, const char *link)
 {
     g_autofree char *path = g_strdup_printf("proc/%d/fd/%d", pid, fd);
@@ -109,6 +116,15 @@ void scene_add_child(Tree *tree, const char *path, const char *subsystem, const 
         tree_write(tree, dev, line);
     if (strcmp(subsystem, "block") == 0)
         add_block(tree, path, number);
+}
+
+void scene_bind(Tree *tree, const char *path, const char *subsystem, const char *driver)
+{
+    g_autofree char *target = g_strdup_printf("sys/bus/%s/drivers/%s", subsystem, driver);
+    g_autofree char *link = g_strconcat(path, "/driver", NULL);
+
+    tree_mkdir(tree, target);
+    tree_link(tree, link, target);
 }
 
 void scene_hold(Tree *tree, const char *lower, const char *upper)

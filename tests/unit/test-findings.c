@@ -123,7 +123,7 @@ START_TEST(order)
     g_autofree char *nvme = scene_add_nvme(tree), *nic = NULL;
     g_autoptr(GPtrArray) findings = NULL;
     static const char *const expected[] = {
-        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0", "0000:00:03.0 unknown:no-interface@0000:00:03.0",
+        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0", "0000:00:03.0 netns:no-interface@0000:00:03.0",
         "0000:00:03.0 unknown:usb@0000:00:03.0",     "0000:00:04.0 mount:/a@nvme0n1p1",
         "0000:00:04.0 mount:/z@nvme0n1p1",
     };

@@ -248,6 +248,11 @@ START_TEST(other_namespace)
 {
     g_autoptr(NetworkState) state = NULL;
     g_autoptr(LinkStack) stack = NULL;
+    g_autoptr(Tree) tree = scene_new();
+    g_autofree char *device = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0",
+                                                                   .class_code = 0x020000,
+                                                                   .driver = "e1000e",
+                                                                   .group = 4 });
 
     ck_assert(ip("link add plug type veth peer name socket"));
     ck_assert(ip("link set socket netns 1"));
@@ -256,6 +261,7 @@ START_TEST(other_namespace)
     stack = link_stack_new(state, (int) if_nametoindex("plug"));
     ck_assert_uint_eq(stack->links->len, 1);
     ck_assert(stack->open);
+    scene_expect_ids(tree, device, FINDINGS_ALL, "netns:no-interface@0000:00:03.0");
 }
 END_TEST
 
