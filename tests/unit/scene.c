@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -50,6 +53,17 @@ void scene_open(Tree *tree, int pid, int fd, const char *link)
     g_autofree char *path = g_strdup_printf("proc/%d/fd/%d", pid, fd);
 
     link_as_is(tree, path, link);
+}
+
+void scene_open_node(Tree *tree, int pid, int fd, unsigned ma, unsigned mi)
+{
+    g_autofree char *node = g_strdup_printf("dev/char/%u:%u", ma, mi),
+                    *link = g_strdup_printf("%s/%s", tree->path, node);
+
+    tree_mkdir(tree, "dev/char");
+    if (mknodat(tree->fd, node, S_IFCHR | 0600, makedev(ma, mi)) < 0 && errno != EEXIST)
+        ck_abort_msg("no node /%s: %s", node, g_strerror(errno));
+    scene_open(tree, pid, fd, link);
 }
 
 void scene_mount(Tree *tree, int pid, const char *number, const char *target, const char *type,

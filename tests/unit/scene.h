@@ -20,6 +20,9 @@ void scene_network_namespace(Tree *tree, int pid, unsigned ns);
 /* Gives process PID the descriptor FD; LINK is its link's text: "/dev/vfio/7". */
 void scene_open(Tree *tree, int pid, int fd, const char *link);
 
+/* The same with a node of the character device MA:MI, which is made; takes CAP_MKNOD. */
+void scene_open_node(Tree *tree, int pid, int fd, unsigned ma, unsigned mi);
+
 /* Appends a line "36 25 NUMBER / TARGET rw - TYPE SOURCE rw" to the mounts of process PID. */
 void scene_mount(Tree *tree, int pid, const char *number, const char *target, const char *type,
                  const char *source);
