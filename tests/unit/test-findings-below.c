@@ -79,8 +79,8 @@ static void add_stick(void)
     add_child("usb1/1-1/1-1.2", "usb", "usb");
     add_child("usb1/1-1/1-1.2/1-1.2:1.0", "usb", "usb-storage");
     add_disk("usb1/1-1/1-1.2/1-1.2:1.0", "2", "sda", "8:0");
-    partition = g_strconcat(controller,
-                            "/usb1/1-1/1-1.2/1-1.2:1.0/host2/target2:0:0/2:0:0:0/block/sda/sda1", NULL);
+    partition =
+        g_strconcat(controller, "/usb1/1-1/1-1.2/1-1.2:1.0/host2/target2:0:0/2:0:0:0/block/sda/sda1", NULL);
     scene_add_child(tree, partition, "block", "8:1");
 }
 
@@ -108,8 +108,9 @@ START_TEST(usb_stick)
     below = scene_find(findings, "below:1-1.2@0000:00:14.0");
     ck_assert_int_eq(below->kind, FINDING_BELOW);
     ck_assert_int_eq(below->severity, FINDING_ABSOLUTE);
-    ck_assert_str_eq(below->text, "1-1.2 below 0000:00:14.0 is in use (mount:/media@sda1); end that use or take "
-                                  "1-1.2 out");
+    ck_assert_str_eq(below->text,
+                     "1-1.2 below 0000:00:14.0 is in use (mount:/media@sda1); end that use or take "
+                     "1-1.2 out");
     /* The mount stands in the way, not what sums it up. */
     blocking = findings_blocking(findings, 0, NULL);
     ck_assert_uint_eq(blocking->len, 1);
