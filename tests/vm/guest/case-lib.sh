@@ -45,6 +45,12 @@ interface_of()
     basename /sys/bus/pci/devices/"$1"/net/*
 }
 
+has_node()
+{
+    local node
+    node=$(node_of "$1") && [[ -b $node ]]
+}
+
 bind_by_hand()
 {
     [[ $(driver_of "$1") != "$2" ]] || return 0
@@ -74,6 +80,8 @@ make_fresh()
     for address in "$free" "$mounted"; do
         bind_by_hand "$address" nvme
         switch_by_hand "$address" DMA-FQ
+        # Linux 6.1 probes behind the back of `bind`.
+        wait_until 60 has_node "$address"
         dd if=/dev/zero of="$(node_of "$address")" bs=1M count=2 conv=fsync status=none
     done
     bind_by_hand "$nic" e1000e
