@@ -50,6 +50,7 @@ void held_device_free(HeldDevice *held)
     g_clear_pointer(&held->children, g_ptr_array_unref);
     g_clear_pointer(&held->children_now, g_ptr_array_unref);
     g_clear_pointer(&held->nodes, g_array_unref);
+    g_clear_pointer(&held->controllers, g_ptr_array_unref);
     g_strfreev(held->entries);
     safe_close(held->dir_fd);
     g_free(held);

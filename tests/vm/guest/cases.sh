@@ -45,9 +45,11 @@ wanted()
 
 run_case()
 {
-    local file=$1 name=$2 log started=$SECONDS
+    local file=$1 name=$2 log limit=400 started=$SECONDS
     log=$(mktemp)
-    if timeout --foreground 400 bash ./run-case "$file" "$name" >"$log" 2>&1; then
+    # The long ones belong to --full.
+    [[ $name != full_* ]] || limit=1800
+    if timeout --foreground "$limit" bash ./run-case "$file" "$name" >"$log" 2>&1; then
         printf 'ok %s (%d s)\n' "$name" $((SECONDS - started))
         grep '^figure: ' "$log" | sed 's/^/   /'
         passed+=1
