@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "findings.h"
 #include "group.h"
+#include "nvme-controller.h"
 #include "record.h"
 #include "type-write.h"
 
@@ -54,15 +55,19 @@ static const Device *find_device(const GroupView *view, const char *name)
 static int look_below(int root_fd, HeldDevice *held)
 {
     char *paths[] = { held->syspath, NULL };
-    g_autoptr(GPtrArray) children = NULL;
+    g_autoptr(GPtrArray) children = NULL, controllers = NULL;
     g_autoptr(GArray) nodes = NULL;
     int r;
 
     r = findings_nodes(root_fd, paths, &nodes);
+    if (r >= 0)
+        r = nvme_controllers_read(root_fd, held->syspath, &controllers);
     if (r < 0)
         return r;
     g_clear_pointer(&held->nodes, g_array_unref);
     held->nodes = g_steal_pointer(&nodes);
+    g_clear_pointer(&held->controllers, g_ptr_array_unref);
+    held->controllers = g_steal_pointer(&controllers);
     if (held->children)
         return 0; /* unbound before: what counts is what was there first */
     r = children_read(root_fd, held->syspath, &children);
@@ -292,6 +297,21 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
+/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to another
+ * process, or a close on its way through the kernel. */
+static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtrArray *findings)
+{
+    for (guint i = 0; i < held->controllers->len; i++) {
+        const NvmeController *controller = g_ptr_array_index(held->controllers, i);
+
+        if (nvme_controller_is_alive(w->sequence->root_fd, controller))
+            findings_add(findings, FINDING_EXCL, FINDING_ABSOLUTE, held->name, controller->name, held->name,
+                         "%s was unbound, and %s is still held by something that no process shows; find out by "
+                         "whom and stop it",
+                         held->name, controller->name);
+    }
+}
+
 static int find_holders(const Switch *w, GPtrArray *findings)
 {
     for (guint i = 0; i < w->held->len; i++) {
@@ -303,6 +323,8 @@ static int find_holders(const Switch *w, GPtrArray *findings)
         r = findings_node_holders(w->sequence->root_fd, held->nodes, getpid(), held->name, findings);
         if (r < 0)
             return r;
+        if (findings->len == 0)
+            find_controllers_alive(w, held, findings);
     }
     return 0;
 }

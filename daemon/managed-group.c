@@ -174,7 +174,7 @@ void managed_group_set_result(ManagedGroup *group, DomainType type, const char *
 void managed_group_forget_tries(ManagedGroup *group)
 {
     group->tried = 0;
-    group->tried_in_use = group->tried_race = false;
+    group->tried_in_use = group->tried_race = group->call_undone = false;
     group->differed = 0;
 }
 

@@ -84,6 +84,7 @@ struct ManagedGroup {
     bool tried_in_use;     /* it failed because a disk refused although no use is seen */
     bool tried_race;       /* it failed because a driver bound first */
     FindingKindSet tried_kinds;
+    bool call_undone;      /* the last change was a call's, failed, and was taken back */
     unsigned differed;     /* how often in a row the members were not those that had been judged */
 
     bool auto_settled;     /* `auto` was written to these members, or nobody wrote since they appeared */

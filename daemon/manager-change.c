@@ -158,6 +158,13 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
+/* Nobody tries again what a call has asked for, but the group is said to have failed until something differs. */
+static void judge_call_result(ManagedGroup *group, const ChangeResult *result)
+{
+    managed_group_forget_tries(group);
+    group->call_undone = result && result->code != REFUSAL_NONE && result->undone;
+}
+
 /* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an
  * authorisation of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
@@ -211,7 +218,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
     if (change->origin == CHANGE_BY_RULE)
         judge_rule_result(manager, group, change, result);
     else
-        managed_group_forget_tries(group);
+        judge_call_result(group, result);
 }
 
 /* What is found in /run for GROUP after its worker was killed. */
