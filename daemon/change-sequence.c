@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "change-sequence.h"
 
+#include <errno.h>
+
+#include "cleanup.h"
+#include "group-view.h"
 #include "group.h"
 #include "sysfs.h"
 
@@ -35,11 +39,33 @@ int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const
     return r;
 }
 
-int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type)
+int sequence_write_fd(const Sequence *sequence, int fd, const char *text)
 {
     uint64_t start = sequence_now();
-    int r = group_write_type(sequence->root_fd, group, type);
+    int r = sysfs_write_fd(fd, text);
 
+    sequence->result->kernel_usec += sequence_now() - start;
+    return r;
+}
+
+bool sequence_has_group(const Sequence *sequence, unsigned group)
+{
+    return group_has_members(sequence->root_fd, group, sequence->members);
+}
+
+/* Opened first, then looked at: what is opened cannot become another group's. */
+int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type)
+{
+    _cleanup_close_ int fd = group_open_type(sequence->root_fd, group);
+    uint64_t start;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (!sequence_has_group(sequence, group))
+        return -ENODEV;
+    start = sequence_now();
+    r = group_write_type(fd, type);
     sequence->result->kernel_usec += sequence_now() - start;
     return r;
 }
