@@ -10,6 +10,11 @@
 
 /* How often a rule's change may find other members than it was decided for before that counts as failed. */
 #define DIFFERED_MAX 3
+/* How often a recovery whose worker was killed is begun anew. */
+#define RECOVERIES_MAX 3
+
+static void recover_records(Manager *manager, unsigned group);
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries);
 
 /* --- the queue */
 
@@ -214,25 +219,41 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
         managed_group_forget_tries(group);
 }
 
-/* What is found in /run for GROUP after its worker was killed. */
-static void recover_after(Manager *manager, unsigned id, const char *key)
+static void give_up(Manager *manager, ManagedGroup *group)
 {
-    g_auto(GStrv) keys = NULL;
+    group->broken = true;
+    log_group(LOG_ERR, group->id, NULL,
+              "its recovery was ended again and again; the record stays for the next start");
+}
 
-    if (record_list(manager->root_fd, &keys) >= 0 && g_strv_contains((const char *const *) keys, key))
-        manager_submit(manager, change_new_for_recovery(manager, id, key));
+/* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was itself a
+ * recovery as often as may be. */
+static void recover_after(Manager *manager, const Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (change->origin != CHANGE_BY_RECOVERY)
+        recover_records(manager, change->item.group);
+    else if (change->recoveries < RECOVERIES_MAX)
+        submit_recovery(manager, change->item.group, change->record_key, change->recoveries + 1);
+    else if (group)
+        give_up(manager, group);
 }
 
 void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error)
 {
     unsigned id = change->item.group;
     ManagedGroup *group = manager_group(manager, id);
-    g_autofree char *key = NULL;
+    bool cut_off = !result && error == -ECHILD;
 
     change_queue_remove(manager->queue, &change->item);
     manager_touch(manager, NULL);
-    if (!group || !group->changing)
-        return; /* the members have gone; a group of the same number is another one, and read by itself */
+    if (!group || !group->changing) {
+        /* The members have gone; a group of the same number is another one, and read by itself. */
+        if (cut_off)
+            recover_after(manager, change);
+        return;
+    }
     group->changing = group->stuck = false;
     managed_group_set_step(group, NULL);
     if (change->origin == CHANGE_BY_RECOVERY && error == -EWOULDBLOCK)
@@ -240,11 +261,10 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
     else
         take_result(manager, group, change, result);
 
-    key = g_strdup(group->key);
     manager_reread_members(manager, group);
+    if (cut_off)
+        recover_after(manager, change);
     group = manager_group(manager, id);
-    if (!result && change->origin != CHANGE_BY_RECOVERY && key)
-        recover_after(manager, id, key);
     if (!group)
         return;
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
@@ -304,7 +324,6 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
     Orphan *orphan = userdata;
     Manager *manager = orphan->manager;
     unsigned id = orphan->group;
-    g_autofree char *key = g_steal_pointer(&orphan->key);
     ManagedGroup *group = manager_group(manager, id);
 
     g_ptr_array_remove(manager->orphans, orphan);
@@ -312,7 +331,7 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
         group->changing = group->stuck = false;
         managed_group_set_step(group, NULL);
     }
-    recover_after(manager, id, key);
+    recover_records(manager, id);
     if (group && !group->changing && !change_queue_waiting(manager->queue, id)) {
         manager_reread_members(manager, group);
         group = manager_group(manager, id);
@@ -376,10 +395,20 @@ static unsigned group_of_record(const Manager *manager, const Record *record)
     return record->group;
 }
 
-static void recover_record(Manager *manager, const char *key)
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries)
+{
+    Change *change = change_new_for_recovery(manager, group, key);
+
+    change->recoveries = recoveries;
+    manager_submit(manager, change);
+}
+
+/* The record KEY, if it is about the group ONLY; -1: whichever it is about. */
+static void recover_record(Manager *manager, const char *key, int64_t only)
 {
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    unsigned group;
     int r = record_load(manager->root_fd, key, &record, &error);
 
     if (r < 0) {
@@ -387,13 +416,17 @@ static void recover_record(Manager *manager, const char *key)
                   error ?: g_strerror(-r));
         return;
     }
+    group = group_of_record(manager, record);
+    if (only >= 0 && only != group)
+        return;
     if (record_is_locked(manager->root_fd, key) > 0)
-        manager_wait_for_lock(manager, group_of_record(manager, record), key);
+        manager_wait_for_lock(manager, group, key);
     else
-        manager_submit(manager, change_new_for_recovery(manager, group_of_record(manager, record), key));
+        submit_recovery(manager, group, key, 0);
 }
 
-int manager_recover(Manager *manager)
+/* By what they are about, not by their names: those are of a first member that may have been pulled. */
+static int recover_all_records(Manager *manager, int64_t only)
 {
     g_auto(GStrv) keys = NULL;
     int r = record_list(manager->root_fd, &keys);
@@ -401,6 +434,16 @@ int manager_recover(Manager *manager)
     if (r < 0)
         return r;
     for (char **key = keys; *key; key++)
-        recover_record(manager, *key);
+        recover_record(manager, *key, only);
     return 0;
+}
+
+static void recover_records(Manager *manager, unsigned group)
+{
+    (void) recover_all_records(manager, group);
+}
+
+int manager_recover(Manager *manager)
+{
+    return recover_all_records(manager, -1);
 }
