@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "group-view.h"
 #include "group.h"
+#include "record.h"
 #include "sysfs.h"
 
 #define BACK_OFF_FIRST_USEC 10000u
@@ -22,12 +23,15 @@ void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *fo
     g_autofree char *name = NULL;
     va_list arguments;
 
-    if (!sequence->step)
+    if (!sequence->step && sequence->lock_fd < 0)
         return;
     va_start(arguments, format);
     name = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    sequence->step(name, limit_usec, sequence->userdata);
+    if (sequence->lock_fd >= 0)
+        record_lock_note(sequence->lock_fd, name, limit_usec > 0 ? sequence_now() + limit_usec : 0);
+    if (sequence->step)
+        sequence->step(name, limit_usec, sequence->userdata);
 }
 
 int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text)

@@ -13,10 +13,11 @@ typedef struct Sequence {
     ChangeStep step;
     void *userdata;
     ChangeResult *result;
+    int lock_fd;              /* where the step is noted for other processes, or -EBADF */
     const GPtrArray *members; /* ChangeMember: whose group it is that is written to */
 } Sequence;
 
-/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own). */
+/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own), and notes it in the lock. */
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 

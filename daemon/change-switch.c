@@ -193,8 +193,7 @@ static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray
     if (paths->len == 0)
         return true;
     g_ptr_array_add(paths, NULL);
-    sequence_step(w->sequence, w->sequence->limits->unbind_usec, "claim disks");
-    r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
+    r = claims_take(w->sequence, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
         sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
                       g_strerror(-r));

@@ -2,6 +2,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <sys/inotify.h>
 
 #include "cleanup.h"
 #include "findings.h"
@@ -303,11 +304,16 @@ void manager_change_goes_on(Manager *manager, Change *change)
 
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
+/*
+ * Known by the lock it holds. What it does, and until when that may take, it has noted there: so a group that was
+ * stuck before a restart is stuck after it, and becomes stuck and whole again as if the worker were our own.
+ */
 typedef struct Orphan {
     Manager *manager;
     unsigned group;
     char *key;
-    Job *job;
+    Job *job;              /* waits for the lock */
+    sd_event_source *note; /* on the lock's file */
 } Orphan;
 
 void orphan_free(void *data)
@@ -315,8 +321,64 @@ void orphan_free(void *data)
     Orphan *orphan = data;
 
     (void) job_free(orphan->job);
+    CLEAR_SOURCE(orphan->note);
     g_free(orphan->key);
     g_free(orphan);
+}
+
+/* What the orphan has noted, and how much time it has left; a holder that has noted nothing is about to. */
+static char *orphan_step(const Orphan *orphan, uint64_t *ret_left_usec)
+{
+    const ChangeLimits *limits = &orphan->manager->settings.limits;
+    uint64_t now = (uint64_t) g_get_monotonic_time(), until = 0;
+    char *step;
+
+    if (record_lock_read(orphan->manager->root_fd, orphan->key, &step, &until) < 0)
+        step = g_strdup("another process changes it");
+    if (until == 0)
+        until = now + limits->bind_usec;
+    *ret_left_usec = until > now ? until - now : 0;
+    return step;
+}
+
+static void show_orphan(Orphan *orphan)
+{
+    ManagedGroup *group = manager_group(orphan->manager, orphan->group);
+    g_autofree char *step = NULL;
+    uint64_t left;
+
+    step = orphan_step(orphan, &left);
+    job_set_deadline(orphan->job, left);
+    if (!group)
+        return;
+    if (left == 0 && !group->stuck)
+        log_group(LOG_ERR, group->id, NULL, step);
+    group->changing = true;
+    group->stuck = left == 0;
+    managed_group_set_step(group, step);
+    managed_group_set_state(group, group->stuck ? GROUP_STUCK : GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(orphan->manager, group);
+}
+
+static void on_orphan_late(Job *job, void *userdata)
+{
+    show_orphan(userdata);
+}
+
+static int on_orphan_note(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    show_orphan(userdata);
+    return 0;
+}
+
+/* Without it the next step is seen when the time of this one is over. */
+static void watch_note(Orphan *orphan)
+{
+    _cleanup_close_ int fd = record_lock_open(orphan->manager->root_fd, orphan->key);
+
+    if (fd >= 0)
+        (void) sd_event_add_inotify_fd(orphan->manager->event, &orphan->note, fd, IN_MODIFY, on_orphan_note,
+                                       orphan);
 }
 
 static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
@@ -350,7 +412,7 @@ static Orphan *find_orphan(const Manager *manager, const char *key)
 
 static Orphan *orphan_new(Manager *manager, const char *key)
 {
-    static const JobCallbacks callbacks = { .done = on_lock_free };
+    static const JobCallbacks callbacks = { .done = on_lock_free, .late = on_orphan_late };
     Orphan *orphan = g_new0(Orphan, 1);
 
     orphan->manager = manager;
@@ -360,23 +422,18 @@ static Orphan *orphan_new(Manager *manager, const char *key)
         return NULL;
     }
     g_ptr_array_add(manager->orphans, orphan);
+    watch_note(orphan);
     return orphan;
 }
 
 void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
 {
-    ManagedGroup *group = manager_group(manager, id);
     Orphan *orphan = find_orphan(manager, key) ?: orphan_new(manager, key);
 
     if (!orphan)
         return;
     orphan->group = id; /* the members may have another number since */
-    if (!group)
-        return;
-    group->changing = true;
-    managed_group_set_step(group, "another process changes it");
-    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
-    manager_touch(manager, group);
+    show_orphan(orphan);
 }
 
 /* --- recovery at start */

@@ -327,14 +327,17 @@ static bool finish_leftover(const Sequence *sequence, const GroupView *view, Lef
  * that cannot be brought back keeps its record: then only a plan that unbinds nobody may go on (the old type
  * may be what it needs), and recovery is tried again after it.
  */
-static void run_change(const Sequence *sequence, const ChangeRequest *request)
+static void run_change(Sequence *sequence, const ChangeRequest *request)
 {
     g_autoptr(GroupView) view = NULL, fresh = NULL;
     _cleanup_close_ int lock = -EBADF;
     Leftover leftover;
 
-    if (!lock_group(sequence, request->group, &view, &lock) ||
-        !finish_leftover(sequence, view, &leftover))
+    if (!lock_group(sequence, request->group, &view, &lock))
+        return;
+    sequence->lock_fd = lock;
+    sequence_step(sequence, sequence->limits->unbind_usec, "look at the devices");
+    if (!finish_leftover(sequence, view, &leftover))
         return;
     if (leftover == LEFTOVER_NONE) {
         run_locked(sequence, request, view);
@@ -362,6 +365,7 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
         .step = step,
         .userdata = userdata,
         .result = result,
+        .lock_fd = -EBADF,
     };
 
     if (!request->members || !request->origin)
