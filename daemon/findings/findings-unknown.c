@@ -16,8 +16,10 @@ typedef struct JudgedSubsystem {
 } JudgedSubsystem;
 
 static const char *const virtio_drivers[] = { "virtio_blk", "virtio_net", "virtio_scsi", NULL };
-static const char *const scsi_drivers[] = { "sd", "sr", "ses", NULL };
+static const char *const scsi_drivers[] = { "sd", "sr", "ses", "st", "ch", NULL };
 static const char *const mmc_drivers[] = { "mmcblk", NULL };
+static const char *const usb_drivers[] = { "usb", "hub", "usb-storage", "uas", NULL };
+static const char *const usb_switch_drivers[] = { "intel_xhci_usb_sw", NULL };
 static const char *const no_drivers[] = { NULL };
 
 static const JudgedSubsystem judged_subsystems[] = {
@@ -26,15 +28,15 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "scsi_device" }, { "scsi_disk" }, { "scsi_generic" }, { "scsi_host" }, { "bsg" }, { "enclosure" },
     { "ata_port" }, { "ata_link" }, { "ata_device" }, { "sas_host" }, { "sas_phy" }, { "sas_port" },
     { "sas_device" }, { "sas_end_device" }, { "sas_expander" }, { "mmc", mmc_drivers }, { "mmc_host" },
+    { "mmc_rpmb" }, { "scsi_tape" }, { "scsi_changer" }, { "usb", usb_drivers },
     /* interfaces, and what a card has beside them */
     { "net" }, { "ptp" }, { "pps" }, { "mdio_bus" }, { "i2c-adapter" }, { "i2c" }, { "i2c-dev" },
     /* owners */
     { "vfio-dev" }, { "uio" }, { "mdev" }, { "vdpa" },
-    /* infrastructure */
-    { "watchdog" }, { "tpm" }, { "tpmrm" }, { "ipmi" }, { "rtc" }, { "nd" }, { "dax" }, { "cxl" },
     /* nobody uses these alone */
     { "hwmon" }, { "thermal" }, { "wakeup" }, { "leds" }, { "nvmem" }, { "pci_express" },
-    { "virtio", virtio_drivers }, { "auxiliary", no_drivers },
+    { "virtio", virtio_drivers }, { "auxiliary", no_drivers }, { "usbmon" }, { "usb_role" },
+    { "platform", usb_switch_drivers },
 };
 
 static bool is_judged(const Descendant *descendant)
@@ -56,7 +58,7 @@ static void judge_descendants(const Member *member, GPtrArray *findings)
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
         bool is_infiniband;
 
-        if (!descendant->subsystem || is_judged(descendant))
+        if (!descendant->subsystem || is_judged(descendant) || descendant_is_infrastructure(descendant))
             continue;
         is_infiniband = g_str_has_prefix(descendant->subsystem, "infiniband");
         findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE,
