@@ -356,7 +356,7 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     if (!change->survey) {
-        change_refuse(change, REFUSAL_INTERNAL, g_strerror(error < 0 ? -error : EBADMSG));
+        change_refuse(change, REFUSAL_INTERNAL, job_error_text(error));
         return;
     }
     change->request->type_from = change->survey->type_from;

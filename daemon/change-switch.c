@@ -198,8 +198,7 @@ static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray
     if (paths->len == 0)
         return true;
     g_ptr_array_add(paths, NULL);
-    sequence_step(w->sequence, w->sequence->limits->unbind_usec, "claim disks");
-    r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
+    r = claims_take(w->sequence, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
         sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
                       g_strerror(-r));
@@ -460,16 +459,8 @@ static void remove_record(const Switch *w)
         sequence_note(w->sequence, "the record %s could not be removed: %s", w->view->key, g_strerror(-r));
 }
 
-static bool any_present(const Switch *w)
-{
-    for (guint i = 0; i < w->held->len; i++)
-        if (held_device_is_present(w->sequence->root_fd, g_ptr_array_index(w->held, i)))
-            return true;
-    return false;
-}
-
 /* The type on the way back. TO_OLD_TYPE false: what came back is in use already, and the new type has to
- * do. */
+ * do. A group with other members than those that were judged is not ours to write to, nor to call broken. */
 static void settle_type(const Switch *w, bool to_old_type)
 {
     const Sequence *sequence = w->sequence;
@@ -482,7 +473,7 @@ static void settle_type(const Switch *w, bool to_old_type)
         settled = type_is_kept(sequence, request->group, w->survey->type_from, 0, false);
     else
         settled = type_is_kept(sequence, request->group, request->type, request->out, false);
-    if (!settled && any_present(w))
+    if (!settled && sequence_has_group(sequence, request->group))
         sequence_broken(sequence, NULL, "the group is left as %s",
                         domain_type_to_string(sequence->result->type) ?: "nobody can tell");
 }

@@ -51,6 +51,7 @@ typedef struct Change {
     ChangeOrigin origin;
     ChangeRequest *request;
     char *record_key;        /* of a recovery */
+    unsigned recoveries;     /* how many before this recovery were cut off */
     Job *job;                /* survey, run, recovery or persist: one at a time */
     char *step;              /* what it does now, for a Timeout */
     uint64_t started_at;     /* monotonic µs */

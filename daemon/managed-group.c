@@ -185,13 +185,15 @@ void managed_group_forget_use(ManagedGroup *group)
     if (!group->survey)
         return;
     group->survey = job_free(group->survey);
-    group->manager->surveys--;
+    if (!group->survey_late)
+        group->manager->surveys--;
+    group->survey_late = false;
     manager_survey_next(group->manager);
 }
 
 bool managed_group_is_busy(const ManagedGroup *group)
 {
-    return group->scanning || group->survey || group->queued || (group->changing && !group->stuck);
+    return group->scanning || (group->survey && !group->survey_late) || group->queued || (group->changing && !group->stuck);
 }
 
 bool managed_group_unbinds(const ManagedGroup *group)

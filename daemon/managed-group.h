@@ -73,6 +73,7 @@ struct ManagedGroup {
 
     /* before a rule unbinds */
     Job *survey;
+    bool survey_late;      /* it has not returned in its time, and counts for nobody */
     GroupUse use;
     uint64_t clear_since;  /* monotonic µs, with USE_CLEAR */
     uint64_t surveyed_at;  /* monotonic µs */
