@@ -42,6 +42,14 @@ static void answer(AuthQuestion *question, AuthAnswer yes_or_no)
     question->callback(question, yes_or_no, action, question->userdata);
 }
 
+static bool may_be_shown(gunichar letter)
+{
+    GUnicodeType type = g_unichar_type(letter);
+
+    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
+        type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
 /* Values reach a dialog that a person believes: nobody who names a device may write lines of it, turn the
  * direction of its letters, or push the end out of sight. */
 static char *clean_value(const char *value)
@@ -53,7 +61,7 @@ static char *clean_value(const char *value)
     for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
         gunichar letter = g_utf8_get_char(c);
 
-        g_string_append_unichar(clean, g_unichar_isprint(letter) ? letter : ' ');
+        g_string_append_unichar(clean, may_be_shown(letter) ? letter : ' ');
     }
     if (length > VALUE_MAX || clean->len > VALUE_MAX) {
         size_t keep = MIN(clean->len, VALUE_MAX - strlen(CUT_MARK));

@@ -265,3 +265,13 @@ class Connection:
             self.send(ERROR, {**fields, ERROR_NAME: Variant("s", error)}, "s", ("",))
         else:
             self.send(RETURN, fields)
+
+
+def wait_readable(connections, timeout=30):
+    """Until something has come on one of CONNECTIONS; whatever has come on any is read."""
+    by_socket = {connection.socket: connection for connection in connections}
+    ready = select.select(list(by_socket), [], [], timeout)[0]
+    if not ready:
+        raise TimeoutError("nothing has come on any connection")
+    for readable in ready:
+        by_socket[readable].dispatch(None)
