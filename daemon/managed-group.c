@@ -13,6 +13,7 @@ static void inhibitor_free(void *data)
     Inhibitor *inhibitor = data;
 
     CLEAR_SOURCE(inhibitor->source);
+    (void) call_place_free(inhibitor->place);
     g_free(inhibitor->who);
     g_free(inhibitor->why);
     g_free(inhibitor);

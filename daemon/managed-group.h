@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "call-limits.h"
 #include "decision.h"
 #include "domain-type.h"
 #include "finding-kind.h"
@@ -25,6 +26,7 @@ typedef enum GroupUse {
 typedef struct Inhibitor {
     char *who, *why;
     sd_event_source *source; /* on the end of the pipe that we keep */
+    CallPlace *place;        /* in the manager's limits */
 } Inhibitor;
 
 /* How the last change ended. */
