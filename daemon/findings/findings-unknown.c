@@ -43,8 +43,8 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "vfio-dev" }, { "uio" }, { "mdev" }, { "vdpa" },
     /* nobody uses these alone */
     { "hwmon" }, { "thermal" }, { "wakeup" }, { "leds" }, { "nvmem" }, { "pci_express" },
-    { "power_supply" }, { "serial-base" }, { "usbmon" }, { "usb_role" },
-    { "virtio", virtio_drivers }, { "auxiliary", auxiliary_drivers }, { "platform", usb_switch_drivers },
+    { "power_supply" }, { "serial-base" }, { "usbmon" }, { "usb_role" }, { "platform", usb_switch_drivers },
+    { "virtio", virtio_drivers }, { "auxiliary", auxiliary_drivers },
 };
 
 /*
