@@ -15,6 +15,10 @@ typedef struct Sequence {
     ChangeResult *result;
 } Sequence;
 
+/* The first step, of which nobody is told: looking. And the end of the last. */
+void sequence_begin(const Sequence *sequence);
+void sequence_end(const Sequence *sequence);
+
 /* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own). */
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
