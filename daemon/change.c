@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager.h"
 #include "persist.h"
+#include "report.h"
 
 static void change_end(Change *change)
 {
@@ -91,6 +92,7 @@ void change_free(Change *change)
     g_free(change->record_key);
     g_free(change->step);
     g_free(change->sender);
+    (void) journal_caller_unref(change->caller);
     g_free(change);
 }
 
@@ -116,6 +118,8 @@ void change_answer(Change *change, RefusalCode code, const char *object, const c
 
 void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
+    if (code != REFUSAL_NONE)
+        report_refused(change, code, NULL, detail);
     change_answer(change, code, NULL, detail);
     change_end(change);
 }
@@ -273,6 +277,7 @@ void change_authorised(Change *change)
         change_refuse(change, code, detail);
         return;
     }
+    report_override(change, group);
     if (!change->options.wait)
         change_answer(change, REFUSAL_NONE, NULL, NULL);
     if (change->request->how == CHANGE_NOTHING) {
@@ -326,6 +331,7 @@ int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *m
     change = change_new(manager, group->id, CHANGE_BY_CALL);
     change->sender = g_strdup(sender ?: "");
     change->message = sd_bus_message_ref(message);
+    change->caller = journal_caller_new(manager->journal, message);
     change->reply = reply;
     change->options = *options;
     *options = (ChangeOptions) { 0 };

@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "change-queue.h"
 #include "job.h"
+#include "journal.h"
 #include "notify.h"
 #include "refusal.h"
 #include "transaction.h"
@@ -62,6 +63,7 @@ typedef struct Change {
     ChangeOptions options;
     AuthQuestion *question;
     ChangeSurvey *survey;
+    JournalCaller *caller;   /* for the journal */
     char *sender;            /* who is counted in the manager's limits, or NULL */
     FindingKindSet accepted; /* disruptive kinds that the call allowed */
 } Change;

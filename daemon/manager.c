@@ -232,7 +232,7 @@ static int load_rules(Manager *manager)
 
     if (r < 0)
         return r;
-    manager_take_rules(manager, rules, diagnostics);
+    manager_take_rules(manager, rules, diagnostics, NULL);
     return 0;
 }
 
@@ -259,6 +259,7 @@ static void manager_init(Manager *manager)
     manager->orphans = g_ptr_array_new_with_free_func(orphan_free);
     manager->waiters = g_ptr_array_new_with_free_func(waiter_free);
     manager->queue = change_queue_new();
+    manager->journal = journal_new(manager->event);
     g_queue_init(&manager->udev_pending);
     call_limits_init(&manager->change_limits, CHANGES_PER_SENDER, CHANGES_IN_ALL);
     call_limits_init(&manager->look_limits, LOOKS_PER_SENDER, LOOKS_IN_ALL);
@@ -387,6 +388,7 @@ Manager *manager_free(Manager *manager)
     CLEAR_SOURCE(manager->stop_timer);
     CLEAR_SOURCE(manager->tell_source);
     (void) call_store_free(manager->calls);
+    (void) journal_free(manager->journal);
     call_limits_clear(&manager->change_limits);
     call_limits_clear(&manager->look_limits);
     g_clear_pointer(&manager->rules, rule_set_unref);
