@@ -66,6 +66,15 @@ static void entry_free(void *data)
     g_free(entry);
 }
 
+/* GLib counts the separators of lines and paragraphs (U+2028, U+2029) as printable. */
+static bool stays_in_line(gunichar letter)
+{
+    GUnicodeType type = g_unichar_type(letter);
+
+    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
+           type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
 /* A line of a device's name must not read as a line of the journal. */
 static char *clean(const char *value)
 {
@@ -75,7 +84,7 @@ static char *clean(const char *value)
     for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
         gunichar letter = g_utf8_get_char(c);
 
-        g_string_append_unichar(text, g_unichar_isprint(letter) ? letter : ' ');
+        g_string_append_unichar(text, stays_in_line(letter) ? letter : ' ');
     }
     return g_string_free(text, FALSE);
 }
