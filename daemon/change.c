@@ -159,6 +159,7 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
     Change *change = userdata;
     g_autoptr(ChangeResult) result = answer ? change_result_from_variant(answer) : NULL;
     bool done = result && result->code == REFUSAL_NONE;
+    g_autofree char *detail = NULL;
 
     change->job = job_free(change->job);
     manager_change_done(change->manager, change, result, error);
@@ -167,7 +168,9 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     if (result)
-        change_answer(change, result->code, result->object, result->detail);
+        detail = report_detail(result);
+    if (result)
+        change_answer(change, result->code, result->object, detail);
     else
         change_answer(change, REFUSAL_INTERRUPTED, NULL, NULL);
     change_end(change);

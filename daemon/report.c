@@ -92,19 +92,27 @@ static char *join_notes(const ChangeResult *result)
     return g_strjoinv("; ", notes);
 }
 
+char *report_detail(const ChangeResult *result)
+{
+    g_autofree char *notes = join_notes(result);
+
+    if (!*notes)
+        return g_strdup(result->detail);
+    return result->detail ? g_strdup_printf("%s; %s", result->detail, notes) : g_steal_pointer(&notes);
+}
+
 char *report_text(const ManagedGroup *group, const ChangeResult *result)
 {
     g_autofree char *object = g_strdup_printf("group %u", group->id);
     g_autofree char *target = g_strdup_printf("%u", group->id);
-    g_autofree char *notes = NULL, *refusal = NULL;
+    g_autofree char *detail = NULL;
 
     if (!result)
         return refusal_text(REFUSAL_INTERRUPTED, object, target, NULL);
-    notes = join_notes(result);
     if (result->code == REFUSAL_NONE)
-        return g_steal_pointer(&notes);
-    refusal = refusal_text(result->code, result->object ?: object, target, result->detail);
-    return *notes ? g_strdup_printf("%s; %s", refusal, notes) : g_steal_pointer(&refusal);
+        return join_notes(result);
+    detail = report_detail(result);
+    return refusal_text(result->code, result->object ?: object, target, detail);
 }
 
 /* The change was begun, and something in it failed. */

@@ -14,6 +14,9 @@
  * the type. The caller frees it. */
 char *report_text(const ManagedGroup *group, const ChangeResult *result);
 
+/* The detail of RESULT's refusal with what users of the devices have to see to, or NULL. The caller frees it. */
+char *report_detail(const ChangeResult *result);
+
 /* CHANGE ended with RESULT, which reads as TEXT. A rule's refusal that says what the last one said is not told
  * again. */
 void report_result(const Change *change, ManagedGroup *group, const ChangeResult *result, const char *text);
