@@ -95,6 +95,14 @@ void change_survey_free(ChangeSurvey *survey)
     g_free(survey);
 }
 
+static void step_time_free(void *data)
+{
+    ChangeStepTime *step = data;
+
+    g_free(step->name);
+    g_free(step);
+}
+
 ChangeResult *change_result_new(void)
 {
     ChangeResult *result = g_new0(ChangeResult, 1);
@@ -103,6 +111,7 @@ ChangeResult *change_result_new(void)
     result->how = CHANGE_REFUSED;
     result->findings = findings_new();
     result->notes = g_ptr_array_new_with_free_func(g_free);
+    result->steps = g_ptr_array_new_with_free_func(step_time_free);
     return result;
 }
 
@@ -114,6 +123,7 @@ void change_result_free(ChangeResult *result)
     g_free(result->detail);
     g_ptr_array_unref(result->findings);
     g_ptr_array_unref(result->notes);
+    g_ptr_array_unref(result->steps);
     g_free(result);
 }
 
@@ -181,28 +191,56 @@ ChangeSurvey *change_survey_from_variant(GVariant *variant)
     return survey;
 }
 
+static GVariant *steps_to_variant(const GPtrArray *steps)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(st)"));
+    for (guint i = 0; i < steps->len; i++) {
+        const ChangeStepTime *step = g_ptr_array_index(steps, i);
+
+        g_variant_builder_add(&builder, "(st)", step->name, step->usec);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static void steps_from_variant(GVariant *variant, GPtrArray *steps)
+{
+    GVariantIter iter;
+    const char *name;
+    guint64 usec;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_next(&iter, "(&st)", &name, &usec)) {
+        ChangeStepTime *step = g_new(ChangeStepTime, 1);
+
+        *step = (ChangeStepTime) { .name = g_strdup(name), .usec = usec };
+        g_ptr_array_add(steps, step);
+    }
+}
+
 GVariant *change_result_to_variant(const ChangeResult *result)
 {
     GVariant *notes = g_variant_new_strv((const char *const *) result->notes->pdata, result->notes->len);
 
-    return g_variant_new("(issiiibb@" FINDINGS_FORMAT "@astt)", result->code, result->object ?: "",
+    return g_variant_new("(issiiibb@" FINDINGS_FORMAT "@as@a(st)tt)", result->code, result->object ?: "",
                          result->detail ?: "", result->error, result->type, result->how, result->undone,
-                         result->broken, findings_to_variant(result->findings), notes, result->kernel_usec,
-                         result->total_usec);
+                         result->broken, findings_to_variant(result->findings), notes,
+                         steps_to_variant(result->steps), result->kernel_usec, result->total_usec);
 }
 
 ChangeResult *change_result_from_variant(GVariant *variant)
 {
-    g_autoptr(GVariant) findings = NULL;
+    g_autoptr(GVariant) findings = NULL, steps = NULL;
     g_autofree const char **notes = NULL;
     ChangeResult *result = change_result_new();
     const char *object, *detail;
     int code, type, how;
     gboolean undone, broken;
 
-    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&stt)", &code, &object, &detail, &result->error,
-                  &type, &how, &undone, &broken, &findings, &notes, &result->kernel_usec,
-                  &result->total_usec);
+    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&s@a(st)tt)", &code, &object, &detail,
+                  &result->error, &type, &how, &undone, &broken, &findings, &notes, &steps,
+                  &result->kernel_usec, &result->total_usec);
     result->code = code;
     result->type = type;
     result->how = how;
@@ -212,6 +250,7 @@ ChangeResult *change_result_from_variant(GVariant *variant)
     result->detail = text_or_null(detail);
     for (size_t i = 0; notes[i]; i++)
         g_ptr_array_add(result->notes, g_strdup(notes[i]));
+    steps_from_variant(steps, result->steps);
     g_ptr_array_unref(result->findings);
     result->findings = findings_from_variant(findings);
     return result;
