@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "network-state.h"
+#include "rtnetlink-message.h"
 
 #define DUMP_ATTEMPTS 8
 
@@ -148,7 +149,7 @@ static void add_next_hops(NetworkState *state, NetworkRoute route, const struct 
     const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
     int left = mnl_attr_get_payload_len(multipath);
 
-    for (; RTNH_OK(hop, left); left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
+    for (; left >= (int) sizeof(*hop) && RTNH_OK(hop, left); left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
         route.index = hop->rtnh_ifindex;
         g_array_append_val(state->routes, route);
     }
@@ -190,10 +191,27 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
     return MNL_CB_OK;
 }
 
+typedef struct Dump {
+    mnl_cb_t take;
+    NetworkState *state;
+} Dump;
+
+/* What cannot be understood must not pass for a machine without links. */
+static int take_sound(const struct nlmsghdr *message, void *userdata)
+{
+    const Dump *dump = userdata;
+
+    if (rtnetlink_message_is_sound(message))
+        return dump->take(message, dump->state);
+    errno = EBADMSG;
+    return MNL_CB_ERROR;
+}
+
 /* Of a request's header the kernel reads the family only; struct ifinfomsg is the longest of the three that
  * it could be. */
-static int dump(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t take, NetworkState *state)
+static int ask(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t take, NetworkState *state)
 {
+    Dump dump = { .take = take, .state = state };
     unsigned sequence = type, port = mnl_socket_get_portid(socket);
     char buffer[32768];
     struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
@@ -213,7 +231,7 @@ static int dump(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t
         n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
         if (n < 0)
             return -errno;
-        r = mnl_cb_run(buffer, (size_t) n, sequence, port, take, state);
+        r = mnl_cb_run(buffer, (size_t) n, sequence, port, take_sound, &dump);
         if (r == MNL_CB_STOP)
             return 0;
         if (r < 0)
@@ -232,13 +250,13 @@ static int read_once(NetworkState **ret)
         return -errno;
     if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
         return -errno;
-    r = dump(socket, RTM_GETLINK, AF_UNSPEC, take_link, state);
+    r = ask(socket, RTM_GETLINK, AF_UNSPEC, take_link, state);
     if (r >= 0)
-        r = dump(socket, RTM_GETADDR, AF_UNSPEC, take_address, state);
+        r = ask(socket, RTM_GETADDR, AF_UNSPEC, take_address, state);
     if (r >= 0)
-        r = dump(socket, RTM_GETROUTE, AF_INET, take_route, state);
+        r = ask(socket, RTM_GETROUTE, AF_INET, take_route, state);
     if (r >= 0)
-        r = dump(socket, RTM_GETROUTE, AF_INET6, take_route, state);
+        r = ask(socket, RTM_GETROUTE, AF_INET6, take_route, state);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&state);
