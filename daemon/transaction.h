@@ -142,7 +142,8 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
 int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step,
                         void *userdata, ChangeResult **ret);
 
-/* For a worker's messages; floating, of these types, which the readers must be given. */
+/* For a worker's messages; floating, of these types. The readers return NULL for a value of another type, or
+ * with a number that has no meaning. */
 #define CHANGE_SURVEY_FORMAT "(iia(ssstsb)a(ssisssi)iss)"
 #define CHANGE_RESULT_FORMAT "(issiiibba(ssisssi)asa(st)tt)"
 GVariant *change_survey_to_variant(const ChangeSurvey *survey);
