@@ -1,12 +1,14 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What stands in the way of a disruptive change, made for real: each is seen, named, and keeps the device as it is.
+# Disks that are in use, each for real: the use is named, and keeps the disk as it is; when it has ended, the disk
+# is changed.
+# shellcheck source=tests/vm/guest/findings-lib.sh
+. ./findings-lib.sh
 
 case_findings_nothing_on_a_free_drive()
 {
     is 'the list of findings' "$(finding_ids "$free")" ''
-    switch "$free" identity
-    is 'the type' "$(type_of "$free")" identity
+    goes_free "$free"
 }
 
 case_findings_mount()
@@ -15,11 +17,22 @@ case_findings_mount()
     make_file_system "$free"
     node=$(node_of "$free")
     mount "$node" /mnt
-    stays_refused "$free" "mount:/mnt@${node##*/}"
-    grep -qF "mount:/mnt@${node##*/}" <<<"$refusal"
+    in_use "$free" "mount:/mnt@${node##*/}"
     touch /mnt/still-there
     umount /mnt
-    has_no_finding "$free" mount:
+    goes_free "$free" --allow "signature:ext4@${node##*/}"
+}
+
+case_findings_mount_cannot_be_allowed()
+{
+    local node status=0
+    make_file_system "$free"
+    node=$(node_of "$free")
+    mount "$node" /mnt
+    iommuctl set "$free" identity --allow "mount:/mnt@${node##*/}" || status=$?
+    is 'the exit status (3: in use)' "$status" 3
+    is 'the type' "$(type_of "$free")" DMA-FQ
+    touch /mnt/still-there
 }
 
 case_findings_mount_in_another_mount_namespace()
@@ -29,11 +42,33 @@ case_findings_mount_in_another_mount_namespace()
     node=$(node_of "$free")
     exec 5< <(exec unshare --mount --propagation private \
         sh -c "mount $node /mnt && echo ready && exec sleep infinity")
-    helpers+=($!)
+    holder=$!
+    helpers+=("$holder")
     read -r -t 30 ready <&5
     is 'the helper' "$ready" ready
     not grep -q "^$node " /proc/mounts
-    stays_refused "$free" mount:/mnt@
+    in_use "$free" "mount:/mnt@${node##*/}"
+    lets_go
+    goes_free "$free" --allow "signature:ext4@${node##*/}"
+}
+
+case_findings_mount_of_a_partition()
+{
+    local node sum
+    make_partition "$free"
+    node=$(node_of "$free")
+    mkfs.ext4 -q -F "${node}p1"
+    udevadm settle --timeout 60
+    mount "${node}p1" /mnt
+    head -c 1M /dev/urandom >/mnt/data
+    sum=$(sha256sum </mnt/data)
+    in_use "$free" "mount:/mnt@${node##*/}p1"
+    umount /mnt
+    in_use "$free" "signature:dos@${node##*/}" "signature:ext4@${node##*/}p1"
+    goes_free "$free" --allow "signature:dos@${node##*/}" --allow "signature:ext4@${node##*/}p1"
+    mount "$(node_of "$free")p1" /mnt
+    is 'the data' "$(sha256sum </mnt/data)" "$sum"
+    umount /mnt
 }
 
 case_findings_swap()
@@ -42,9 +77,10 @@ case_findings_swap()
     node=$(node_of "$free")
     mkswap "$node" >/dev/null
     swapon "$node"
-    stays_refused "$free" swap:
+    udevadm settle --timeout 60
+    in_use "$free" "swap:swap@${node##*/}"
     swapoff "$node"
-    has_no_finding "$free" swap:
+    goes_free "$free" --allow "signature:swap@${node##*/}"
 }
 
 # An unused mapping holds the disk as a mounted one does.
@@ -53,8 +89,10 @@ case_findings_holder()
     local node
     node=$(node_of "$free")
     dmsetup create test-map --table "0 65536 linear $node 0"
-    trap 'dmsetup remove --retry test-map || true; end_helpers' EXIT
-    stays_refused "$free" holder:
+    at_end dmsetup remove --retry test-map
+    in_use "$free" "holder:test-map@${node##*/}"
+    dmsetup remove --retry test-map
+    goes_free "$free"
 }
 
 case_findings_mount_on_a_holder()
@@ -62,191 +100,115 @@ case_findings_mount_on_a_holder()
     local node
     node=$(node_of "$free")
     dmsetup create test-map --table "0 131072 linear $node 0"
-    trap 'umount -q /mnt; dmsetup remove --retry test-map || true; end_helpers' EXIT
+    at_end dmsetup remove --retry test-map
     mkfs.ext4 -q /dev/mapper/test-map
     mount /dev/mapper/test-map /mnt
-    stays_refused "$free" "mount:/mnt@${node##*/}>"
+    at_end umount /mnt
+    in_use "$free" "holder:test-map@${node##*/}" "mount:/mnt@${node##*/}>test-map"
+    umount /mnt
+    dmsetup remove --retry test-map
+    # Nothing has told udev that the disk below the mapping was written to.
+    udevadm trigger --settle "$node"
+    goes_free "$free" --allow "signature:ext4@${node##*/}"
+}
+
+case_findings_holder_dm_crypt()
+{
+    local node
+    node=$(node_of "$free")
+    make_luks "$node"
+    cryptsetup open --key-file /run/passphrase "$node" test-crypt
+    at_end cryptsetup close test-crypt
+    mkfs.ext4 -q /dev/mapper/test-crypt
+    mount /dev/mapper/test-crypt /mnt
+    at_end umount /mnt
+    in_use "$free" "holder:test-crypt@${node##*/}" "mount:/mnt@${node##*/}>test-crypt"
+    umount /mnt
+    cryptsetup close test-crypt
+    goes_free "$free" --allow "signature:crypto_LUKS@${node##*/}"
+}
+
+case_findings_holder_logical_volume()
+{
+    local node
+    node=$(node_of "$free")
+    make_volume_group "$node"
+    lvchange --activate y test-group/test-volume
+    at_end lvchange --activate n test-group/test-volume
+    udevadm settle --timeout 60
+    in_use "$free" "holder:test--group-test--volume@${node##*/}"
+    lvchange --activate n test-group/test-volume
+    goes_free "$free" --allow "signature:LVM2_member@${node##*/}"
+}
+
+case_findings_holder_md()
+{
+    local node
+    node=$(node_of "$free")
+    make_array "$node"
+    in_use "$free" "holder:md127@${node##*/}"
+    mdadm --quiet --stop /dev/md127
+    goes_free "$free" --allow "signature:linux_raid_member@${node##*/}"
+}
+
+case_findings_btrfs_over_two_disks()
+{
+    local one other address sum
+    one=$(node_of "$free") other=$(node_of "$mounted")
+    mkfs.btrfs --quiet --force --data raid1 --metadata raid1 "$one" "$other"
+    udevadm settle --timeout 60
+    mount "$one" /mnt
+    at_end umount /mnt
+    head -c 1M /dev/urandom >/mnt/data
+    sum=$(sha256sum </mnt/data)
+    in_use "$free" "mount:/mnt@${one##*/}"
+    in_use "$mounted" "mount:/mnt@${other##*/}"
+    umount /mnt
+    goes_free "$free" --allow "signature:btrfs@${one##*/}"
+    goes_free "$mounted" --allow "signature:btrfs@${other##*/}"
+    udevadm settle --timeout 60
+    mount "$(node_of "$mounted")" /mnt
+    is 'the data' "$(sha256sum </mnt/data)" "$sum"
 }
 
 # The kernel itself has the file, or the disk, open: no process does.
-loop=
 case_findings_loop_device_on_the_disk()
 {
-    loop=$(losetup --find --show "$(node_of "$free")")
-    trap 'losetup --detach "$loop"; end_helpers' EXIT
-    is 'the list of holders in sysfs' "$(ls "/sys/block/$(basename "$(node_of "$free")")/holders")" ''
-    stays_refused "$free" holder:
+    local node loop
+    node=$(node_of "$free")
+    loop=$(losetup --find --show "$node")
+    at_end losetup --detach "$loop"
+    is 'the list of holders in sysfs' "$(ls "/sys/block/${node##*/}/holders")" ''
+    in_use "$free" "holder:${loop##*/}@${node##*/}"
+    losetup --detach "$loop"
+    goes_free "$free"
 }
 
-case_findings_mount_through_a_loop_device()
+case_findings_loop_device_on_a_file()
 {
+    local node loop
     mkdir -p /run/inner
     make_file_system "$free"
-    mount "$(node_of "$free")" /mnt
+    node=$(node_of "$free")
+    mount "$node" /mnt
+    at_end umount /mnt
     truncate -s 16M /mnt/image
     mkfs.ext4 -q -F /mnt/image
     loop=$(losetup --find --show /mnt/image)
+    at_end losetup --detach "$loop"
     mount "$loop" /run/inner
-    trap 'umount -q /run/inner; losetup --detach "$loop" || true; umount -q /mnt || true; end_helpers' EXIT
+    at_end umount /run/inner
     # The outer mount goes from every path but not from the kernel, as the loop device keeps its file open.
     umount --lazy /mnt
     refused InUse switch "$free" identity
     is 'the type' "$(type_of "$free")" DMA-FQ
     is 'the driver' "$(driver_of "$free")" nvme
-}
-
-# A process that has the disk open, for what is not known: who it is, is said to root alone.
-case_findings_open_disk_names_the_process_to_root()
-{
-    local reader
-    exec 5< <(exec sh -c "exec 3<$(node_of "$free"); echo ready; exec sleep infinity")
-    reader=$!
-    helpers+=("$reader")
-    read -r -t 30 _ <&5
-    stays_refused "$free" unknown:
-    iommuctl usage "$free" >/run/usage
-    grep -qw "$reader" /run/usage || fail "root is not told the process $reader: $(cat /run/usage)"
-    as_user 65534 iommuctl usage "$free" >/run/usage
-    grep -q unknown: /run/usage || fail "the finding is kept from nobody: $(cat /run/usage)"
-    not grep -qw "$reader" /run/usage
+    umount /run/inner
+    losetup --detach "$loop"
+    goes_free "$free" --allow "signature:ext4@${node##*/}"
 }
 
 case_findings_root_of_the_machine()
 {
-    local address
-    address=$(basename "$(readlink -f /sys/block/vda/device/..)")
-    stays_refused "$address" root:
-}
-
-case_findings_signature_must_be_accepted()
-{
-    local id sum
-    make_file_system "$free"
-    mount "$(node_of "$free")" /mnt
-    head -c 1M /dev/urandom >/mnt/data
-    sum=$(sha256sum </mnt/data)
-    umount /mnt
-    stays_refused "$free" signature:
-    id=$(finding_ids "$free" | grep ^signature:)
-    refused NoSuchFinding switch "$free" identity "{'allow': <['signature:nothing@nowhere']>}"
-    switch "$free" identity "{'allow': <['$id']>}"
-    is 'the type' "$(type_of "$free")" identity
-    mount "$(node_of "$free")" /mnt
-    is 'the data' "$(sha256sum </mnt/data)" "$sum"
-    umount /mnt
-}
-
-# What udev has not seen yet: only the active probe, in the worker, finds it.
-case_findings_signature_that_udev_does_not_know()
-{
-    local node
-    node=$(node_of "$free")
-    udevadm control --stop-exec-queue
-    trap 'udevadm control --start-exec-queue; end_helpers' EXIT
-    mkfs.ext4 -q -F "$node"
-    refused InUse switch "$free" identity
-    is 'the type' "$(type_of "$free")" DMA-FQ
-    is 'the driver' "$(driver_of "$free")" nvme
-}
-
-case_findings_link_up()
-{
-    local interface
-    interface=$(interface_of "$nic")
-    ip link set "$interface" up
-    stays_refused "$nic" up:
-    ip link set "$interface" down
-    has_no_finding "$nic" up:
-}
-
-case_findings_address_ipv4()
-{
-    ip address add 192.0.2.5/24 dev "$(interface_of "$nic")"
-    stays_refused "$nic" addr:192.0.2.5
-    ip address flush dev "$(interface_of "$nic")"
-    has_no_finding "$nic" addr:
-}
-
-case_findings_address_ipv6()
-{
-    local interface
-    interface=$(interface_of "$nic")
-    ip link set "$interface" up
-    ip -6 address add 2001:db8::5/64 dev "$interface" nodad
-    stays_refused "$nic" addr:2001:db8::5
-    ip address flush dev "$interface"
-    ip link set "$interface" down
-}
-
-case_findings_default_route_ipv4()
-{
-    local interface
-    interface=$(interface_of "$nic")
-    ip address add 192.0.2.5/24 dev "$interface"
-    ip link set "$interface" up
-    ip route add default via 192.0.2.1 dev "$interface"
-    stays_refused "$nic" route:
-    ip link set "$interface" down
-    ip address flush dev "$interface"
-}
-
-case_findings_default_route_ipv6()
-{
-    local interface
-    interface=$(interface_of "$nic")
-    ip link set "$interface" up
-    ip -6 address add 2001:db8::5/64 dev "$interface" nodad
-    ip -6 route add default via 2001:db8::1 dev "$interface"
-    stays_refused "$nic" route:
-    ip link set "$interface" down
-    ip address flush dev "$interface"
-}
-
-case_findings_master()
-{
-    local interface
-    interface=$(interface_of "$nic")
-    ip link add test-bridge type bridge
-    trap 'ip link delete test-bridge; end_helpers' EXIT
-    ip link set "$interface" master test-bridge
-    stays_refused "$nic" master:
-}
-
-case_findings_link_up_can_be_allowed()
-{
-    local interface ids
-    interface=$(interface_of "$nic")
-    ip link set "$interface" up
-    ids=$(finding_ids "$nic" | sed "s/.*/'&'/" | paste -sd ,)
-    switch "$nic" identity "{'allow': <[$ids]>}"
-    is 'the type' "$(type_of "$nic")" identity
-    is 'the driver' "$(driver_of "$nic")" e1000e
-    is 'the interface' "$(interface_of "$nic")" "$interface"
-}
-
-case_findings_vfio_owner()
-{
-    local group
-    group=$(group_of "$free")
-    modprobe vfio-pci
-    echo vfio-pci >"/sys/bus/pci/devices/$free/driver_override"
-    echo "$free" >/sys/bus/pci/drivers/nvme/unbind
-    echo "$free" >/sys/bus/pci/drivers_probe
-    is 'the driver' "$(driver_of "$free")" vfio-pci
-    udevadm settle --timeout 60
-    exec 5<>"/dev/vfio/$group"
-    stays_refused "$free" owner: 'InUse|OwnedByUser'
-    exec 5>&-
-    has_no_finding "$free" owner:
-    # Nobody uses it now, and vfio-pci does not manage DMA through the default domain: nothing is unbound.
-    switch "$free" identity
-    is 'the type' "$(type_of "$free")" identity
-    is 'the driver' "$(driver_of "$free")" vfio-pci
-}
-
-case_findings_infrastructure()
-{
-    local address
-    address=$(nic_with_driver lpc_ich)
-    stays_refused "$address" infrastructure:
+    in_use "$(basename "$(readlink -f /sys/block/vda/device/..)")" root:/@vda
 }
