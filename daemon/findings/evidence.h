@@ -10,6 +10,7 @@
 #include "mount-table.h"
 #include "network-state.h"
 #include "open-files.h"
+#include "remote-way.h"
 
 /* What was read once for all members, and the judges that look at it. Inner interface of daemon/findings. */
 
@@ -23,6 +24,7 @@ typedef struct Evidence {
     BlockTable *blocks;
     NetworkState *network;
     char *network_unread;
+    RemoteWays *remote; /* unread where the network is */
 } Evidence;
 
 typedef struct Member {
@@ -37,6 +39,7 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_remote(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_display(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_input(const Evidence *evidence, const Member *member, GPtrArray *findings);
@@ -47,6 +50,10 @@ void findings_judge_unknown(const Member *member, GPtrArray *findings);
 /* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
                               GPtrArray *findings);
+
+/* The pure part of findings_judge_remote(): which of WAYS may use the interface NAME with INDEX. */
+void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
+                         const char *name, int index, GPtrArray *findings);
 
 /* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
  * free. */

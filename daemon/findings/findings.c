@@ -162,6 +162,20 @@ static void read_mounts(Evidence *evidence)
             unread_processes("mountinfo", evidence->mounts->n_unreadable, evidence->mounts->error);
 }
 
+static void read_network(Evidence *evidence)
+{
+    int r = network_state_read(&evidence->network);
+
+    if (r >= 0) {
+        if (!evidence->mounts)
+            read_mounts(evidence);
+        r = remote_ways_find(evidence->network, remote_peers_read(evidence->root_fd, evidence->mounts),
+                             &evidence->remote);
+    }
+    if (r < 0)
+        evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
+}
+
 /* Reads what the members need, once for all of them. */
 static void evidence_read(Evidence *evidence, const GPtrArray *members, FindingsScope scope)
 {
@@ -172,12 +186,8 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
     }
-    if (any_member_has(members, "net")) {
-        int r = network_state_read(&evidence->network);
-
-        if (r < 0)
-            evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
-    }
+    if (any_member_has(members, "net"))
+        read_network(evidence);
 }
 
 static void evidence_clear(Evidence *evidence)
@@ -185,6 +195,7 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->files, open_files_free);
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
+    g_clear_pointer(&evidence->remote, remote_ways_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
     g_clear_pointer(&evidence->mounts_unread, g_free);
@@ -245,6 +256,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_nodes(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
+        findings_judge_remote(&evidence, member, findings);
         findings_judge_namespace(&evidence, member, findings);
         findings_judge_display(&evidence, member, findings);
         findings_judge_input(&evidence, member, findings);
