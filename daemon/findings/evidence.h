@@ -10,6 +10,7 @@
 #include "mount-table.h"
 #include "network-state.h"
 #include "open-files.h"
+#include "rdma-state.h"
 #include "remote-way.h"
 
 /* What was read once for all members, and the judges that look at it. Inner interface of daemon/findings. */
@@ -25,6 +26,8 @@ typedef struct Evidence {
     NetworkState *network;
     char *network_unread;
     RemoteWays *remote; /* unread where the network is */
+    RdmaState *rdma;    /* NULL, too, if the machine has no RDMA device */
+    char *rdma_unread;
 } Evidence;
 
 typedef struct Member {
@@ -40,6 +43,7 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_remote(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_rdma(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_display(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_input(const Evidence *evidence, const Member *member, GPtrArray *findings);
@@ -65,7 +69,7 @@ void findings_add_node_users(const Evidence *evidence, const Member *member, con
                              FindingKind kind, FindingSeverity severity, const char *uses,
                              GPtrArray *findings);
 
-/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound. */
+/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound, rdma. */
 bool descendant_has_own_kind(const Descendant *descendant);
 
 /* Tells uid 0 which processes FINDING is about. */
