@@ -55,7 +55,7 @@ G_NORETURN static void die(const char *what, int error)
 
 /* The state of the disk before a change, to see whether it was touched. */
 typedef struct Disk {
-    char name[32];  /* "nvme0n1" */
+    Target target;
     char type[16];
     ino_t inode;    /* of its directory: another one after an unbind */
 } Disk;
@@ -67,6 +67,15 @@ static void read_type(const Race *race, char *type, size_t size)
 
     if (g_file_get_contents(path, &text, NULL, NULL))
         g_strlcpy(type, g_strstrip(text), size);
+}
+
+/* "nvme0n1", but none of the paths "nvme0c1n1" to a multipath disk, nor the generic "ng0n1". */
+static bool is_disk_name(const char *name)
+{
+    unsigned subsystem, head;
+    int length = 0;
+
+    return sscanf(name, "nvme%un%u%n", &subsystem, &head, &length) == 2 && name[length] == '\0';
 }
 
 /* Finds the first disk of the controller at ADDRESS. Returns false if there is none. */
@@ -81,8 +90,9 @@ static bool find_disk(const Race *race, Disk *ret)
         g_autoptr(DIR) disks = *controller->d_name == '.' ? NULL : opendir(below);
 
         while (disks && (entry = readdir(disks)))
-            if (g_str_has_prefix(entry->d_name, controller->d_name) && strchr(entry->d_name + 4, 'n')) {
-                g_strlcpy(ret->name, entry->d_name, sizeof(ret->name));
+            if (is_disk_name(entry->d_name)) {
+                g_strlcpy(ret->target.disk, entry->d_name, sizeof(ret->target.disk));
+                g_strlcpy(ret->target.controller, controller->d_name, sizeof(ret->target.controller));
                 ret->inode = entry->d_ino;
                 read_type(race, ret->type, sizeof(ret->type));
                 return true;
@@ -154,13 +164,13 @@ static pid_t start_contender(const Race *race, const Disk *disk, uint64_t start)
     pid = fork();
     if (pid != 0)
         return pid;
-    contender_run(race->way, disk->name, start, race->round % 2 == 0, race->score);
+    contender_run(race->way, &disk->target, start, race->round % 2 == 0, race->score);
     _exit(EXIT_SUCCESS);
 }
 
 static sd_bus_message *new_call(const Race *race, const Disk *disk)
 {
-    g_autofree char *id = g_strdup_printf("signature:%s@%s", race->way->signature, disk->name);
+    g_autofree char *id = g_strdup_printf("signature:%s@%s", race->way->signature, disk->target.disk);
     const char *type = g_str_equal(disk->type, "identity") ? "DMA" : "identity";
     sd_bus_message *call = NULL;
     int r;
@@ -212,7 +222,7 @@ static void call_and_wait(const Race *race, sd_bus_message *call, Reply *reply)
 static void complain(Race *race, const Disk *disk, const Reply *reply, const char *what)
 {
     race->score->bad++;
-    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->name, disk->type, what, reply->error, reply->text);
+    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->target.disk, disk->type, what, reply->error, reply->text);
 }
 
 /* NoSuchFinding: a disk in use has no finding "signature", which the call allows. */
@@ -286,7 +296,7 @@ static void run_round(Race *race)
     (void) waitpid(contender, NULL, 0);
     judge(race, &disk, &reply, start);
     if (*race->score->complaint) {
-        printf("round %u, %s, %s: %s\n", race->round, disk.name, disk.type, race->score->complaint);
+        printf("round %u, %s, %s: %s\n", race->round, disk.target.disk, disk.type, race->score->complaint);
         *race->score->complaint = '\0';
     }
 }
