@@ -9,7 +9,7 @@
 
 #define CONTENDER_ERRORS 256
 
-/* What contender and referee share. The first four are of one round, the others of all. */
+/* What contender and referee share. The atomic ones are of one round, the others of all. */
 typedef struct Score {
     atomic_bool over;            /* set by the referee: the change has ended */
     atomic_bool go;              /* set by the referee where the contender waits for it */
@@ -45,7 +45,7 @@ const char *contender_ways(void);
 
 /*
  * Tries to take TARGET over and over, from START (CLOCK_MONOTONIC, µs) on, or, where that is 0, from the
- * referee's `go` on, until the round is over. With HOLD it keeps what it has got until then, else it lets go at once.
- * Whenever it lets go it verifies first. Called in a process of its own.
+ * referee's `go` on, until the round is over. With HOLD it keeps what it has got until then, else it lets go
+ * at once. Whenever it lets go it verifies first. Called in a process of its own.
  */
 void contender_run(const Way *way, const Target *target, uint64_t start, bool hold, Score *score);

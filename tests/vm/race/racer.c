@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The referee of a race between changes and a contender for the same disk. Each round asks the daemon for the other
- * type, DMA and identity in turn, while a contender tries to take the disk over and over; from which moment of the
- * change on differs from round to round, so that it meets all of them. Either the contender got the disk, and the
- * change was refused without having touched it; or the change was done, and the contender was kept out meanwhile.
- * In every second round the contender keeps what it gets, in the others it lets go at once.
+ * The referee of a race between changes and a contender for the same disk. Each round asks the daemon for
+ * the other type, DMA and identity in turn, while a contender tries to take the disk over and over; from
+ * which moment of the change on differs from round to round, so that it meets all of them. Either the
+ * contender got the disk, and the change was refused without having touched it; or the change was done, and the contender
+ * was kept out meanwhile: what it had before would not work after, which it tries. In every second round the
+ * contender keeps what it gets, in the others it lets go at once.
  */
 
 #include <dirent.h>
@@ -222,7 +223,8 @@ static void call_and_wait(const Race *race, sd_bus_message *call, Reply *reply)
 static void complain(Race *race, const Disk *disk, const Reply *reply, const char *what)
 {
     race->score->bad++;
-    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->target.disk, disk->type, what, reply->error, reply->text);
+    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->target.disk, disk->type, what, reply->error,
+           reply->text);
 }
 
 /* NoSuchFinding: a disk in use has no finding "signature", which the call allows. */
@@ -354,7 +356,11 @@ int main(int argc, char *argv[])
     Race race = { .at_steps = at_steps, .span = G_USEC_PER_SEC / 2 };
 
     argv += at_steps;
-    if (argc - at_steps != 4 || !(race.way = contender_way(argv[2])) || (race.rounds = (unsigned) atoi(argv[3])) == 0)
+    if (argc - at_steps != 4)
+        return usage();
+    race.way = contender_way(argv[2]);
+    race.rounds = (unsigned) atoi(argv[3]);
+    if (!race.way || race.rounds == 0)
         return usage();
     race.address = argv[1];
     race.score = mmap(NULL, sizeof(Score), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
