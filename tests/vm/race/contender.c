@@ -18,6 +18,7 @@
 #define CONTENT MOUNT_POINT "/content" /* made by the case: 256 KiB that contain no zero */
 #define NOTE MOUNT_POINT "/note"
 #define BLOCK 4096
+#define AWAY_USEC 200 /* between looks for a disk that is unbound: the race is over until it is back */
 #define SCRATCH_OFFSET (1 << 20) /* behind all that probes for signatures look at */
 
 static int read_content(void)
@@ -49,6 +50,9 @@ static int mount_take(const Target *target)
 {
     g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
 
+    /* The kernel writes a line to the console for each mount of a node that is not there. */
+    if (access(node, F_OK) < 0)
+        return -errno;
     return mount(node, MOUNT_POINT, "ext4", 0, NULL) < 0 ? -errno : 0;
 }
 
@@ -257,6 +261,8 @@ void contender_run(const Way *way, const Target *target, uint64_t start, bool ho
             atomic_fetch_add(&score->wins, 1);
         else
             score->errors[MIN(-r, CONTENDER_ERRORS - 1)]++;
+        if (r == -ENOENT)
+            g_usleep(AWAY_USEC);
         atomic_store(&score->arrived, true);
         if (has && !hold) {
             let_go(way, target, score);

@@ -344,6 +344,16 @@ static void report(const Race *race)
     printf("; faults: %u\n", race->score->bad);
 }
 
+/* For the log of a long run that is cut off. */
+static void report_progress(const Race *race)
+{
+    if (race->round % 100 != 99)
+        return;
+    printf("after %u rounds: changes %u, contenders %u, faults %u\n", race->round + 1, race->changes,
+           race->contenders, race->score->bad);
+    (void) fflush(stdout);
+}
+
 static int usage(void)
 {
     fprintf(stderr, "Usage: racer [--at-steps] ADDRESS WAY ROUNDS\nWAY: %s\n", contender_ways());
@@ -367,8 +377,10 @@ int main(int argc, char *argv[])
     if (race.score == MAP_FAILED)
         return EXIT_FAILURE;
     connect_to(&race);
-    for (race.round = 0; race.round < race.rounds; race.round++)
+    for (race.round = 0; race.round < race.rounds; race.round++) {
         run_round(&race);
+        report_progress(&race);
+    }
     report(&race);
     g_free(race.path);
     sd_bus_flush_close_unref(race.bus);
