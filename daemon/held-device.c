@@ -22,6 +22,12 @@
  */
 #define RENAME_USEC (2 * G_USEC_PER_SEC)
 
+/*
+ * How long a driver that asks to be tried again is obeyed. Who needs longer for one answer has tried itself: a
+ * probe of nvme whose controller is silent says EIO after a minute.
+ */
+#define TRANSIENT_USEC (5 * G_USEC_PER_SEC)
+
 /* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of
  * `bind`. */
 #define KERNEL_EPROBE_DEFER 517
@@ -333,7 +339,7 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
 
 static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int events)
 {
-    uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
+    uint64_t start = sequence_now(), deadline = start + sequence->limits->bind_usec;
     int r;
 
     r = offer_to_driver(sequence, held);
@@ -342,7 +348,7 @@ static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int ev
     sequence_step(sequence, sequence->limits->bind_usec, "bind %s", held->name);
     for (unsigned try = 0;; try++) {
         r = try_bind(sequence, held, events, deadline);
-        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, deadline))
+        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, MIN(deadline, start + TRANSIENT_USEC)))
             return r;
     }
 }
