@@ -259,6 +259,19 @@ static bool entries_are_back(const HeldDevice *held)
     return true;
 }
 
+/*
+ * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so that
+ * only a re-plug between that look and the write can make it another device's.
+ */
+static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_fd, const char *path)
+{
+    _cleanup_close_ int fd = sysfs_open_write(dir_fd, path);
+
+    if (!held_device_is_present(sequence->root_fd, held))
+        return -ENODEV;
+    return fd < 0 ? fd : sequence_write_fd(sequence, fd, held->name);
+}
+
 int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 {
     g_autofree char *before = NULL, *after = NULL;
@@ -280,11 +293,12 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 
     held->given_back = false;
     sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
-    r = sequence_write(sequence, held->dir_fd, "driver/unbind", held->name);
+    r = write_name(sequence, held, held->dir_fd, "driver/unbind");
 
-    /* `unbind` takes a name, not a descriptor: look what it did rather than what it said. */
+    /* Look what it did rather than what it said. */
     if (!held_device_is_present(sequence->root_fd, held)) {
-        probe_successor(sequence, held);
+        if (r >= 0)
+            probe_successor(sequence, held);
         return -ENODEV;
     }
     look = held_device_driver(held, &after);
@@ -329,7 +343,7 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
     g_autofree char *bind = g_strdup_printf("sys/bus/%s/drivers/%s/bind", held->bus, held->driver);
     int r;
 
-    r = sequence_write(sequence, sequence->root_fd, bind, held->name);
+    r = write_name(sequence, held, sequence->root_fd, bind);
     if (r == -ENOENT && !held_device_has_driver(held))
         r = summon_driver(sequence, held, events, deadline);
     if (held_device_has_driver(held))

@@ -3,6 +3,7 @@
 # What the cases share: the clean start, and what they assert.
 
 helpers=()
+undone_at_end=()
 unit_link=/etc/systemd/system/multi-user.target.wants/iommu-policyd.service
 unit_changes=/etc/systemd/system/iommu-policyd.service.d
 
@@ -115,10 +116,21 @@ change_unit()
     systemctl daemon-reload
 }
 
+# at_end COMMAND…: is run when the case ends, whatever becomes of it; the last one first. That it fails, as the case
+# has done it already, is no matter.
+at_end()
+{
+    undone_at_end+=("$(printf '%q ' "$@")")
+}
+
 # Background processes of a case end with it.
 end_helpers()
 {
+    local i
     (( ${#helpers[@]} == 0 )) || kill "${helpers[@]}" 2>/dev/null || true
+    for (( i = ${#undone_at_end[@]} - 1; i >= 0; i-- )); do
+        eval "${undone_at_end[i]}" >/dev/null 2>&1 || true
+    done
 }
 
 # --- calls with their D-Bus error names
