@@ -301,8 +301,8 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
-/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to another
- * process, or a close on its way through the kernel. */
+/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to
+ * another process, or a close on its way through the kernel. */
 static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtrArray *findings)
 {
     for (guint i = 0; i < held->controllers->len; i++) {
@@ -310,8 +310,8 @@ static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtr
 
         if (nvme_controller_is_alive(w->sequence->root_fd, controller))
             findings_add(findings, FINDING_EXCL, FINDING_ABSOLUTE, held->name, controller->name, held->name,
-                         "%s was unbound, and %s is still held by something that no process shows; find out by "
-                         "whom and stop it",
+                         "%s was unbound, and %s is still held by something that no process shows; find out "
+                         "by whom and stop it",
                          held->name, controller->name);
     }
 }
