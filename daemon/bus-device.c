@@ -111,21 +111,33 @@ static void on_features_late(Job *job, void *userdata)
     bus_call_late(call, call->device, "reading the configuration space");
 }
 
-static int get_features(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static void start_features(BusCall *call)
 {
     static const JobCallbacks callbacks = { .done = on_features, .late = on_features_late };
-    const ManagedDevice *managed = userdata;
-    Manager *manager = sd_bus_slot_get_userdata(sd_bus_get_current_slot(sd_bus_message_get_bus(message)));
-    BusCall *call;
+    Manager *manager = call->manager;
+    const ManagedDevice *managed = manager_device(manager, call->device);
     int r;
 
-    r = bus_call_new(manager, &manager->look_limits, message, &call);
-    if (r != 0)
-        return r;
-    call->device = g_strdup(managed->device->facts->name);
+    if (!managed) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_DEVICE, call->device, NULL);
+        return;
+    }
     r = job_features(manager->event, manager->root_fd, managed->syspath, &callbacks, call, &call->job);
     if (r < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-r));
+}
+
+static int get_features(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    const ManagedDevice *managed = userdata;
+    Manager *manager = sd_bus_slot_get_userdata(sd_bus_get_current_slot(sd_bus_message_get_bus(message)));
+    BusCall *call;
+    int r = bus_call_new(manager, &manager->look_limits, message, &call);
+
+    if (r != 0)
+        return r;
+    call->device = g_strdup(managed->key);
+    bus_call_identify(call, start_features);
     return 1;
 }
 

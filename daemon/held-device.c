@@ -50,6 +50,7 @@ void held_device_free(HeldDevice *held)
     g_clear_pointer(&held->children, g_ptr_array_unref);
     g_clear_pointer(&held->children_now, g_ptr_array_unref);
     g_clear_pointer(&held->nodes, g_array_unref);
+    g_clear_pointer(&held->controllers, g_ptr_array_unref);
     g_strfreev(held->entries);
     safe_close(held->dir_fd);
     g_free(held);
@@ -391,6 +392,24 @@ static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
     return true;
 }
 
+/* An NVMe controller has its nodes before its probe has ended, and says itself how far that is
+ * (drivers/nvme/host/sysfs.c, nvme_sysfs_show_state()). */
+static bool controllers_are_live(const HeldDevice *held)
+{
+    g_auto(GStrv) names = NULL;
+
+    if (sysfs_list(held->dir_fd, "nvme", &names) < 0)
+        return true;
+    for (char **name = names; *name; name++) {
+        g_autofree char *path = g_strdup_printf("nvme/%s/state", *name);
+        g_autofree char *state = NULL;
+
+        if (sysfs_read(held->dir_fd, path, &state) < 0 || !g_str_equal(state, "live"))
+            return false;
+    }
+    return true;
+}
+
 /* True if all that can be seen of the device is as it was before the unbind, and that says something. */
 static bool works_again(int root_fd, HeldDevice *held)
 {
@@ -401,9 +420,7 @@ static bool works_again(int root_fd, HeldDevice *held)
         return works_again_unknown(held, held->children_now);
     if (held->children->len > 0)
         return children_are_back(held->children, held->children_now);
-    if (held->class_code != FACT_NO_ID && held->class_code >> 16 == CLASS_MASS_STORAGE)
-        return false; /* a controller without disks shows its own nodes before its probe has ended */
-    return held->entries && held->entries[0] && entries_are_back(held);
+    return held->entries && held->entries[0] && entries_are_back(held) && controllers_are_live(held);
 }
 
 /* True while udev has still to give an interface the name it had; without udev nobody would. */
@@ -421,8 +438,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  *
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
- * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound); for one where
- * neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
+ * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
+ * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
  * when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)

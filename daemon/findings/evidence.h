@@ -41,6 +41,10 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_export(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_display(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_input(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_sound(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_infrastructure(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
@@ -52,6 +56,15 @@ void findings_judge_interface(const NetworkState *state, const char *member, con
 /* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
  * free. */
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source);
+
+/* Appends a finding of KIND if a process has the node of DESCENDANT open; the process USES it ("reads
+ * from"). */
+void findings_add_node_users(const Evidence *evidence, const Member *member, const Descendant *descendant,
+                             FindingKind kind, FindingSeverity severity, const char *uses,
+                             GPtrArray *findings);
+
+/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound. */
+bool descendant_has_own_kind(const Descendant *descendant);
 
 /* Tells uid 0 which processes FINDING is about. */
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids);

@@ -244,7 +244,7 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
         g_autoptr(GArray) pids = NULL;
         Finding *finding;
 
-        if (descendant->number == 0 || is_judged_node(descendant))
+        if (descendant->number == 0 || is_judged_node(descendant) || descendant_has_own_kind(descendant))
             continue;
         pids = open_files_holders(evidence->files, descendant->number, false, 0);
         if (pids->len == 0)
@@ -255,4 +255,29 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
                                descendant->name);
         finding_name_processes(finding, evidence->root_fd, pids);
     }
+}
+
+bool descendant_has_own_kind(const Descendant *descendant)
+{
+    static const char *const subsystems[] = { "drm", "graphics", "input", "sound", NULL };
+
+    return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
+}
+
+void findings_add_node_users(const Evidence *evidence, const Member *member, const Descendant *descendant,
+                             FindingKind kind, FindingSeverity severity, const char *uses,
+                             GPtrArray *findings)
+{
+    g_autoptr(GArray) pids = NULL;
+    Finding *finding;
+
+    if (!evidence->files || descendant->number == 0)
+        return;
+    pids = open_files_holders(evidence->files, descendant->number, false, 0);
+    if (pids->len == 0)
+        return;
+    finding = findings_add(findings, kind, severity, member->name, descendant->name, member->name,
+                           "a process %s %s; stop it first, or allow that it loses it", uses,
+                           descendant->name);
+    finding_name_processes(finding, evidence->root_fd, pids);
 }

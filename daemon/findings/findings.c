@@ -248,6 +248,10 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_export(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
+        findings_judge_namespace(&evidence, member, findings);
+        findings_judge_display(&evidence, member, findings);
+        findings_judge_input(&evidence, member, findings);
+        findings_judge_sound(&evidence, member, findings);
         findings_judge_shape(&evidence, member, findings);
         findings_judge_infrastructure(&evidence, member, findings);
         findings_judge_unknown(member, findings);
