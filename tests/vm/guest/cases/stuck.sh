@@ -136,7 +136,8 @@ case_stuck_by_somebody_else()
     hold_share
     sum=$(fill_drive "$free")
     systemctl stop iommu-policyd.service
-    echo "$share" >"/sys/bus/pci/devices/$share/driver/unbind" &
+    # Without the descriptor that it would wait for.
+    echo "$share" >"/sys/bus/pci/devices/$share/driver/unbind" 7<&- &
     helpers+=($!)
     unbound()
     {
