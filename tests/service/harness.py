@@ -133,9 +133,9 @@ class Daemon:
         notify.bind("/run/notify")
         gate = os.pipe()
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f"read -r go <&{gate[0]}; exec \"$0\" {gate[0]}<&-", self.path],
+            ["/bin/sh", "-c", "read -r go; exec \"$0\" </dev/null", self.path], stdin=gate[0],
             env=self.variables(),
-            pass_fds=[gate[0]], start_new_session=True, stdout=subprocess.DEVNULL)
+            start_new_session=True, stdout=subprocess.DEVNULL)
         if watched:
             self.kernel(f"watch {self.process.pid}")
         os.close(gate[0])
@@ -245,6 +245,15 @@ class Context:
         """SetType with every finding allowed that a call may allow."""
         return self.set_type(group, kind, uid, timeout, allow=self.allow(group, kind), **options)
 
+    def ask_user(self, group, kind, **options):
+        """Sends SetType of a user and returns once polkit's question stands: the agent, and the call's end."""
+        agent = self.agent("wait")
+        connection = bus.Connection(USER)
+        serial = connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options,
+                                  flags=bus.INTERACTIVE)
+        agent.wait_for_question()
+        return agent, lambda: connection.finish(serial)
+
     def start_change(self, connection, group, kind, **options):
         """Sends SetType on CONNECTION without waiting; its finish() gives the answer."""
         options["allow"] = self.allow(group, kind)
@@ -299,6 +308,37 @@ class Context:
         agent = Agent(answer, pid or os.getpid())
         agent.start()
         return agent
+
+
+class Questions(threading.Thread):
+    """What polkit is asked and told, word by word: read from the bus."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.asked = []  # (action, details)
+        self.cancelled = 0
+        self.connection = bus.Connection()
+        self.connection.sort = self.sort
+        serial = self.connection.start("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
+                                       [f"interface='{POLKIT}.Authority'"], 0)
+        self.serial = serial
+        self.started = threading.Event()
+        self.start()
+        assert self.started.wait(30), "the bus lets nobody listen"
+
+    def run(self):
+        with contextlib.suppress(ConnectionError, OSError):
+            while True:
+                self.connection.dispatch(None)
+
+    def sort(self, message):
+        if message.fields.get(bus.REPLY_SERIAL) == self.serial:
+            self.started.set()
+        elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CheckAuthorization":
+            self.asked.append((message.body[1], message.body[2]))
+        elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CancelCheckAuthorization":
+            self.cancelled += 1
 
 
 class Agent(threading.Thread):
