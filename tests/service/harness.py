@@ -251,7 +251,11 @@ class Context:
         connection = bus.Connection(USER)
         serial = connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options,
                                   flags=bus.INTERACTIVE)
-        agent.wait_for_question()
+        try:
+            agent.wait_for_question()
+        except AssertionError:
+            raise AssertionError(f"polkit asks nobody; the call: {error_of(connection.finish, serial, timeout=0)}") \
+                from None
         return agent, lambda: connection.finish(serial)
 
     def start_change(self, connection, group, kind, **options):
