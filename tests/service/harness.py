@@ -123,6 +123,7 @@ class Daemon:
     def __init__(self, path, kernel, preload=None):
         self.path = path
         self.preload = preload
+        self.stderr = None
         self.kernel = kernel
         self.process = None
 
@@ -135,7 +136,7 @@ class Daemon:
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", "read -r go; exec \"$0\" </dev/null", self.path], stdin=gate[0],
             env=self.variables(),
-            start_new_session=True, stdout=subprocess.DEVNULL)
+            start_new_session=True, stdout=subprocess.DEVNULL, stderr=self.stderr)
         if watched:
             self.kernel(f"watch {self.process.pid}")
         os.close(gate[0])
@@ -189,7 +190,8 @@ class Context:
         self.kernel = Kernel()
         self.journal = Journal()
         self.journal.start()
-        self.daemon = Daemon(options.daemon, self.kernel, options.short_timeout if function.short_timeout else None)
+        self.daemon = Daemon(
+            options.daemon, self.kernel, options.short_timeout if function.short_timeout else None)
         for name, text in function.rules.items():
             self.write_rule(name, text)
         if function.daemon_conf is not None:
