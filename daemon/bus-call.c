@@ -52,6 +52,8 @@ void bus_call_free(BusCall *call)
 
 void notify_forget_call(BusCall *call)
 {
+    if (bus_call_was_late(call))
+        return;
     bus_call_refuse(call, REFUSAL_BUSY, sd_bus_message_get_member(call->message), "the service is stopping");
 }
 
@@ -64,13 +66,32 @@ void bus_call_done(BusCall *call, sd_bus_message *reply)
     bus_call_free(call);
 }
 
-void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail)
+static void answer_refusal(BusCall *call, RefusalCode code, const char *object, const char *detail)
 {
     if (object)
         (void) bus_reply_refusal(call->message, code, object, NULL, detail);
     else
         (void) bus_reply_group_refusal(call->message, code, call->group, detail);
+}
+
+void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail)
+{
+    answer_refusal(call, code, object, detail);
     bus_call_free(call);
+}
+
+void bus_call_late(BusCall *call, const char *object, const char *detail)
+{
+    answer_refusal(call, REFUSAL_TIMEOUT, object, detail);
+    call->late = true;
+}
+
+bool bus_call_was_late(BusCall *call)
+{
+    if (!call->late)
+        return false;
+    bus_call_free(call);
+    return true;
 }
 
 /* --- whose it is */

@@ -90,10 +90,12 @@ static void on_features(Job *job, int error, GVariant *answer, void *userdata)
     BusCall *call = userdata;
     g_autoptr(sd_bus_message) reply = NULL;
 
+    if (bus_call_was_late(call))
+        return;
     if (error == -ENODEV)
         bus_call_refuse(call, REFUSAL_NO_SUCH_DEVICE, call->device, NULL);
     else if (error < 0)
-        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-error));
+        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, job_error_text(error));
     else if (!g_variant_is_of_type(answer, G_VARIANT_TYPE("a{s(bb)}")) ||
              sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_features(reply, answer) < 0)
@@ -106,7 +108,7 @@ static void on_features_late(Job *job, void *userdata)
 {
     BusCall *call = userdata;
 
-    bus_call_refuse(call, REFUSAL_TIMEOUT, call->device, "reading the configuration space");
+    bus_call_late(call, call->device, "reading the configuration space");
 }
 
 static void start_features(BusCall *call)

@@ -75,6 +75,7 @@ static void drop_call(BusCall *call)
     ManagedGroup *group = manager_group(manager, call->group);
     const CallRecord *record = group ? call_store_find(manager->calls, group) : NULL;
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_autoptr(JournalCaller) caller = NULL;
     g_auto(Drop) drop = { 0 };
 
     if (!record) {
@@ -87,7 +88,8 @@ static void drop_call(BusCall *call)
         bus_call_refuse(call, REFUSAL_DEVICE_CHANGED, NULL, "it would end in something else now");
         return;
     }
-    manager_drop_call(manager, group);
+    caller = journal_caller_new(manager->journal, call->message);
+    manager_drop_call(manager, group, caller);
     if (!call->options.wait) {
         on_back_to_rules(manager, call);
         bus_call_free(call);
@@ -294,13 +296,15 @@ static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
     g_autofree char *detail = NULL;
     RefusalCode code;
 
+    if (bus_call_was_late(call))
+        return;
     if (!group || error == -ENOENT) {
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
         return;
     }
     code = manager_judge_call(call->manager, group, call->type, &detail);
     if (!survey)
-        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_plan(reply, call, survey, code, detail) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
@@ -310,7 +314,7 @@ static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
 
 static void on_look_late(Job *job, void *userdata)
 {
-    bus_call_refuse(userdata, REFUSAL_TIMEOUT, NULL, "looking at the devices");
+    bus_call_late(userdata, NULL, "looking at the devices");
 }
 
 static void start_plan(BusCall *call)
@@ -322,6 +326,11 @@ static void start_plan(BusCall *call)
 
     if (!group) {
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    if (group->stuck) {
+        /* Its type is what a look begins with, and that waits for what hangs. */
+        bus_call_refuse(call, REFUSAL_STUCK, NULL, group->step);
         return;
     }
     request = change_request_new(group->id, call->type);
@@ -363,10 +372,12 @@ static void on_findings(Job *job, int error, GVariant *answer, void *userdata)
     g_autoptr(GPtrArray) findings = answer ? findings_from_variant(answer) : NULL;
     g_autoptr(sd_bus_message) reply = NULL;
 
+    if (bus_call_was_late(call))
+        return;
     if (error == -ENODEV)
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
     else if (!findings)
-        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_findings(reply, findings, call->uid == 0) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
@@ -467,6 +478,8 @@ static void on_refreshed(Manager *manager, void *userdata)
         (void) bus_reply_group_refusal(call->message, REFUSAL_NO_SUCH_GROUP, call->group, NULL);
     else if (group->scanning)
         (void) bus_reply_group_refusal(call->message, REFUSAL_BUSY, call->group, "the service is stopping");
+    else if (group->stuck)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_STUCK, call->group, group->step);
     else if (group->read_error == -ETIMEDOUT)
         (void) bus_reply_group_refusal(call->message, REFUSAL_TIMEOUT, call->group, "reading the type");
     else

@@ -49,6 +49,7 @@ struct BusCall {
     ChangeOptions options;
     char *who, *why;
     char *shown;         /* of SetType(""): what was authorised */
+    bool late;           /* its caller has been told so; its worker still runs, and counts */
 };
 
 /* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead; -errno. */
@@ -67,6 +68,13 @@ void bus_call_authorise(BusCall *call, const char *const *actions, const ChangeS
 /* Each answers the call and frees it. */
 void bus_call_done(BusCall *call, sd_bus_message *reply);
 void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail);
+
+/* The worker of CALL does not answer in time: the caller is answered Timeout, the call is counted until its worker
+ * has ended. OBJECT as above. */
+void bus_call_late(BusCall *call, const char *object, const char *detail);
+
+/* For `done` of a job: true if nobody waits for the answer any more; CALL is freed then. */
+bool bus_call_was_late(BusCall *call);
 
 /* bus-group-methods.c */
 int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *error);

@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "change-queue.h"
 #include "job.h"
+#include "journal.h"
 #include "notify.h"
 #include "refusal.h"
 #include "transaction.h"
@@ -51,6 +52,7 @@ typedef struct Change {
     ChangeOrigin origin;
     ChangeRequest *request;
     char *record_key;        /* of a recovery */
+    unsigned recoveries;     /* how many before this recovery were cut off */
     Job *job;                /* survey, run, recovery or persist: one at a time */
     char *step;              /* what it does now, for a Timeout */
     uint64_t started_at;     /* monotonic µs */
@@ -64,6 +66,7 @@ typedef struct Change {
     CallPlace *place;        /* in the manager's limits */
     AuthQuestion *question;
     ChangeSurvey *survey;
+    JournalCaller *caller;   /* for the journal */
     FindingKindSet accepted; /* disruptive kinds that the call allowed */
 } Change;
 

@@ -85,7 +85,7 @@ static void on_message(Worker *worker, GVariant *message, void *userdata)
     (void) worker_set_deadline(worker, READ_DEADLINE_USEC);
 
     reserved = reserved_from_variant(iter);
-    group.error = -group.error;
+    group.error = group.error >= 0 ? -group.error : -EBADMSG;
     group.type = domain_type_from_string(type);
     group.reserved = reserved;
     if (group.error == 0 && group.type < 0)
@@ -132,7 +132,10 @@ static int send_group(GVariant *group, void *userdata)
 static int read_groups(int socket_fd, void *userdata)
 {
     const Scan *scan = userdata;
-    int r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
+    int r;
+
+    worker_end_with_daemon(socket_fd);
+    r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
                         send_group, &socket_fd);
 
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

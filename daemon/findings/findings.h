@@ -47,7 +47,7 @@ typedef enum FindingsScope {
  *
  * A source that cannot be read is never taken for "free": it gives a finding `unknown` (fatal where the
  * source would have shown fatal or absolute kinds) that names the source. So does a node of a member that a
- * process has open, and whatever belongs to a kind that is not judged.
+ * process has open for a use that no kind stands for.
  *
  * Returns 0; -ENODEV if a member vanished; -errno if a member's own directory cannot be read.
  */
@@ -74,7 +74,7 @@ int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const ch
  */
 GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, char **allow);
 
-/* a(...) for a worker's message, and back. */
+/* a(...) for a worker's message, and back: NULL for a value of another type. */
 GVariant *findings_to_variant(const GPtrArray *findings);
 GPtrArray *findings_from_variant(GVariant *variant);
 #define FINDINGS_FORMAT "a(ssisssi)" /* id member kind object text private_text ("": none) severity */

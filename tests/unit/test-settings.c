@@ -19,7 +19,7 @@ static GPtrArray *load(Tree *tree, Settings *settings)
 static void check_defaults(const Settings *settings)
 {
     ck_assert_uint_eq(settings->settle_usec, 10 * SECOND);
-    ck_assert_uint_eq(settings->limits.probe_usec, 0);
+    ck_assert_uint_eq(settings->limits.probe_usec, 90 * SECOND);
     ck_assert_uint_eq(settings->limits.unbind_usec, 30 * SECOND);
     ck_assert_uint_eq(settings->limits.type_usec, 30 * SECOND);
     ck_assert_uint_eq(settings->limits.bind_usec, 180 * SECOND);
@@ -78,6 +78,10 @@ static const struct {
     { "[Deamon]\nSettleSec=1\n", "[Deamon]" },
     { "SettleSec=1\n", "daemon.conf" },
     { "\x7f" "ELF", "daemon.conf" },
+    { "[Daemon]\n\xe4=1\n", "UTF-8" },
+    { "[Daemon]\nSettleSec=\033[2J\n", "control" },
+    { "[Daemon]\nSettleSec=1\rProbeSec=x\n", "control" },
+    { "[Daemon]\nSettleSec=\\nx\n", "\\nx" },
 };
 
 START_TEST(bad_values_keep_what_was_there)
