@@ -2,27 +2,19 @@
 #include "bus-error.h"
 
 #include <glib.h>
-#include <string.h>
+
+#include "plain-text.h"
 
 /* A caller is told what it said, but not all of it back. */
 #define OBJECT_MAX 200
 
-static char *cut_object(const char *object)
-{
-    char *cut = g_utf8_make_valid(object ?: "", (gssize) strnlen(object ?: "", OBJECT_MAX));
-
-    for (char *c = cut; *c; c++)
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    return cut;
-}
-
 int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
                       const char *detail)
 {
-    g_autofree char *cut = cut_object(object), *text = refusal_text(code, cut, target, detail);
+    g_autofree char *cut = g_strndup(object ?: "", OBJECT_MAX);
+    g_autofree char *text = refusal_text(code, cut, target, detail), *plain = plain_text(text);
 
-    return sd_bus_reply_method_errorf(message, refusal_bus_name(code), "%s", text);
+    return sd_bus_reply_method_errorf(message, refusal_bus_name(code), "%s", plain);
 }
 
 int bus_reply_group_refusal(sd_bus_message *message, RefusalCode code, unsigned group, const char *detail)
