@@ -18,6 +18,8 @@ Table *table_new(const char *const *headers, bool tree)
     if (!table->columns)
         g_error("out of memory");
     (void) scols_table_enable_colors(table->columns, colours_wanted());
+    /* The library would escape the backslashes of finding ids once more, which nobody could hand to --allow. */
+    (void) scols_table_enable_noencoding(table->columns, 1);
 
     for (; headers[table->n_columns]; table->n_columns++)
         if (!scols_table_new_column(table->columns, headers[table->n_columns], 0,
@@ -32,9 +34,12 @@ TableRow *table_add(Table *table, TableRow *parent, const char *const *cells)
 
     if (!row)
         g_error("out of memory");
-    for (unsigned i = 0; i < table->n_columns; i++)
-        if (scols_line_set_data(row, i, cells[i]) < 0)
+    for (unsigned i = 0; i < table->n_columns; i++) {
+        g_autofree char *cell = printable(cells[i]);
+
+        if (scols_line_set_data(row, i, cell) < 0)
             g_error("out of memory");
+    }
     return row;
 }
 

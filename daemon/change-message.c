@@ -59,7 +59,7 @@ ChangeRequest *change_request_new(unsigned group, DomainType type)
         .unbind_usec = 30 * G_USEC_PER_SEC,
         .type_usec = 30 * G_USEC_PER_SEC,
         .bind_usec = 180 * G_USEC_PER_SEC,
-        .probe_usec = 60 * G_USEC_PER_SEC,
+        .probe_usec = 90 * G_USEC_PER_SEC,
     };
     return request;
 }
@@ -96,6 +96,14 @@ void change_survey_free(ChangeSurvey *survey)
     g_free(survey);
 }
 
+static void step_time_free(void *data)
+{
+    ChangeStepTime *step = data;
+
+    g_free(step->name);
+    g_free(step);
+}
+
 ChangeResult *change_result_new(void)
 {
     ChangeResult *result = g_new0(ChangeResult, 1);
@@ -104,6 +112,7 @@ ChangeResult *change_result_new(void)
     result->how = CHANGE_REFUSED;
     result->findings = findings_new();
     result->notes = g_ptr_array_new_with_free_func(g_free);
+    result->steps = g_ptr_array_new_with_free_func(step_time_free);
     return result;
 }
 
@@ -115,6 +124,7 @@ void change_result_free(ChangeResult *result)
     g_free(result->detail);
     g_ptr_array_unref(result->findings);
     g_ptr_array_unref(result->notes);
+    g_ptr_array_unref(result->steps);
     g_free(result);
 }
 
@@ -200,6 +210,34 @@ ChangeSurvey *change_survey_from_variant(GVariant *variant)
     return survey;
 }
 
+static GVariant *steps_to_variant(const GPtrArray *steps)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(st)"));
+    for (guint i = 0; i < steps->len; i++) {
+        const ChangeStepTime *step = g_ptr_array_index(steps, i);
+
+        g_variant_builder_add(&builder, "(@st)", text_to_variant(step->name), step->usec);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static void steps_from_variant(GVariant *variant, GPtrArray *steps)
+{
+    GVariantIter iter;
+    const char *name;
+    guint64 usec;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_next(&iter, "(&st)", &name, &usec)) {
+        ChangeStepTime *step = g_new(ChangeStepTime, 1);
+
+        *step = (ChangeStepTime) { .name = g_strdup(name), .usec = usec };
+        g_ptr_array_add(steps, step);
+    }
+}
+
 GVariant *change_result_to_variant(const ChangeResult *result)
 {
     GVariantBuilder notes;
@@ -207,15 +245,16 @@ GVariant *change_result_to_variant(const ChangeResult *result)
     g_variant_builder_init(&notes, G_VARIANT_TYPE_STRING_ARRAY);
     for (guint i = 0; i < result->notes->len; i++)
         g_variant_builder_add_value(&notes, text_to_variant(result->notes->pdata[i]));
-    return g_variant_new("(i@s@siiibb@" FINDINGS_FORMAT "astt)", result->code, text_to_variant(result->object),
-                         text_to_variant(result->detail), result->error, result->type, result->how,
-                         result->undone, result->broken, findings_to_variant(result->findings), &notes,
+    return g_variant_new("(i@s@siiibb@" FINDINGS_FORMAT "as@a(st)tt)", result->code,
+                         text_to_variant(result->object), text_to_variant(result->detail), result->error,
+                         result->type, result->how, result->undone, result->broken,
+                         findings_to_variant(result->findings), &notes, steps_to_variant(result->steps),
                          result->kernel_usec, result->total_usec);
 }
 
 ChangeResult *change_result_from_variant(GVariant *variant)
 {
-    g_autoptr(GVariant) findings = NULL;
+    g_autoptr(GVariant) findings = NULL, steps = NULL;
     g_autofree const char **notes = NULL;
     const char *object, *detail;
     guint64 kernel_usec, total_usec;
@@ -225,8 +264,8 @@ ChangeResult *change_result_from_variant(GVariant *variant)
 
     if (!g_variant_is_of_type(variant, G_VARIANT_TYPE(CHANGE_RESULT_FORMAT)))
         return NULL;
-    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&stt)", &code, &object, &detail, &error, &type,
-                  &how, &undone, &broken, &findings, &notes, &kernel_usec, &total_usec);
+    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&s@a(st)tt)", &code, &object, &detail, &error,
+                  &type, &how, &undone, &broken, &findings, &notes, &steps, &kernel_usec, &total_usec);
     if (!is_meaningful(how, type, code) || error < 0)
         return NULL;
     result = change_result_new();
@@ -242,6 +281,7 @@ ChangeResult *change_result_from_variant(GVariant *variant)
     result->detail = text_or_null(detail);
     for (size_t i = 0; notes[i]; i++)
         g_ptr_array_add(result->notes, g_strdup(notes[i]));
+    steps_from_variant(steps, result->steps);
     g_ptr_array_unref(result->findings);
     result->findings = findings_from_variant(findings);
     return result;

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager.h"
 #include "persist.h"
+#include "report.h"
 
 static void change_end(Change *change)
 {
@@ -79,10 +80,9 @@ void change_free(Change *change)
 {
     if (!change)
         return;
-    if (change->sender)
-        call_limits_leave(&change->manager->change_limits, change->sender);
     (void) job_free(change->job);
     (void) auth_question_free(change->question);
+    (void) call_place_free(change->place);
     sd_bus_message_unref(change->message);
     change_survey_free(change->survey);
     change_request_free(change->request);
@@ -90,7 +90,7 @@ void change_free(Change *change)
     queue_item_clear(&change->item);
     g_free(change->record_key);
     g_free(change->step);
-    g_free(change->sender);
+    (void) journal_caller_unref(change->caller);
     g_free(change);
 }
 
@@ -116,6 +116,8 @@ void change_answer(Change *change, RefusalCode code, const char *object, const c
 
 void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
+    if (code != REFUSAL_NONE)
+        report_refused(change, code, NULL, detail);
     change_answer(change, code, NULL, detail);
     change_end(change);
 }
@@ -155,6 +157,7 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
     Change *change = userdata;
     g_autoptr(ChangeResult) result = answer ? change_result_from_variant(answer) : NULL;
     bool done = result && result->code == REFUSAL_NONE;
+    g_autofree char *detail = NULL;
 
     change->job = job_free(change->job);
     manager_change_done(change->manager, change, result, error);
@@ -163,7 +166,9 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     if (result)
-        change_answer(change, result->code, result->object, result->detail);
+        detail = report_detail(result);
+    if (result)
+        change_answer(change, result->code, result->object, detail);
     else
         change_answer(change, REFUSAL_INTERRUPTED, NULL, NULL);
     change_end(change);
@@ -273,6 +278,7 @@ void change_authorised(Change *change)
         change_refuse(change, code, detail);
         return;
     }
+    report_override(change, group);
     if (!change->options.wait)
         change_answer(change, REFUSAL_NONE, NULL, NULL);
     if (change->request->how == CHANGE_NOTHING) {
@@ -313,23 +319,17 @@ static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *gro
     return request;
 }
 
-int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
-                        ChangeOptions *options, ChangeReply reply)
+void change_new_for_call(Manager *manager, ManagedGroup *group, ChangeCall *call)
 {
-    const char *sender = sd_bus_message_get_sender(message);
-    Change *change;
-    int r;
+    Change *change = change_new(manager, group->id, CHANGE_BY_CALL);
 
-    r = call_limits_enter(&manager->change_limits, sender);
-    if (r < 0)
-        return r;
-    change = change_new(manager, group->id, CHANGE_BY_CALL);
-    change->sender = g_strdup(sender ?: "");
-    change->message = sd_bus_message_ref(message);
-    change->reply = reply;
-    change->options = *options;
-    *options = (ChangeOptions) { 0 };
-    change->request = request_for_call(manager, group, type, &change->options);
+    change->uid = call->uid;
+    change->place = g_steal_pointer(&call->place);
+    change->message = sd_bus_message_ref(call->message);
+    change->caller = journal_caller_new(manager->journal, call->message);
+    change->reply = call->reply;
+    change->options = call->options;
+    call->options = (ChangeOptions) { 0 };
+    change->request = request_for_call(manager, group, call->type, &change->options);
     change_authorise(change, group);
-    return 0;
 }

@@ -2,14 +2,21 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <sys/inotify.h>
 
 #include "cleanup.h"
 #include "findings.h"
 #include "log.h"
 #include "record.h"
+#include "report.h"
 
 /* How often a rule's change may find other members than it was decided for before that counts as failed. */
 #define DIFFERED_MAX 3
+/* How often a recovery whose worker was killed is begun anew. */
+#define RECOVERIES_MAX 3
+
+static void recover_records(Manager *manager, unsigned group);
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries);
 
 /* --- the queue */
 
@@ -62,47 +69,6 @@ void manager_submit(Manager *manager, Change *change)
 }
 
 /* --- results */
-
-static char *result_text(const Change *change, const ManagedGroup *group, const ChangeResult *result)
-{
-    g_autofree char *object = g_strdup_printf("group %u", group->id);
-    g_autofree char *target = g_strdup_printf("%u", group->id);
-
-    if (!result)
-        return refusal_text(REFUSAL_INTERRUPTED, object, target, NULL);
-    if (result->code != REFUSAL_NONE)
-        return refusal_text(result->code, result->object ?: object, target, result->detail);
-    if (result->notes && result->notes->len > 0) {
-        g_autoptr(GString) text = g_string_new(NULL);
-
-        for (guint i = 0; i < result->notes->len; i++)
-            g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", (const char *) result->notes->pdata[i]);
-        return g_string_free(g_steal_pointer(&text), FALSE);
-    }
-    return g_strdup("");
-}
-
-static void log_result(const Change *change, const ManagedGroup *group, const ChangeResult *result,
-                       const char *text)
-{
-    uint64_t total = (uint64_t) g_get_monotonic_time() - change->started_at;
-    bool done = result && result->code == REFUSAL_NONE;
-    g_autofree char *line = g_strdup_printf(
-        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s%s%s",
-        change->origin == CHANGE_BY_RECOVERY ? "recovery" : "change to",
-        change->request ? domain_type_to_string(change->request->type) : "", done ? "done" : "not done",
-        change->request && change->request->origin ? change->request->origin : "left by an earlier change",
-        total, result ? result->kernel_usec : 0, *text ? ": " : "", text,
-        change->options.reason ? "; reason: " : "", change->options.reason ?: "");
-
-    /* The times are fields, too, for whoever adds them up. */
-    (void) sd_journal_send("PRIORITY=%i",
-                           done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING,
-                           "IOMMU_GROUP=%u", group->id, "IOMMU_CHANGE_USEC=%" G_GUINT64_FORMAT, total,
-                           "IOMMU_WORKER_USEC=%" G_GUINT64_FORMAT, result ? result->total_usec : 0,
-                           "IOMMU_KERNEL_USEC=%" G_GUINT64_FORMAT, result ? result->kernel_usec : 0,
-                           "MESSAGE=group %u: %s", group->id, line, NULL);
-}
 
 /* ZFS, a target and the like are only seen by trying, which must not be done once a minute. */
 static bool only_seen_by_trying(const ChangeResult *result)
@@ -158,6 +124,13 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
+/* Nobody tries again what a call has asked for, but the group is said to have failed until something differs. */
+static void judge_call_result(ManagedGroup *group, const ChangeResult *result)
+{
+    managed_group_forget_tries(group);
+    group->call_undone = result && result->code != REFUSAL_NONE && result->undone;
+}
+
 /* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an
  * authorisation of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
@@ -192,10 +165,10 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
                         const ChangeResult *result)
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
-    g_autofree char *text = result_text(change, group, result);
+    g_autofree char *text = report_text(group, result);
     RefusalCode code = result ? result->code : REFUSAL_INTERRUPTED;
 
-    log_result(change, group, result, text);
+    report_result(change, group, result, text);
     keep_finding_ids(group, result);
     if (change->request)
         managed_group_set_result(group, asked, code == REFUSAL_NONE ? NULL : refusal_bus_name(code),
@@ -211,28 +184,44 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
     if (change->origin == CHANGE_BY_RULE)
         judge_rule_result(manager, group, change, result);
     else
-        managed_group_forget_tries(group);
+        judge_call_result(group, result);
 }
 
-/* What is found in /run for GROUP after its worker was killed. */
-static void recover_after(Manager *manager, unsigned id, const char *key)
+static void give_up(Manager *manager, ManagedGroup *group)
 {
-    g_auto(GStrv) keys = NULL;
+    group->broken = true;
+    log_group(LOG_ERR, group->id, NULL,
+              "its recovery was ended again and again; the record stays for the next start");
+}
 
-    if (record_list(manager->root_fd, &keys) >= 0 && g_strv_contains((const char *const *) keys, key))
-        manager_submit(manager, change_new_for_recovery(manager, id, key));
+/* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was itself a
+ * recovery as often as may be. */
+static void recover_after(Manager *manager, const Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (change->origin != CHANGE_BY_RECOVERY)
+        recover_records(manager, change->item.group);
+    else if (change->recoveries < RECOVERIES_MAX)
+        submit_recovery(manager, change->item.group, change->record_key, change->recoveries + 1);
+    else if (group)
+        give_up(manager, group);
 }
 
 void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error)
 {
     unsigned id = change->item.group;
     ManagedGroup *group = manager_group(manager, id);
-    g_autofree char *key = NULL;
+    bool cut_off = !result && error == -ECHILD;
 
     change_queue_remove(manager->queue, &change->item);
     manager_touch(manager, NULL);
-    if (!group || !group->changing)
-        return; /* the members have gone; a group of the same number is another one, and read by itself */
+    if (!group || !group->changing) {
+        /* The members have gone; a group of the same number is another one, and read by itself. */
+        if (cut_off)
+            recover_after(manager, change);
+        return;
+    }
     group->changing = group->stuck = false;
     managed_group_set_step(group, NULL);
     if (change->origin == CHANGE_BY_RECOVERY && error == -EWOULDBLOCK)
@@ -240,11 +229,10 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
     else
         take_result(manager, group, change, result);
 
-    key = g_strdup(group->key);
     manager_reread_members(manager, group);
+    if (cut_off)
+        recover_after(manager, change);
     group = manager_group(manager, id);
-    if (!result && change->origin != CHANGE_BY_RECOVERY && key)
-        recover_after(manager, id, key);
     if (!group)
         return;
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
@@ -263,7 +251,7 @@ void manager_change_late(Manager *manager, Change *change)
     if (!group || !group->changing)
         return;
     group->stuck = true;
-    log_group(LOG_ERR, group->id, NULL, group->step ?: "a change does not return");
+    report_stuck(group, change);
     managed_group_set_state(group, GROUP_STUCK, PENDING_NONE, NULL);
     manager_touch(manager, group);
     manager_run_queue(manager);
@@ -276,18 +264,23 @@ void manager_change_goes_on(Manager *manager, Change *change)
     if (!group || !group->stuck)
         return;
     group->stuck = false;
-    log_group(LOG_NOTICE, group->id, NULL, "what hung has returned, the change goes on");
+    report_goes_on(group, change);
     managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
     manager_touch(manager, group);
 }
 
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
+/*
+ * Known by the lock it holds. What it does, and until when that may take, it has noted there: so a group that was
+ * stuck before a restart is stuck after it, and becomes stuck and whole again as if the worker were our own.
+ */
 typedef struct Orphan {
     Manager *manager;
     unsigned group;
     char *key;
-    Job *job;
+    Job *job;              /* waits for the lock */
+    sd_event_source *note; /* on the lock's file */
 } Orphan;
 
 void orphan_free(void *data)
@@ -295,8 +288,64 @@ void orphan_free(void *data)
     Orphan *orphan = data;
 
     (void) job_free(orphan->job);
+    CLEAR_SOURCE(orphan->note);
     g_free(orphan->key);
     g_free(orphan);
+}
+
+/* What the orphan has noted, and how much time it has left; a holder that has noted nothing is about to. */
+static char *orphan_step(const Orphan *orphan, uint64_t *ret_left_usec)
+{
+    const ChangeLimits *limits = &orphan->manager->settings.limits;
+    uint64_t now = (uint64_t) g_get_monotonic_time(), until = 0;
+    char *step;
+
+    if (record_lock_read(orphan->manager->root_fd, orphan->key, &step, &until) < 0)
+        step = g_strdup("another process changes it");
+    if (until == 0)
+        until = now + limits->bind_usec;
+    *ret_left_usec = until > now ? until - now : 0;
+    return step;
+}
+
+static void show_orphan(Orphan *orphan)
+{
+    ManagedGroup *group = manager_group(orphan->manager, orphan->group);
+    g_autofree char *step = NULL;
+    uint64_t left;
+
+    step = orphan_step(orphan, &left);
+    job_set_deadline(orphan->job, left);
+    if (!group)
+        return;
+    if (left == 0 && !group->stuck)
+        log_group(LOG_ERR, group->id, NULL, step);
+    group->changing = true;
+    group->stuck = left == 0;
+    managed_group_set_step(group, step);
+    managed_group_set_state(group, group->stuck ? GROUP_STUCK : GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(orphan->manager, group);
+}
+
+static void on_orphan_late(Job *job, void *userdata)
+{
+    show_orphan(userdata);
+}
+
+static int on_orphan_note(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    show_orphan(userdata);
+    return 0;
+}
+
+/* Without it the next step is seen when the time of this one is over. */
+static void watch_note(Orphan *orphan)
+{
+    _cleanup_close_ int fd = record_lock_open(orphan->manager->root_fd, orphan->key);
+
+    if (fd >= 0)
+        (void) sd_event_add_inotify_fd(orphan->manager->event, &orphan->note, fd, IN_MODIFY, on_orphan_note,
+                                       orphan);
 }
 
 static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
@@ -304,7 +353,6 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
     Orphan *orphan = userdata;
     Manager *manager = orphan->manager;
     unsigned id = orphan->group;
-    g_autofree char *key = g_steal_pointer(&orphan->key);
     ManagedGroup *group = manager_group(manager, id);
 
     g_ptr_array_remove(manager->orphans, orphan);
@@ -312,7 +360,7 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
         group->changing = group->stuck = false;
         managed_group_set_step(group, NULL);
     }
-    recover_after(manager, id, key);
+    recover_records(manager, id);
     if (group && !group->changing && !change_queue_waiting(manager->queue, id)) {
         manager_reread_members(manager, group);
         group = manager_group(manager, id);
@@ -331,7 +379,7 @@ static Orphan *find_orphan(const Manager *manager, const char *key)
 
 static Orphan *orphan_new(Manager *manager, const char *key)
 {
-    static const JobCallbacks callbacks = { .done = on_lock_free };
+    static const JobCallbacks callbacks = { .done = on_lock_free, .late = on_orphan_late };
     Orphan *orphan = g_new0(Orphan, 1);
 
     orphan->manager = manager;
@@ -341,23 +389,18 @@ static Orphan *orphan_new(Manager *manager, const char *key)
         return NULL;
     }
     g_ptr_array_add(manager->orphans, orphan);
+    watch_note(orphan);
     return orphan;
 }
 
 void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
 {
-    ManagedGroup *group = manager_group(manager, id);
     Orphan *orphan = find_orphan(manager, key) ?: orphan_new(manager, key);
 
     if (!orphan)
         return;
     orphan->group = id; /* the members may have another number since */
-    if (!group)
-        return;
-    group->changing = true;
-    managed_group_set_step(group, "another process changes it");
-    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
-    manager_touch(manager, group);
+    show_orphan(orphan);
 }
 
 /* --- recovery at start */
@@ -376,10 +419,20 @@ static unsigned group_of_record(const Manager *manager, const Record *record)
     return record->group;
 }
 
-static void recover_record(Manager *manager, const char *key)
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries)
+{
+    Change *change = change_new_for_recovery(manager, group, key);
+
+    change->recoveries = recoveries;
+    manager_submit(manager, change);
+}
+
+/* The record KEY, if it is about the group ONLY; -1: whichever it is about. */
+static void recover_record(Manager *manager, const char *key, int64_t only)
 {
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    unsigned group;
     int r = record_load(manager->root_fd, key, &record, &error);
 
     if (r < 0) {
@@ -387,13 +440,17 @@ static void recover_record(Manager *manager, const char *key)
                   error ?: g_strerror(-r));
         return;
     }
+    group = group_of_record(manager, record);
+    if (only >= 0 && only != group)
+        return;
     if (record_is_locked(manager->root_fd, key) > 0)
-        manager_wait_for_lock(manager, group_of_record(manager, record), key);
+        manager_wait_for_lock(manager, group, key);
     else
-        manager_submit(manager, change_new_for_recovery(manager, group_of_record(manager, record), key));
+        submit_recovery(manager, group, key, 0);
 }
 
-int manager_recover(Manager *manager)
+/* By what they are about, not by their names: those are of a first member that may have been pulled. */
+static int recover_all_records(Manager *manager, int64_t only)
 {
     g_auto(GStrv) keys = NULL;
     int r = record_list(manager->root_fd, &keys);
@@ -401,6 +458,16 @@ int manager_recover(Manager *manager)
     if (r < 0)
         return r;
     for (char **key = keys; *key; key++)
-        recover_record(manager, *key);
+        recover_record(manager, *key, only);
     return 0;
+}
+
+static void recover_records(Manager *manager, unsigned group)
+{
+    (void) recover_all_records(manager, group);
+}
+
+int manager_recover(Manager *manager)
+{
+    return recover_all_records(manager, -1);
 }

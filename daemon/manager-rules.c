@@ -8,9 +8,9 @@
 #include "cleanup.h"
 #include "diagnostic.h"
 #include "log.h"
+#include "report.h"
 #include "rule.h"
 
-#define INHIBITORS_PER_GROUP 64
 
 /* --- rules in force */
 
@@ -45,14 +45,14 @@ static void log_diagnostics(const GPtrArray *diagnostics)
     }
 }
 
-void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics)
+void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
+                        JournalCaller *caller)
 {
     bool late = ask_late_keys(rules);
 
     log_diagnostics(diagnostics);
     if (rule_set_is_frozen(rules))
-        log_error("the rules are frozen until every rule file can be read: nothing is relaxed, nothing is "
-                  "unbound");
+        report_frozen(manager, caller);
     g_clear_pointer(&manager->rules, rule_set_unref);
     manager->rules = rules;
     manager->changed |= MANAGER_STATE | MANAGER_RULE_FILES;
@@ -61,21 +61,24 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     manager->rules_are_late = late;
 }
 
-int manager_reload(Manager *manager, GPtrArray **ret_diagnostics)
+int manager_reload(Manager *manager, JournalCaller *caller, GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     bool was_late = manager->rules_are_late;
     RuleSet *rules = NULL;
+    unsigned errors, warnings;
     int r;
 
     r = rule_set_load(manager->root_fd, manager->rules, &rules, &diagnostics);
     if (r < 0)
         return r;
-    manager_take_rules(manager, rules, diagnostics);
+    manager_take_rules(manager, rules, diagnostics, caller);
+    errors = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
+    warnings = diagnostics_count(diagnostics, DIAGNOSTIC_WARNING);
+    report_reloaded(manager, errors, warnings, caller);
     if (manager->rules_are_late && !was_late)
         manager_ask_udev(manager);
-    notify_reloaded(manager, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR),
-                    diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
+    notify_reloaded(manager, errors, warnings);
     manager_touch(manager, NULL);
     manager_evaluate_all(manager);
     manager_count_untranslated(manager);
@@ -190,15 +193,14 @@ static int on_inhibitor_closed(sd_event_source *source, int fd, uint32_t revents
     return 0;
 }
 
-int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why)
+int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why,
+                    CallPlace *place)
 {
     _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
     g_autofree char *text = NULL;
     Inhibitor *inhibitor;
     int fds[2], r;
 
-    if (group->inhibitors->len >= INHIBITORS_PER_GROUP)
-        return -EDQUOT;
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     ours = fds[0];
@@ -215,6 +217,7 @@ int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, cons
         return r;
     }
     TAKE_FD(ours);
+    inhibitor->place = place;
     text = g_strdup_printf("inhibited by %s: %s", who, why);
     log_group(LOG_INFO, group->id, NULL, text);
     manager_evaluate(manager, group);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "evidence.h"
+#include "link-stack.h"
 #include "sysfs.h"
 
 static const char *family_name(int family)
@@ -38,6 +39,7 @@ static void judge_addresses(const NetworkState *state, const NetworkLink *link, 
     }
 }
 
+/* Only hardware is another way for sure: what a bridge without ports or a tunnel leads to may need LINK. */
 static void judge_routes(const NetworkState *state, const NetworkLink *link, int family, const char *member,
                          GPtrArray *findings)
 {
@@ -45,13 +47,16 @@ static void judge_routes(const NetworkState *state, const NetworkLink *link, int
 
     for (unsigned i = 0; i < state->routes->len; i++) {
         const NetworkRoute *route = &g_array_index(state->routes, NetworkRoute, i);
-        bool is_ours = route->index == link->index || route->index == 0;
+        g_autoptr(LinkStack) stack = NULL;
+        bool is_ours;
 
         if (route->family != family)
             continue;
+        stack = link_stack_new(state, route->index);
+        is_ours = route->index == 0 || link_stack_may_use(stack, state, link->index);
         has_route |= is_ours;
         has_default |= is_ours && route->is_default;
-        others_have_route |= !is_ours;
+        others_have_route |= link_stack_has_hardware(stack, state, link->index);
     }
     if (has_default)
         findings_add(findings, FINDING_ROUTE, FINDING_FATAL, member,
@@ -71,9 +76,8 @@ void findings_judge_interface(const NetworkState *state, const char *member, con
     const NetworkLink *link = network_state_find(state, index);
 
     if (!link || strcmp(link->name, name) != 0) {
-        findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member, name, member,
-                     "%s is not in this network namespace, so its use cannot be judged; bring it back first",
-                     name);
+        findings_add(findings, FINDING_NETNS, FINDING_FATAL, member, name, member,
+                     "%s is in another network namespace; bring it back first", name);
         return;
     }
     if (link->up)

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "evidence.h"
 #include "sysfs.h"
@@ -222,6 +221,20 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
     judge_nameless_users(evidence, member, findings);
 }
 
+/* Nodes whose users are found, and named, elsewhere: owners, disks, what the machine needs anyway, and the
+ * kinds `display`, `input`, `sound` and `rdma`. */
+static bool is_judged_node(const Descendant *descendant)
+{
+    static const char *const subsystems[] = { "drm",   "graphics",         "input",          "hidraw",
+                                              "sound", "infiniband_verbs", "infiniband_mad", "infiniband_cm",
+                                              NULL };
+
+    return is_owner_node(descendant) || descendant_is_storage_node(descendant) ||
+           descendant_is_infrastructure(descendant) ||
+           (descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem));
+}
+
+/* What is left: a clock of a network card, a USB device driven through usbfs. */
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     if (evidence->files_unread)
@@ -231,11 +244,9 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
         g_autoptr(GArray) pids = NULL;
         Finding *finding;
 
-        if (descendant->number == 0 || is_owner_node(descendant))
+        if (descendant->number == 0 || is_judged_node(descendant) || descendant_has_own_kind(descendant))
             continue;
-        /* Our own process holds the disks as claims while it looks again. */
-        pids = open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"),
-                                  getpid());
+        pids = open_files_holders(evidence->files, descendant->number, false, 0);
         if (pids->len == 0)
             continue;
         finding = findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, descendant->name,
@@ -244,4 +255,29 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
                                descendant->name);
         finding_name_processes(finding, evidence->root_fd, pids);
     }
+}
+
+bool descendant_has_own_kind(const Descendant *descendant)
+{
+    static const char *const subsystems[] = { "drm", "graphics", "input", "sound", NULL };
+
+    return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
+}
+
+void findings_add_node_users(const Evidence *evidence, const Member *member, const Descendant *descendant,
+                             FindingKind kind, FindingSeverity severity, const char *uses,
+                             GPtrArray *findings)
+{
+    g_autoptr(GArray) pids = NULL;
+    Finding *finding;
+
+    if (!evidence->files || descendant->number == 0)
+        return;
+    pids = open_files_holders(evidence->files, descendant->number, false, 0);
+    if (pids->len == 0)
+        return;
+    finding = findings_add(findings, kind, severity, member->name, descendant->name, member->name,
+                           "a process %s %s; stop it first, or allow that it loses it", uses,
+                           descendant->name);
+    finding_name_processes(finding, evidence->root_fd, pids);
 }

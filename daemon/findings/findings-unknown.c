@@ -15,10 +15,16 @@ typedef struct JudgedSubsystem {
     const char *const *drivers;
 } JudgedSubsystem;
 
-static const char *const virtio_drivers[] = { "virtio_blk", "virtio_net", "virtio_scsi", NULL };
-static const char *const scsi_drivers[] = { "sd", "sr", "ses", NULL };
+static const char *const virtio_drivers[] = { "virtio_blk",   "virtio_gpu",  "virtio_input", "virtio_net",
+                                              "virtio_scsi", "virtio_snd", NULL };
+static const char *const scsi_drivers[] = { "sd", "sr", "ses", "st", "ch", NULL };
 static const char *const mmc_drivers[] = { "mmcblk", NULL };
-static const char *const no_drivers[] = { NULL };
+static const char *const usb_switch_drivers[] = { "intel_xhci_usb_sw", NULL };
+/* They make interfaces and RDMA devices, which are judged, below the PCI device itself. */
+static const char *const auxiliary_drivers[] = { "bnxt_re.rdma",       "irdma.gen_1",        "irdma.gen_2",
+                                                 "mana_ib.rdma",       "mlx5_core.eth",      "mlx5_core.eth-rep",
+                                                 "mlx5_ib.multiport",  "mlx5_ib.rdma",       "mlx5_ib.rep",
+                                                 NULL };
 
 static const JudgedSubsystem judged_subsystems[] = {
     /* disks and the way to them */
@@ -26,19 +32,48 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "scsi_device" }, { "scsi_disk" }, { "scsi_generic" }, { "scsi_host" }, { "bsg" }, { "enclosure" },
     { "ata_port" }, { "ata_link" }, { "ata_device" }, { "sas_host" }, { "sas_phy" }, { "sas_port" },
     { "sas_device" }, { "sas_end_device" }, { "sas_expander" }, { "mmc", mmc_drivers }, { "mmc_host" },
+    { "mmc_rpmb" }, { "scsi_tape" }, { "scsi_changer" },
     /* interfaces, and what a card has beside them */
     { "net" }, { "ptp" }, { "pps" }, { "mdio_bus" }, { "i2c-adapter" }, { "i2c" }, { "i2c-dev" },
+    { "ieee80211" }, { "rfkill" },
+    /* what people see, hear and touch, and what is there for it alone */
+    { "drm" }, { "graphics" }, { "backlight" }, { "drm_dp_aux_dev" }, { "input" }, { "hid" }, { "hidraw" },
+    { "usbmisc" }, { "sound" }, { "ac97" }, { "hdaudio" },
     /* owners */
     { "vfio-dev" }, { "uio" }, { "mdev" }, { "vdpa" },
-    /* infrastructure */
-    { "watchdog" }, { "tpm" }, { "tpmrm" }, { "ipmi" }, { "rtc" }, { "nd" }, { "dax" }, { "cxl" },
     /* nobody uses these alone */
     { "hwmon" }, { "thermal" }, { "wakeup" }, { "leds" }, { "nvmem" }, { "pci_express" },
-    { "virtio", virtio_drivers }, { "auxiliary", no_drivers },
+    { "power_supply" }, { "serial-base" }, { "usbmon" }, { "usb_role" }, { "platform", usb_switch_drivers },
+    { "virtio", virtio_drivers }, { "auxiliary", auxiliary_drivers },
 };
 
-static bool is_judged(const Descendant *descendant)
+/*
+ * A USB interface is used through what its driver makes of it: a disk, a network interface, a sound card,
+ * which the interface that came first has for all of one device. A driver that shows nothing, or a program
+ * that drives it (usbfs), cannot be judged.
+ */
+static bool usb_is_judged(const Member *member, const Descendant *interface)
 {
+    static const char *const of_devices[] = { "usb", "hub", NULL };
+    g_autofree char *device = g_path_get_dirname(interface->path);
+    size_t n = strlen(device);
+
+    if (!interface->driver || g_strv_contains(of_devices, interface->driver))
+        return true;
+    for (unsigned i = 0; i < member->descendants->len; i++) {
+        const Descendant *other = g_ptr_array_index(member->descendants, i);
+
+        if (other->subsystem && !descendant_is(other, "usb") && strncmp(other->path, device, n) == 0 &&
+            other->path[n] == '/')
+            return true;
+    }
+    return false;
+}
+
+static bool is_judged(const Member *member, const Descendant *descendant)
+{
+    if (descendant_is(descendant, "usb"))
+        return usb_is_judged(member, descendant);
     for (size_t i = 0; i < G_N_ELEMENTS(judged_subsystems); i++) {
         const JudgedSubsystem *judged = &judged_subsystems[i];
 
@@ -56,7 +91,8 @@ static void judge_descendants(const Member *member, GPtrArray *findings)
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
         bool is_infiniband;
 
-        if (!descendant->subsystem || is_judged(descendant))
+        if (!descendant->subsystem || is_judged(member, descendant) ||
+            descendant_is_infrastructure(descendant))
             continue;
         is_infiniband = g_str_has_prefix(descendant->subsystem, "infiniband");
         findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE,
@@ -85,27 +121,18 @@ static void add_unknown_class(const Member *member, GPtrArray *findings)
                  member->name, member->device->driver);
 }
 
-/* A network device whose interface is not here may have it in another network namespace, in full use. */
-static void judge_interfaces(const Member *member, GPtrArray *findings)
-{
-    if (descendants_have(member->descendants, "net"))
-        return;
-    findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, "no-interface", member->name,
-                 "%s (driver %s) shows no interface here; bring it back from its network namespace first",
-                 member->name, member->device->driver);
-}
-
 static void judge_class(const Member *member, GPtrArray *findings)
 {
     static const char *const storage[] = { "block",  "nvme",     "scsi_host", "ata_port",
                                            "virtio", "mmc_host", NULL };
-    static const char *const any[] = { "block", "net", NULL };
+    static const char *const display[] = { "drm", "graphics", NULL }, *const sound[] = { "sound", NULL };
+    static const char *const input[] = { "input", NULL }, *const usb[] = { "usb", NULL };
+    static const char *const any[] = { "block", "net", "drm", "graphics", "sound", "input", "usb", NULL };
     uint32_t class_code = member->device->facts->class_code;
     bool is_judged_class;
 
     switch (class_code == FACT_NO_ID ? class_code : class_code >> 16) {
-    case 0x02:
-        judge_interfaces(member, findings);
+    case 0x02: /* network: what has no interface may have it in another namespace, which says more */
         return;
     case 0x05: /* memory, bridges, system peripherals: infrastructure, which says more */
     case 0x06:
@@ -114,11 +141,23 @@ static void judge_class(const Member *member, GPtrArray *findings)
     case 0x01:
         is_judged_class = has_any(member, storage);
         break;
+    case 0x03:
+        is_judged_class = has_any(member, display);
+        break;
+    case 0x04:
+        is_judged_class = has_any(member, sound);
+        break;
+    case 0x09:
+        is_judged_class = has_any(member, input);
+        break;
+    case 0x0c: /* serial buses: USB by what is plugged in, IPMI as infrastructure */
+        is_judged_class = class_code >> 8 == 0x0c07 || (class_code >> 8 == 0x0c03 && has_any(member, usb));
+        break;
     case FACT_NO_ID:
         is_judged_class = has_any(member, any);
         break;
     default:
-        is_judged_class = class_code >> 8 == 0x0c07;
+        is_judged_class = false;
     }
     if (!is_judged_class)
         add_unknown_class(member, findings);

@@ -168,9 +168,10 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
     read_files(evidence);
     if (scope == FINDINGS_OWNER_ONLY)
         return;
-    if (any_member_has(members, "block")) {
+    if (any_member_has(members, "block") || any_member_has(members, "nvme")) {
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
+        evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);
     }
     if (any_member_has(members, "net")) {
         int r = network_state_read(&evidence->network);
@@ -185,6 +186,7 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->files, open_files_free);
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
+    g_clear_pointer(&evidence->exports, export_table_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
     g_clear_pointer(&evidence->mounts_unread, g_free);
@@ -229,7 +231,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
     g_autoptr(GPtrArray) findings = findings_new();
-    Evidence evidence = { .root_fd = root_fd };
+    Evidence evidence = { .root_fd = root_fd, .members = members };
     int r;
 
     r = read_members(root_fd, members, list);
@@ -243,9 +245,15 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         if (scope == FINDINGS_OWNER_ONLY)
             continue;
         findings_judge_nodes(&evidence, member, findings);
+        findings_judge_export(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
+        findings_judge_namespace(&evidence, member, findings);
+        findings_judge_display(&evidence, member, findings);
+        findings_judge_input(&evidence, member, findings);
+        findings_judge_sound(&evidence, member, findings);
         findings_judge_shape(&evidence, member, findings);
+        findings_judge_infrastructure(&evidence, member, findings);
         findings_judge_unknown(member, findings);
     }
     evidence_clear(&evidence);

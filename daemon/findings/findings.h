@@ -47,7 +47,7 @@ typedef enum FindingsScope {
  *
  * A source that cannot be read is never taken for "free": it gives a finding `unknown` (fatal where the
  * source would have shown fatal or absolute kinds) that names the source. So does a node of a member that a
- * process has open, and whatever belongs to a kind that is not judged.
+ * process has open for a use that no kind stands for.
  *
  * Returns 0; -ENODEV if a member vanished; -errno if a member's own directory cannot be read.
  */

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "netlink-socket.h"
 #include "network-state.h"
 #include "rtnetlink-message.h"
 
 #define DUMP_ATTEMPTS 8
 
-typedef struct mnl_socket MnlSocket;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(MnlSocket, mnl_socket_close)
+/* A state in the making, and the next hop objects that its routes name. */
+typedef struct Reading {
+    NetworkState *state;
+    GHashTable *next_hops; /* id -> GArray of int: links */
+    GHashTable *groups;    /* id -> GBytes: struct nexthop_grp of each member */
+} Reading;
 
 NetworkState *network_state_new(void)
 {
@@ -46,34 +51,34 @@ const NetworkLink *network_state_find(const NetworkState *state, int index)
 }
 
 /* VXLAN and its like name the link that they use in their own attributes, not in IFLA_LINK. */
-static int read_tunnel_lower(const struct nlattr *info)
+static void take_link_info(const struct nlattr *info, NetworkLink *link)
 {
     const struct nlattr *attribute, *data = NULL;
-    const char *kind = "";
 
     mnl_attr_for_each_nested(attribute, info) {
         if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
             mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-            kind = mnl_attr_get_str(attribute);
+            g_strlcpy(link->kind, mnl_attr_get_str(attribute), sizeof(link->kind));
         else if (mnl_attr_get_type(attribute) == IFLA_INFO_DATA)
             data = attribute;
     }
-    if (strcmp(kind, "vxlan") != 0 || !data)
-        return 0;
+    if (strcmp(link->kind, "vxlan") != 0 || !data)
+        return;
     mnl_attr_for_each_nested(attribute, data)
         if (mnl_attr_get_type(attribute) == IFLA_VXLAN_LINK &&
             mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
-            return (int) mnl_attr_get_u32(attribute);
-    return 0;
+            link->lower = (int) mnl_attr_get_u32(attribute);
 }
 
 static int take_link(const struct nlmsghdr *message, void *userdata)
 {
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-    NetworkLink link = { .index = info->ifi_index, .up = info->ifi_flags & IFF_UP };
+    NetworkLink link = { .index = info->ifi_index,
+                         .up = info->ifi_flags & IFF_UP,
+                         .loopback = info->ifi_flags & IFF_LOOPBACK };
+    bool lower_is_elsewhere = false, has_device = false;
     const struct nlattr *attribute;
-    bool lower_is_elsewhere = false;
-    NetworkState *state = userdata;
+    Reading *reading = userdata;
 
     mnl_attr_for_each(attribute, message, sizeof(*info))
         switch (mnl_attr_get_type(attribute)) {
@@ -90,14 +95,19 @@ static int take_link(const struct nlmsghdr *message, void *userdata)
             lower_is_elsewhere = true;
             break;
         case IFLA_LINKINFO:
-            link.lower = read_tunnel_lower(attribute) ?: link.lower;
+            take_link_info(attribute, &link);
+            break;
+        case IFLA_PARENT_DEV_NAME: /* IPoIB has a kind and a device */
+            has_device = true;
             break;
         default:
             break;
         }
     if (lower_is_elsewhere || link.lower == link.index)
         link.lower = 0;
-    g_array_append_val(state->links, link);
+    if (has_device)
+        link.kind[0] = '\0';
+    g_array_append_val(reading->state->links, link);
     return MNL_CB_OK;
 }
 
@@ -127,7 +137,7 @@ static int take_address(const struct nlmsghdr *message, void *userdata)
     NetworkAddress address = { .index = (int) info->ifa_index };
     const struct nlattr *attribute, *chosen = NULL;
     size_t size = address_size(info->ifa_family);
-    NetworkState *state = userdata;
+    Reading *reading = userdata;
 
     mnl_attr_for_each(attribute, message, sizeof(*info)) {
         unsigned type = mnl_attr_get_type(attribute);
@@ -140,8 +150,61 @@ static int take_address(const struct nlmsghdr *message, void *userdata)
         return MNL_CB_OK;
     address.link_local = is_link_local(info->ifa_family, mnl_attr_get_payload(chosen));
     (void) inet_ntop(info->ifa_family, mnl_attr_get_payload(chosen), address.text, sizeof(address.text));
-    g_array_append_val(state->addresses, address);
+    g_array_append_val(reading->state->addresses, address);
     return MNL_CB_OK;
+}
+
+/* A next hop object: the links it leads to, or the objects that it is a group of (net/ipv4/nexthop.c). */
+static int take_next_hop(const struct nlmsghdr *message, void *userdata)
+{
+    GArray *links = g_array_new(FALSE, FALSE, sizeof(int));
+    const struct nlattr *attribute;
+    Reading *reading = userdata;
+    uint32_t id = 0;
+
+    mnl_attr_for_each(attribute, message, sizeof(struct nhmsg)) {
+        unsigned type = mnl_attr_get_type(attribute);
+
+        if (type == NHA_ID && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            id = mnl_attr_get_u32(attribute);
+        else if (type == NHA_OIF && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            g_array_append_vals(links, mnl_attr_get_payload(attribute), 1);
+        else if (type == NHA_GROUP)
+            g_hash_table_insert(reading->groups, GUINT_TO_POINTER(id),
+                                g_bytes_new(mnl_attr_get_payload(attribute),
+                                            mnl_attr_get_payload_len(attribute)));
+    }
+    g_hash_table_insert(reading->next_hops, GUINT_TO_POINTER(id), links);
+    return MNL_CB_OK;
+}
+
+/* Groups hold no groups of more than one level (net/ipv4/nexthop.c, nh_check_attr_group()). */
+static void resolve_group(gpointer id, gpointer value, gpointer userdata)
+{
+    Reading *reading = userdata;
+    GArray *links = g_hash_table_lookup(reading->next_hops, id);
+    gsize size;
+    const struct nexthop_grp *entries = g_bytes_get_data(value, &size);
+
+    for (size_t i = 0; i < size / sizeof(*entries); i++) {
+        const GArray *hop = g_hash_table_lookup(reading->next_hops, GUINT_TO_POINTER(entries[i].id));
+
+        if (hop)
+            g_array_append_vals(links, hop->data, hop->len);
+    }
+}
+
+static void add_route(NetworkState *state, NetworkRoute route, int index)
+{
+    for (unsigned i = 0; i < state->routes->len; i++) {
+        const NetworkRoute *known = &g_array_index(state->routes, NetworkRoute, i);
+
+        if (known->index == index && known->family == route.family &&
+            known->is_default == route.is_default)
+            return;
+    }
+    route.index = index;
+    g_array_append_val(state->routes, route);
 }
 
 static void add_next_hops(NetworkState *state, NetworkRoute route, const struct nlattr *multipath)
@@ -149,10 +212,28 @@ static void add_next_hops(NetworkState *state, NetworkRoute route, const struct 
     const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
     int left = mnl_attr_get_payload_len(multipath);
 
-    for (; left >= (int) sizeof(*hop) && RTNH_OK(hop, left); left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
-        route.index = hop->rtnh_ifindex;
-        g_array_append_val(state->routes, route);
-    }
+    for (; left >= (int) sizeof(*hop) && RTNH_OK(hop, left);
+         left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+        add_route(state, route, hop->rtnh_ifindex);
+}
+
+/* With net.ipv4.nexthop_compat_mode=0 the kernel names the object alone. */
+static void add_next_hop_object(Reading *reading, NetworkRoute route, uint32_t id)
+{
+    const GArray *links = g_hash_table_lookup(reading->next_hops, GUINT_TO_POINTER(id));
+
+    if (!links || links->len == 0)
+        add_route(reading->state, route, 0);
+    for (unsigned i = 0; links && i < links->len; i++)
+        add_route(reading->state, route, g_array_index(links, int, i));
+}
+
+static bool leads_to_others(int family, const struct nlattr *destination)
+{
+    const void *address = mnl_attr_get_payload(destination);
+
+    return mnl_attr_get_payload_len(destination) < address_size(family) ||
+           (!is_link_local(family, address) && !is_multicast(family, address));
 }
 
 static int take_route(const struct nlmsghdr *message, void *userdata)
@@ -160,40 +241,43 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
     const struct rtmsg *info = mnl_nlmsg_get_payload(message);
     NetworkRoute route = { .family = info->rtm_family, .is_default = info->rtm_dst_len == 0 };
     const struct nlattr *attribute, *multipath = NULL;
-    size_t size = address_size(info->rtm_family);
-    NetworkState *state = userdata;
+    Reading *reading = userdata;
+    uint32_t next_hop = 0;
+    int index = 0;
 
-    if (size == 0 || info->rtm_type != RTN_UNICAST || (info->rtm_flags & RTM_F_CLONED))
+    if (address_size(info->rtm_family) == 0 || info->rtm_type != RTN_UNICAST ||
+        (info->rtm_flags & RTM_F_CLONED))
         return MNL_CB_OK;
-    mnl_attr_for_each(attribute, message, sizeof(*info)) {
-        const void *payload = mnl_attr_get_payload(attribute);
-
+    mnl_attr_for_each(attribute, message, sizeof(*info))
         switch (mnl_attr_get_type(attribute)) {
         case RTA_DST:
-            if (mnl_attr_get_payload_len(attribute) >= size &&
-                (is_link_local(info->rtm_family, payload) || is_multicast(info->rtm_family, payload)))
+            if (!leads_to_others(info->rtm_family, attribute))
                 return MNL_CB_OK;
             break;
         case RTA_OIF:
-            route.index = (int) mnl_attr_get_u32(attribute);
+            index = (int) mnl_attr_get_u32(attribute);
             break;
         case RTA_MULTIPATH:
             multipath = attribute;
             break;
+        case RTA_NH_ID:
+            next_hop = mnl_attr_get_u32(attribute);
+            break;
         default:
             break;
         }
-    }
     if (multipath)
-        add_next_hops(state, route, multipath);
+        add_next_hops(reading->state, route, multipath);
+    else if (index == 0)
+        add_next_hop_object(reading, route, next_hop);
     else
-        g_array_append_val(state->routes, route);
+        add_route(reading->state, route, index);
     return MNL_CB_OK;
 }
 
 typedef struct Dump {
     mnl_cb_t take;
-    NetworkState *state;
+    Reading *reading;
 } Dump;
 
 /* What cannot be understood must not pass for a machine without links. */
@@ -202,61 +286,59 @@ static int take_sound(const struct nlmsghdr *message, void *userdata)
     const Dump *dump = userdata;
 
     if (rtnetlink_message_is_sound(message))
-        return dump->take(message, dump->state);
+        return dump->take(message, dump->reading);
     errno = EBADMSG;
     return MNL_CB_ERROR;
 }
 
-/* Of a request's header the kernel reads the family only; struct ifinfomsg is the longest of the three that
- * it could be. */
-static int ask(MnlSocket *socket, uint16_t type, unsigned char family, mnl_cb_t take, NetworkState *state)
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
+                Reading *reading)
 {
-    Dump dump = { .take = take, .state = state };
-    unsigned sequence = type, port = mnl_socket_get_portid(socket);
-    char buffer[32768];
-    struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-    struct rtgenmsg *generic;
-    ssize_t n;
+    char buffer[NETLINK_REQUEST_SIZE];
+    struct rtgenmsg *generic; /* the start of all these headers */
+    struct nlmsghdr *request = netlink_request(buffer, type, NLM_F_DUMP, header_size, &generic);
 
-    request->nlmsg_type = type;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = sequence;
-    generic = mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
     generic->rtgen_family = family;
-    if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
-        return -errno;
-    for (;;) {
-        int r;
+    return netlink_ask(socket, request, take_sound, &(Dump){ .take = take, .reading = reading });
+}
 
-        n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-        if (n < 0)
-            return -errno;
-        r = mnl_cb_run(buffer, (size_t) n, sequence, port, take_sound, &dump);
-        if (r == MNL_CB_STOP)
-            return 0;
-        if (r < 0)
-            return -errno; /* EINTR: the dump is not of one moment (NLM_F_DUMP_INTR) */
-    }
+static int read_next_hops(NetlinkSocket *socket, Reading *reading)
+{
+    int r = dump(socket, RTM_GETNEXTHOP, AF_UNSPEC, sizeof(struct nhmsg), take_next_hop, reading);
+
+    g_hash_table_foreach(reading->groups, resolve_group, reading);
+    return r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int read_all(NetlinkSocket *socket, Reading *reading)
+{
+    int r;
+
+    r = dump(socket, RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg), take_link, reading);
+    if (r >= 0)
+        r = dump(socket, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg), take_address, reading);
+    if (r >= 0)
+        r = read_next_hops(socket, reading);
+    if (r >= 0)
+        r = dump(socket, RTM_GETROUTE, AF_INET, sizeof(struct rtmsg), take_route, reading);
+    if (r >= 0)
+        r = dump(socket, RTM_GETROUTE, AF_INET6, sizeof(struct rtmsg), take_route, reading);
+    return r;
 }
 
 static int read_once(NetworkState **ret)
 {
+    g_autoptr(GHashTable) groups =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
+    g_autoptr(GHashTable) next_hops =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_array_unref);
     g_autoptr(NetworkState) state = network_state_new();
-    g_autoptr(MnlSocket) socket = NULL;
+    g_autoptr(NetlinkSocket) socket = NULL;
     int r;
 
-    socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (!socket)
-        return -errno;
-    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
-        return -errno;
-    r = ask(socket, RTM_GETLINK, AF_UNSPEC, take_link, state);
+    r = netlink_open(NETLINK_ROUTE, &socket);
     if (r >= 0)
-        r = ask(socket, RTM_GETADDR, AF_UNSPEC, take_address, state);
-    if (r >= 0)
-        r = ask(socket, RTM_GETROUTE, AF_INET, take_route, state);
-    if (r >= 0)
-        r = ask(socket, RTM_GETROUTE, AF_INET6, take_route, state);
+        r = read_all(socket, &(Reading){ .state = state, .next_hops = next_hops, .groups = groups });
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&state);

@@ -12,8 +12,12 @@ typedef struct NetworkLink {
     int index;
     char name[IFNAMSIZ];
     bool up;
-    int master; /* index of the bond, bridge, VRF or team it is part of; 0: none */
-    int lower;  /* index of the link it is built on (VLAN, macvlan, ipvlan, VXLAN); 0: none here */
+    bool loopback;
+    int master;    /* index of the bond, bridge, VRF or team it is part of; 0: none */
+    int lower;     /* index of the link it is built on (VLAN, macvlan, ipvlan, VXLAN), or of a veth's other
+                      end; 0: none here */
+    char kind[16]; /* "vlan", "tun" of a link that no device stands behind; "": hardware, or a driver that
+                      does not tell */
 } NetworkLink;
 
 typedef struct NetworkAddress {
@@ -23,9 +27,9 @@ typedef struct NetworkAddress {
 } NetworkAddress;
 
 /* A way to other hosts: unicast, any table, not to a link-local or multicast destination. One for each next
- * hop. */
+ * hop; those that differ in nothing that is told here are one. */
 typedef struct NetworkRoute {
-    int index;  /* 0: the kernel does not tell (a next hop object alone) */
+    int index;  /* 0: not known (a next hop object that went away while we looked) */
     int family; /* AF_INET, AF_INET6 */
     bool is_default;
 } NetworkRoute;

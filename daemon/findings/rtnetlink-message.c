@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <linux/if_link.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
 static const struct {
@@ -34,6 +35,8 @@ static size_t header_size(uint16_t message)
         return sizeof(struct ifaddrmsg);
     case RTM_NEWROUTE:
         return sizeof(struct rtmsg);
+    case RTM_NEWNEXTHOP:
+        return sizeof(struct nhmsg);
     default:
         return 0;
     }

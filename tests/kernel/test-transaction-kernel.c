@@ -582,6 +582,34 @@ START_TEST(record_of_another_boot_is_removed)
 }
 END_TEST
 
+/* The record is named after a device that is not there any more, and is still about the other one. */
+START_TEST(record_of_a_pulled_first_member_is_recovered)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY), rest = NULL;
+    g_autoptr(ChangeResult) busy = NULL, result = NULL;
+    g_autofree char *driver = NULL;
+    int lock;
+
+    kill_change(scene, request, "op=write path='*/type' nth=2 when=before");
+    fixture_command(scene->fixture, "remove 0000:03:00.0");
+    rest = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+
+    lock = record_lock(scene->root_fd, "pci:0000:03:00.0", false);
+    ck_assert_int_ge(lock, 0);
+    busy = watched_change(scene, rest);
+    ck_assert_int_eq(busy->code, REFUSAL_BUSY);
+    assert_written(scene, "");
+
+    ck_assert_int_eq(close(lock), 0);
+    result = scene_change(scene, rest);
+    ck_assert_int_eq(result->code, REFUSAL_DEVICE_CHANGED);
+    driver = scene_driver(scene, "0000:03:00.1");
+    ck_assert_str_eq(driver, "e1000e");
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
 START_TEST(fallback_to_stricter_is_told)
 {
     g_autoptr(Scene) scene = NULL;
@@ -618,6 +646,65 @@ START_TEST(other_name_is_told)
     ck_assert_int_eq(result->code, REFUSAL_NONE);
     ck_assert_int_eq(result->notes->len, 1);
     ck_assert_str_eq(g_ptr_array_index(result->notes, 0), "interface eth0 came back as eth7");
+}
+END_TEST
+
+static void run(const char *command)
+{
+    int status = system(command);
+
+    ck_assert_msg(status == 0, "%s: %d", command, status);
+}
+
+/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and comes back
+ * as nobody has set it up. */
+static void remake_interface(const char *step, uint64_t limit_usec, void *userdata)
+{
+    if (g_str_has_prefix(step, "unbind "))
+        run("ip link delete eth0");
+    else if (g_str_has_prefix(step, "bind "))
+        run("ip link add eth0 type dummy || ip link add eth0 type ifb");
+}
+
+START_TEST(lost_addresses_are_told)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = NULL;
+    g_autoptr(ChangeResult) result = NULL;
+    g_autofree char *notes = NULL;
+
+    run("ip link add eth0 type dummy || ip link add eth0 type ifb");
+    run("ip address add 192.0.2.5/24 dev eth0 && ip link set eth0 up");
+    fixture_command(scene->fixture, "attribute " CARD_PATH "/net/eth0/flags 0x1003");
+    request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    ck_assert_int_eq(transaction_run(scene->root_fd, request, remake_interface, NULL, &result), 0);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    g_ptr_array_add(result->notes, NULL);
+    notes = g_strjoinv("; ", (char **) result->notes->pdata);
+    g_ptr_array_set_size(result->notes, (int) result->notes->len - 1);
+    ck_assert_str_eq(notes, "interface eth0 was up and is down; address 192.0.2.5 of interface eth0 is gone");
+}
+END_TEST
+
+START_TEST(steps_add_up)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = scene_change(scene, request);
+    g_autoptr(GString) names = g_string_new(NULL);
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < result->steps->len; i++) {
+        const ChangeStepTime *step = g_ptr_array_index(result->steps, i);
+
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", step->name);
+        sum += step->usec;
+    }
+    /* A probe that has not ended yet is a step more. */
+    ck_assert_msg(g_str_has_prefix(names->str, "look, write type identity, unbind " CARD
+                                               ", write type identity, bind " CARD), "%s", names->str);
+    ck_assert_uint_le(sum, result->total_usec);
+    ck_assert_uint_le(result->kernel_usec, sum);
 }
 END_TEST
 
@@ -688,9 +775,12 @@ int main(void)
     tcase_add_test(tcase, leftover_is_recovered_before_a_change);
     tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
     tcase_add_test(tcase, record_of_another_boot_is_removed);
+    tcase_add_test(tcase, record_of_a_pulled_first_member_is_recovered);
     tcase_add_test(tcase, fallback_to_stricter_is_told);
     tcase_add_test(tcase, forbidden_outcome_is_undone);
     tcase_add_test(tcase, other_name_is_told);
+    tcase_add_test(tcase, lost_addresses_are_told);
+    tcase_add_test(tcase, steps_add_up);
     tcase_add_test(tcase, driver_without_unbind_is_left);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

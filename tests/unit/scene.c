@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -38,11 +41,29 @@ void scene_add_process(Tree *tree, int pid, const char *command, unsigned ns, co
     tree_write(tree, mountinfo, "");
 }
 
+void scene_network_namespace(Tree *tree, int pid, unsigned ns)
+{
+    g_autofree char *path = g_strdup_printf("proc/%d/ns/net", pid), *text = g_strdup_printf("net:[%u]", ns);
+
+    link_as_is(tree, path, text);
+}
+
 void scene_open(Tree *tree, int pid, int fd, const char *link)
 {
     g_autofree char *path = g_strdup_printf("proc/%d/fd/%d", pid, fd);
 
     link_as_is(tree, path, link);
+}
+
+void scene_open_node(Tree *tree, int pid, int fd, unsigned ma, unsigned mi)
+{
+    g_autofree char *node = g_strdup_printf("dev/char/%u:%u", ma, mi),
+                    *link = g_strdup_printf("%s/%s", tree->path, node);
+
+    tree_mkdir(tree, "dev/char");
+    if (mknodat(tree->fd, node, S_IFCHR | 0600, makedev(ma, mi)) < 0 && errno != EEXIST)
+        ck_abort_msg("no node /%s: %s", node, g_strerror(errno));
+    scene_open(tree, pid, fd, link);
 }
 
 void scene_mount(Tree *tree, int pid, const char *number, const char *target, const char *type,
@@ -109,6 +130,15 @@ void scene_add_child(Tree *tree, const char *path, const char *subsystem, const 
         tree_write(tree, dev, line);
     if (strcmp(subsystem, "block") == 0)
         add_block(tree, path, number);
+}
+
+void scene_bind(Tree *tree, const char *path, const char *subsystem, const char *driver)
+{
+    g_autofree char *target = g_strdup_printf("sys/bus/%s/drivers/%s", subsystem, driver);
+    g_autofree char *link = g_strconcat(path, "/driver", NULL);
+
+    tree_mkdir(tree, target);
+    tree_link(tree, link, target);
 }
 
 void scene_hold(Tree *tree, const char *lower, const char *upper)

@@ -14,8 +14,14 @@ Tree *scene_new(void);
  * no descriptor and no mount yet. */
 void scene_add_process(Tree *tree, int pid, const char *command, unsigned ns, const char *root);
 
+/* Puts process PID into the network namespace NS (a number). */
+void scene_network_namespace(Tree *tree, int pid, unsigned ns);
+
 /* Gives process PID the descriptor FD; LINK is its link's text: "/dev/vfio/7". */
 void scene_open(Tree *tree, int pid, int fd, const char *link);
+
+/* The same with a node of the character device MA:MI, which is made; takes CAP_MKNOD. */
+void scene_open_node(Tree *tree, int pid, int fd, unsigned ma, unsigned mi);
 
 /* Appends a line "36 25 NUMBER / TARGET rw - TYPE SOURCE rw" to the mounts of process PID. */
 void scene_mount(Tree *tree, int pid, const char *number, const char *target, const char *type,
@@ -27,6 +33,9 @@ void scene_mount(Tree *tree, int pid, const char *number, const char *target, co
  * partition if its parent is a block device.
  */
 void scene_add_child(Tree *tree, const char *path, const char *subsystem, const char *number);
+
+/* Binds the device of bus SUBSYSTEM at PATH to DRIVER. */
+void scene_bind(Tree *tree, const char *path, const char *subsystem, const char *driver);
 
 /* Adds LOWER's holder UPPER, both names in sys/class/block. */
 void scene_hold(Tree *tree, const char *lower, const char *upper);

@@ -123,16 +123,16 @@ START_TEST(order)
     g_autofree char *nvme = scene_add_nvme(tree), *nic = NULL;
     g_autoptr(GPtrArray) findings = NULL;
     static const char *const expected[] = {
-        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0", "0000:00:03.0 unknown:no-interface@0000:00:03.0",
-        "0000:00:03.0 unknown:usb@0000:00:03.0",     "0000:00:04.0 mount:/a@nvme0n1p1",
+        "0000:00:03.0 vf:0000:00:03.0@0000:00:03.0", "0000:00:03.0 netns:no-interface@0000:00:03.0",
+        "0000:00:03.0 unknown:misc@0000:00:03.0",    "0000:00:04.0 mount:/a@nvme0n1p1",
         "0000:00:04.0 mount:/z@nvme0n1p1",
     };
 
     nic = tree_add_device(tree,
                           &(TreeDevice){
                               .name = "0000:00:03.0", .class_code = 0x020000, .driver = "igb", .group = 7 });
-    scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/usb1", "usb", NULL);
-    scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/usb2", "usb", NULL);
+    scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/misc/one", "misc", NULL);
+    scene_add_child(tree, "sys/devices/pci0000:00/0000:00:03.0/misc/two", "misc", NULL);
     tree_link(tree, "sys/devices/pci0000:00/0000:00:03.0/virtfn0", nvme);
     scene_mount(tree, 1, "259:1", "/z", "ext4", "/dev/nvme0n1p1");
     scene_mount(tree, 1, "259:1", "/a", "ext4", "/dev/nvme0n1p1");

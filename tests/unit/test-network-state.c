@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "scene.h"
+#include "link-stack.h"
 #include "network-state.h"
+#include "scene.h"
 
 /* The reader of rtnetlink against the real one, in a network namespace of its own. Each test runs in its own
  * process. */
@@ -33,9 +34,8 @@ static bool ip(const char *format, ...)
     return g_spawn_check_wait_status(status, NULL);
 }
 
-static void write_own(const char *file, const char *text)
+static void write_file(const char *path, const char *text)
 {
-    g_autofree char *path = g_strdup_printf("/proc/self/%s", file);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
 
     ck_assert_int_ge(fd, 0);
@@ -53,9 +53,9 @@ static void enter_namespace(void)
         return;
     if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
         ck_abort_msg("no network namespace of our own: %s", g_strerror(errno));
-    write_own("setgroups", "deny");
-    write_own("uid_map", users);
-    write_own("gid_map", groups);
+    write_file("/proc/self/setgroups", "deny");
+    write_file("/proc/self/uid_map", users);
+    write_file("/proc/self/gid_map", groups);
 }
 
 /* Which kinds of interface there are depends on the kernel's modules; one of them must be there. */
@@ -183,7 +183,85 @@ START_TEST(route_with_several_hops)
     ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
     ck_assert(ip("route add default nexthop via 192.0.2.253 dev nic nexthop via 192.0.2.254 dev nic"));
     state = read_state();
-    ck_assert_uint_eq(count_routes(state, (int) if_nametoindex("nic"), AF_INET, true), 2);
+    ck_assert_uint_eq(count_routes(state, (int) if_nametoindex("nic"), AF_INET, true), 1);
+}
+END_TEST
+
+static void set_up_nic(void)
+{
+    add_interface();
+    ck_assert(ip("link set nic up"));
+    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(ip("addr add 2001:db8::1/64 dev nic nodad"));
+}
+
+/* Next hop objects (ip-nexthop(8)), alone and as a group, told as links or as objects alone. */
+START_TEST(next_hop_objects)
+{
+    static const char *const modes[] = { "1", "0" };
+    g_autoptr(NetworkState) state = NULL;
+    int nic;
+
+    set_up_nic();
+    nic = (int) if_nametoindex("nic");
+    write_file("/proc/sys/net/ipv4/nexthop_compat_mode", modes[_i]);
+    ck_assert(ip("nexthop add id 1 via 192.0.2.253 dev nic"));
+    ck_assert(ip("nexthop add id 2 via 192.0.2.254 dev nic"));
+    ck_assert(ip("nexthop add id 3 group 1/2"));
+    ck_assert(ip("-6 nexthop add id 4 via 2001:db8::fe dev nic"));
+    ck_assert(ip("route add default nhid 3"));
+    ck_assert(ip("-6 route add default nhid 4"));
+    state = read_state();
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 1);
+    ck_assert_uint_eq(count_routes(state, nic, AF_INET6, true), 1);
+    ck_assert_uint_eq(count_routes(state, 0, AF_INET, true), 0);
+    ck_assert_uint_eq(count_routes(state, 0, AF_INET6, true), 0);
+}
+END_TEST
+
+/* What carries what, as the kernel tells it: a bridge over VXLAN over a bridge over the interface. */
+START_TEST(stack_of_links)
+{
+    g_autoptr(NetworkState) state = NULL;
+    g_autoptr(LinkStack) stack = NULL, beside = NULL;
+
+    add_interface();
+    ck_assert(ip("link add inner type bridge"));
+    ck_assert(ip("link set nic master inner"));
+    ck_assert(ip("link add overlay type vxlan id 5 dstport 4789 dev inner"));
+    ck_assert(ip("link add outer type bridge"));
+    ck_assert(ip("link set overlay master outer"));
+    ck_assert(ip("link add plug type veth peer name socket"));
+    ck_assert(ip("link set socket master outer"));
+    state = read_state();
+    stack = link_stack_new(state, (int) if_nametoindex("plug"));
+    ck_assert(link_stack_has(stack, (int) if_nametoindex("nic")));
+    ck_assert(!stack->open);
+    beside = link_stack_new(state, (int) if_nametoindex("inner"));
+    ck_assert(!link_stack_has(beside, (int) if_nametoindex("outer")));
+    ck_assert_str_eq(find_link(state, "outer")->kind, "bridge");
+}
+END_TEST
+
+/* An interface that was moved is not told any more; the other end of a veth is elsewhere then. */
+START_TEST(other_namespace)
+{
+    g_autoptr(NetworkState) state = NULL;
+    g_autoptr(LinkStack) stack = NULL;
+    g_autoptr(Tree) tree = scene_new();
+    g_autofree char *device = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:03.0",
+                                                                   .class_code = 0x020000,
+                                                                   .driver = "e1000e",
+                                                                   .group = 4 });
+
+    ck_assert(ip("link add plug type veth peer name socket"));
+    ck_assert(ip("link set socket netns 1"));
+    state = read_state();
+    ck_assert_ptr_null(network_state_find(state, (int) if_nametoindex("socket")));
+    stack = link_stack_new(state, (int) if_nametoindex("plug"));
+    ck_assert_uint_eq(stack->links->len, 1);
+    ck_assert(stack->open);
+    scene_expect_ids(tree, device, FINDINGS_ALL, "netns:no-interface@0000:00:03.0");
 }
 END_TEST
 
@@ -248,7 +326,7 @@ START_TEST(interface_of_a_device)
 
     tree_remove(tree, upper);
     ck_assert(ip("link del nic"));
-    scene_expect_ids(tree, device, FINDINGS_ALL, "unknown:nic@0000:00:03.0");
+    scene_expect_ids(tree, device, FINDINGS_ALL, "netns:nic@0000:00:03.0");
 }
 END_TEST
 
@@ -265,6 +343,9 @@ int main(void)
     tcase_add_test(tests, addresses);
     tcase_add_test(tests, routes);
     tcase_add_test(tests, route_with_several_hops);
+    tcase_add_loop_test(tests, next_hop_objects, 0, 2);
+    tcase_add_test(tests, stack_of_links);
+    tcase_add_test(tests, other_namespace);
     tcase_add_test(tests, masters);
     tcase_add_test(tests, lowers);
     tcase_add_test(tests, interface_of_a_device);

@@ -55,6 +55,19 @@ START_TEST(control_characters_do_not_reach_the_terminal)
 }
 END_TEST
 
+START_TEST(finding_ids_can_be_copied)
+{
+    static const char *const row[] = {"input:USB\\x20Keyboard@0000:05:00.0", "", ""};
+    g_autoptr(Table) table = table_new(headers, false);
+    char *text;
+
+    (void) table_add(table, NULL, row);
+    text = table_to_string(table);
+    ck_assert_ptr_nonnull(strstr(text, "\ninput:USB\\x20Keyboard@0000:05:00.0 "));
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
     SRunner *runner;
@@ -66,6 +79,7 @@ int main(void)
     tcase_add_test(tests, columns_are_aligned);
     tcase_add_test(tests, tree_shows_members_below);
     tcase_add_test(tests, control_characters_do_not_reach_the_terminal);
+    tcase_add_test(tests, finding_ids_can_be_copied);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

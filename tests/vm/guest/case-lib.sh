@@ -3,6 +3,7 @@
 # What the cases share: the clean start, and what they assert.
 
 helpers=()
+undone_at_end=()
 unit_link=/etc/systemd/system/multi-user.target.wants/iommu-policyd.service
 unit_changes=/etc/systemd/system/iommu-policyd.service.d
 
@@ -30,6 +31,12 @@ find_drives()
     nic=$(nic_with_driver e1000e)
 }
 
+# 6.1 (before 6.4) or 6.12: the two kinds of answers that kernels give (tests/kernel/type-cases.txt).
+kernel_generation()
+{
+    if [[ $(uname -r) == 6.1.* ]]; then echo 6.1; else echo 6.12; fi
+}
+
 nic_with_driver()
 {
     local device
@@ -43,6 +50,12 @@ nic_with_driver()
 interface_of()
 {
     basename /sys/bus/pci/devices/"$1"/net/*
+}
+
+has_node()
+{
+    local node
+    node=$(node_of "$1") && [[ -b $node ]]
 }
 
 bind_by_hand()
@@ -74,6 +87,8 @@ make_fresh()
     for address in "$free" "$mounted"; do
         bind_by_hand "$address" nvme
         switch_by_hand "$address" DMA-FQ
+        # Linux 6.1 probes behind the back of `bind`.
+        wait_until 60 has_node "$address"
         dd if=/dev/zero of="$(node_of "$address")" bs=1M count=2 conv=fsync status=none
     done
     bind_by_hand "$nic" e1000e
@@ -101,10 +116,21 @@ change_unit()
     systemctl daemon-reload
 }
 
+# at_end COMMAND…: is run when the case ends, whatever becomes of it; the last one first. That it fails, as the case
+# has done it already, is no matter.
+at_end()
+{
+    undone_at_end+=("$(printf '%q ' "$@")")
+}
+
 # Background processes of a case end with it.
 end_helpers()
 {
+    local i
     (( ${#helpers[@]} == 0 )) || kill "${helpers[@]}" 2>/dev/null || true
+    for (( i = ${#undone_at_end[@]} - 1; i >= 0; i-- )); do
+        eval "${undone_at_end[i]}" >/dev/null 2>&1 || true
+    done
 }
 
 # --- calls with their D-Bus error names

@@ -7,13 +7,13 @@ bus_name=org.iommupolicy1
 manager_path=/org/iommupolicy1
 rules=/etc/iommu-policy.d
 
-# host_request WORD: asks the host (tests/vm/supervise) for something, and waits until it is done.
+# host_request WORD…: asks the host (tests/vm/supervise) for something, and waits until it is done.
 host_request()
 {
     local reply
-    printf '%s\n' "$1" >&9
-    IFS= read -r -t 90 reply <&9 || { echo "the host does not answer to \"$1\""; return 1; }
-    [[ $reply == ok ]] || { echo "the host refused \"$1\": $reply"; return 1; }
+    printf '%s\n' "$*" >&9
+    IFS= read -r -t 90 reply <&9 || { echo "the host does not answer to \"$*\""; return 1; }
+    [[ $reply == ok ]] || { echo "the host refused \"$*\": $reply"; return 1; }
 }
 
 # --- what the kernel says, read without the daemon
@@ -40,12 +40,13 @@ node_of()
 
 group_of()
 {
-    basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")"
+    local link
+    link=$(readlink "/sys/bus/pci/devices/$1/iommu_group") && echo "${link##*/}"
 }
 
 type_of()
 {
-    cat "/sys/bus/pci/devices/$1/iommu_group/type"
+    echo "$(<"/sys/bus/pci/devices/$1/iommu_group/type")"
 }
 
 # The name of the bound driver; empty when there is none.
@@ -53,7 +54,7 @@ driver_of()
 {
     local link
     link=$(readlink "/sys/bus/pci/devices/$1/driver") || return 0
-    basename "$link"
+    echo "${link##*/}"
 }
 
 # --- what the daemon says

@@ -1,0 +1,134 @@
+# shellcheck shell=bash disable=SC2154,SC2034,SC2317
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Network cards that are in use.
+# shellcheck source=tests/vm/guest/findings-lib.sh
+. ./findings-lib.sh
+
+# with_interface: the name of the card's interface in $interface; what a case leaves on it goes at its end.
+with_interface()
+{
+    interface=$(interface_of "$nic")
+    at_end ip link set "$interface" down
+    at_end ip address flush dev "$interface"
+}
+
+case_findings_link_up()
+{
+    with_interface
+    ip link set "$interface" up
+    in_use "$nic" "up:$interface@$nic"
+    ip link set "$interface" down
+    goes_free "$nic"
+}
+
+case_findings_link_up_can_be_allowed()
+{
+    with_interface
+    ip link set "$interface" up
+    goes_free "$nic" --allow "up:$interface@$nic"
+    is 'the interface' "$(interface_of "$nic")" "$interface"
+}
+
+case_findings_address_ipv4()
+{
+    with_interface
+    ip address add 192.0.2.5/24 dev "$interface"
+    in_use "$nic" "addr:192.0.2.5@$interface"
+    ip address flush dev "$interface"
+    goes_free "$nic"
+}
+
+case_findings_address_ipv6()
+{
+    with_interface
+    ip link set "$interface" up
+    ip -6 address add 2001:db8::5/64 dev "$interface" nodad
+    in_use "$nic" "addr:2001:db8::5@$interface" "up:$interface@$nic" "route:only-ipv6@$interface"
+    ip address flush dev "$interface"
+    ip link set "$interface" down
+    goes_free "$nic"
+}
+
+case_findings_default_route_ipv4()
+{
+    with_interface
+    ip address add 192.0.2.5/24 dev "$interface"
+    ip link set "$interface" up
+    ip route add default via 192.0.2.1 dev "$interface"
+    in_use "$nic" "route:0.0.0.0/0@$interface" "addr:192.0.2.5@$interface" "up:$interface@$nic"
+    ip address flush dev "$interface"
+    ip link set "$interface" down
+    goes_free "$nic"
+}
+
+# No IPv4 address at all.
+case_findings_default_route_ipv6()
+{
+    with_interface
+    ip link set "$interface" up
+    ip -6 address add 2001:db8::5/64 dev "$interface" nodad
+    ip -6 route add default via 2001:db8::1 dev "$interface"
+    in_use "$nic" "route:::/0@$interface" "addr:2001:db8::5@$interface" "up:$interface@$nic"
+    ip address flush dev "$interface"
+    ip link set "$interface" down
+    goes_free "$nic"
+}
+
+# What is fatal needs its id, and nothing else helps; with it root may.
+case_findings_route_can_be_allowed_by_its_id()
+{
+    local ids status=0
+    with_interface
+    ip address add 192.0.2.5/24 dev "$interface"
+    ip link set "$interface" up
+    ip route add default via 192.0.2.1 dev "$interface"
+    ids=(--allow "addr:192.0.2.5@$interface" --allow "up:$interface@$nic")
+    iommuctl set "$nic" identity "${ids[@]}" || status=$?
+    is 'the exit status without the route (3: in use)' "$status" 3
+    is 'the type' "$(type_of "$nic")" DMA-FQ
+    goes_free "$nic" "${ids[@]}" --allow "route:0.0.0.0/0@$interface"
+}
+
+case_findings_master_bridge()
+{
+    with_interface
+    ip link add test-bridge type bridge
+    at_end ip link delete test-bridge
+    ip link set "$interface" master test-bridge
+    in_use "$nic" "master:test-bridge@$interface"
+    ip link delete test-bridge
+    goes_free "$nic"
+}
+
+case_findings_master_bond()
+{
+    with_interface
+    ip link add test-bond type bond mode active-backup
+    at_end ip link delete test-bond
+    ip link set "$interface" master test-bond
+    # The bond sets its slave up.
+    in_use "$nic" "master:test-bond@$interface" "up:$interface@$nic"
+    ip link delete test-bond
+    ip link set "$interface" down
+    goes_free "$nic"
+}
+
+case_findings_master_vlan()
+{
+    with_interface
+    ip link add link "$interface" name test-vlan type vlan id 7
+    at_end ip link delete test-vlan
+    in_use "$nic" "master:test-vlan@$interface"
+    ip link delete test-vlan
+    goes_free "$nic"
+}
+
+case_findings_master_macvlan()
+{
+    with_interface
+    ip link add link "$interface" name test-macvlan type macvlan
+    at_end ip link delete test-macvlan
+    in_use "$nic" "master:test-macvlan@$interface"
+    ip link delete test-macvlan
+    goes_free "$nic"
+}
