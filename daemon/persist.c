@@ -19,7 +19,7 @@ static char *file_name(const ManagedGroup *group)
     const DeviceFacts *facts = ((const ManagedDevice *) group->members->pdata[0])->device->facts;
     g_autofree char *name = g_strdup_printf("05-call-%s-%s.conf", facts->bus, facts->name);
 
-    return plain_text(name); /* no other is read (policy/conf-files.c) */
+    return bus_text(name); /* no other is read (policy/conf-files.c) */
 }
 
 char *persist_path(const ManagedGroup *group)
@@ -34,7 +34,7 @@ static size_t text_length(const char *c)
 {
     gunichar character = g_utf8_get_char_validated(c, -1);
 
-    if (character == (gunichar) -1 || character == (gunichar) -2 || !is_plain_character(character))
+    if (character == (gunichar) -1 || character == (gunichar) -2 || !is_bus_character(character))
         return 0;
     return (size_t) (g_utf8_next_char(c) - c);
 }

@@ -56,7 +56,7 @@ static bool is_control(const char *p, const char *end)
 {
     if (*p == '\r')
         return p + 1 == end || p[1] != '\n';
-    return *p != '\t' && *p != '\n' && !is_plain_character(g_utf8_get_char(p));
+    return *p != '\t' && *p != '\n' && !is_bus_character(g_utf8_get_char(p));
 }
 
 /* Finds the first byte that no rule file may hold; NULL if there is none. */

@@ -19,5 +19,5 @@ char *escape_object(const char *text, const char *keep)
 
 char *printable_text(const char *text)
 {
-    return plain_text(text);
+    return bus_text(text);
 }

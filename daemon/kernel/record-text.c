@@ -394,7 +394,7 @@ static int reader_finish(Reader *reader, int r, char **ret_error)
     if (r < 0) {
         g_autofree char *text = g_strdup_printf("line %u: %s", reader->line, reader->error);
 
-        *ret_error = plain_text(text); /* the name of a member may be any bytes */
+        *ret_error = bus_text(text); /* the name of a member may be any bytes */
     }
     return r;
 }

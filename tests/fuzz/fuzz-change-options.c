@@ -35,7 +35,7 @@ static int append_strings(sd_bus_message *message, Input *input)
     if (r >= 0)
         r = sd_bus_message_open_container(message, 'a', "s");
     for (; r >= 0 && n > 0; n--) {
-        g_autofree char *line = input_line(input), *text = plain_text(line);
+        g_autofree char *line = input_line(input), *text = bus_text(line);
 
         r = sd_bus_message_append(message, "s", text);
     }
@@ -62,14 +62,14 @@ static int append_value(sd_bus_message *message, Input *input)
         return sd_bus_message_append(message, "v", "(sa{sv})", "idle", 0);
     default:
         line = input_line(input);
-        text = plain_text(line);
+        text = bus_text(line);
         return sd_bus_message_append(message, "v", "s", text);
     }
 }
 
 static int append_option(sd_bus_message *message, Input *input)
 {
-    g_autofree char *line = input_line(input), *name = plain_text(line);
+    g_autofree char *line = input_line(input), *name = bus_text(line);
     int r = sd_bus_message_open_container(message, 'e', "sv");
 
     if (r >= 0)
@@ -82,7 +82,7 @@ static int append_option(sd_bus_message *message, Input *input)
 /* What a caller would send; no reply is expected, so that none is sent. */
 static sd_bus_message *make_message(sd_bus *bus, Input *input)
 {
-    g_autofree char *line = input_line(input), *type = plain_text(line);
+    g_autofree char *line = input_line(input), *type = bus_text(line);
     sd_bus_message *message = NULL;
 
     g_assert_cmpint(sd_bus_message_new_method_call(bus, &message, "org.iommupolicy1", "/org/iommupolicy1/group/7",

@@ -23,20 +23,8 @@ static size_t whole_messages(const uint8_t *data, size_t size)
     return done;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_state(const NetworkState *state)
 {
-    static const mnl_cb_t readers[] = { take_link, take_address, take_route };
-    g_autoptr(NetworkState) state = network_state_new();
-    g_autofree void *message = NULL;
-    Input input = { data, size };
-    uint8_t which = (uint8_t) input_number(&input, 1) % G_N_ELEMENTS(readers);
-    Dump dump = { .take = readers[which], .state = state };
-
-    input.size = whole_messages(input.data, input.size);
-    if (input.size == 0)
-        return 0;
-    message = g_memdup2(input.data, input.size);
-    (void) mnl_cb_run(message, input.size, 0, 0, take_sound, &dump);
     for (unsigned i = 0; i < state->links->len; i++) {
         const NetworkLink *link = &g_array_index(state->links, NetworkLink, i);
 
@@ -46,5 +34,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (unsigned i = 0; i < state->addresses->len; i++)
         g_assert_true(memchr(g_array_index(state->addresses, NetworkAddress, i).text, '\0', INET6_ADDRSTRLEN));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const mnl_cb_t readers[] = { take_link, take_address, take_route, take_next_hop };
+    g_autoptr(GHashTable) groups =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
+    g_autoptr(GHashTable) next_hops =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_array_unref);
+    g_autoptr(NetworkState) state = network_state_new();
+    Reading reading = { .state = state, .next_hops = next_hops, .groups = groups };
+    g_autofree void *message = NULL;
+    Input input = { data, size };
+    uint8_t which = (uint8_t) input_number(&input, 1) % G_N_ELEMENTS(readers);
+    Dump dump = { .take = readers[which], .reading = &reading };
+
+    input.size = whole_messages(input.data, input.size);
+    if (input.size == 0)
+        return 0;
+    message = g_memdup2(input.data, input.size);
+    (void) mnl_cb_run(message, input.size, 0, 0, take_sound, &dump);
+    g_hash_table_foreach(groups, resolve_group, &reading);
+    check_state(state);
     return 0;
 }

@@ -97,7 +97,7 @@ START_TEST(test_class_words)
 }
 END_TEST
 
-START_TEST(test_plain_text)
+START_TEST(test_bus_text)
 {
     static const char *const cases[][2] = {
         { "", "" },
@@ -111,7 +111,7 @@ START_TEST(test_plain_text)
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *plain = plain_text(cases[i][0]);
+        g_autofree char *plain = bus_text(cases[i][0]);
 
         ck_assert_str_eq(plain, cases[i][1]);
     }
@@ -130,7 +130,7 @@ int main(void)
     tcase_add_test(tcase, test_finding_kind);
     tcase_add_test(tcase, test_states);
     tcase_add_test(tcase, test_class_words);
-    tcase_add_test(tcase, test_plain_text);
+    tcase_add_test(tcase, test_bus_text);
     suite_add_tcase(suite, tcase);
 
     runner = srunner_create(suite);
