@@ -416,7 +416,10 @@ static bool controllers_are_live(const HeldDevice *held)
     return true;
 }
 
-/* True if all that can be seen of the device is as it was before the unbind, and that says something. */
+/*
+ * True if all that can be seen of the device is as it was before the unbind. Where nothing was to be seen, the
+ * return of `bind` itself is the proof, but for disk controllers: of these one is known to fail later.
+ */
 static bool works_again(int root_fd, HeldDevice *held)
 {
     g_clear_pointer(&held->children_now, g_ptr_array_unref);
@@ -426,7 +429,9 @@ static bool works_again(int root_fd, HeldDevice *held)
         return works_again_unknown(held, held->children_now);
     if (held->children->len > 0)
         return children_are_back(held->children, held->children_now);
-    return held->entries && held->entries[0] && entries_are_back(held) && controllers_are_live(held);
+    if (held->entries && held->entries[0])
+        return entries_are_back(held) && controllers_are_live(held);
+    return held->class_code == FACT_NO_ID || held->class_code >> 16 != CLASS_MASS_STORAGE;
 }
 
 /* True while udev has still to give an interface the name it had; without udev nobody would. */
@@ -445,8 +450,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
  * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
- * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The
- * link is looked at each time; when it goes, the probe has failed. Events only wake.
+ * among them live; for a disk controller where neither says anything: that it keeps its driver until ProbeSec
+ * is over. The link is looked at each time; when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)
 {

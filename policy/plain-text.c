@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plain-text.h"
 
-#include <glib.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define CUT_MARK " ..."
@@ -40,4 +38,22 @@ char *plain_text(const char *text, size_t max)
     if (length > max || shown->len > max)
         cut(shown, max);
     return g_string_free(shown, FALSE);
+}
+
+bool is_bus_character(gunichar c)
+{
+    return !g_unichar_iscntrl(c) && (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
+}
+
+char *bus_text(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    GString *carried = g_string_sized_new(strlen(valid));
+
+    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        g_string_append_unichar(carried, is_bus_character(c) ? c : 0xfffd);
+    }
+    return g_string_free(carried, FALSE);
 }
