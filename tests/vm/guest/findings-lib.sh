@@ -36,7 +36,7 @@ plan_shows()
         fi
         [[ ${line[0]} != FINDING ]] || is_table=yes
     done <<<"$text"
-    [[ $(printf '%s\n' "${found[@]}" | sort) == $(printf '%s\n' "$@" | sort) ]] ||
+    [[ $(printf '%s\n' "${found[@]}" | sort) == "$(printf '%s\n' "$@" | sort)" ]] ||
         fail "in the way of $address stand: ${found[*]}; expected: $*; the plan: $text"
     is 'the exit status of plan (3: in use)' "$status" 3
 }

@@ -132,3 +132,26 @@ case_findings_master_macvlan()
     ip link delete test-macvlan
     goes_free "$nic"
 }
+
+case_findings_netns()
+{
+    with_interface
+    ip netns add test-space
+    at_end ip netns delete test-space
+    ip link set "$interface" netns test-space
+    in_use "$nic" "netns:no-interface@$nic"
+    ip netns exec test-space ip link set "$interface" netns 1
+    goes_free "$nic"
+}
+
+# Soft RoCE: an RDMA device that is nothing but this card.
+case_findings_rdma()
+{
+    with_interface
+    modprobe rdma_rxe
+    rdma link add test-rdma type rxe netdev "$interface"
+    at_end rdma link delete test-rdma
+    in_use "$nic" "rdma:test-rdma@$interface"
+    rdma link delete test-rdma
+    goes_free "$nic"
+}
