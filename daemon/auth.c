@@ -2,7 +2,7 @@
 #include "auth.h"
 
 #include <glib.h>
-#include <errno.h>
+#include <string.h>
 
 #include "cleanup.h"
 
@@ -13,20 +13,17 @@
 
 #define USEC_PER_SEC G_GUINT64_CONSTANT(1000000)
 #define PERSON_TIMEOUT (5 * 60 * USEC_PER_SEC)
-#define BUS_TIMEOUT (25 * USEC_PER_SEC)
 #define VALUE_MAX 4096
+#define CUT_MARK " ..."
 
-/*
- * One question takes these steps, each asynchronous and each in `slot`: who is the sender (the bus knows),
- * is it still there (a match on its name, so that a dialog does not outlive the program that wanted it), and
- * then polkit, once for each action.
- */
+/* The sender is watched while polkit is asked, once for each action: a dialog must not outlive the program
+ * that wanted it. */
 struct AuthQuestion {
     sd_bus_message *message;
     char **actions;
     size_t next;        /* the action that is asked now */
     GPtrArray *details; /* key, value, key, value ... */
-    uid_t uid;
+    CallPlace *place;   /* of a question that may open a dialog, or NULL */
     AuthCallback callback;
     void *userdata;
     sd_bus_slot *slot;
@@ -35,11 +32,6 @@ struct AuthQuestion {
 };
 
 static void ask_next(AuthQuestion *question);
-
-uid_t auth_question_uid(const AuthQuestion *question)
-{
-    return question->uid;
-}
 
 static void answer(AuthQuestion *question, AuthAnswer yes_or_no)
 {
@@ -50,17 +42,36 @@ static void answer(AuthQuestion *question, AuthAnswer yes_or_no)
     question->callback(question, yes_or_no, action, question->userdata);
 }
 
-/* Values reach a dialog that a person believes: nobody who names a device may write lines of it. */
+static bool may_be_shown(gunichar letter)
+{
+    GUnicodeType type = g_unichar_type(letter);
+
+    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
+        type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/* Values reach a dialog that a person believes: nobody who names a device may write lines of it, turn the
+ * direction of its letters, or push the end out of sight. */
 static char *clean_value(const char *value)
 {
-    char *clean = g_utf8_make_valid(value, strnlen(value, VALUE_MAX));
+    size_t length = strnlen(value, VALUE_MAX + 1);
+    g_autofree char *valid = g_utf8_make_valid(value, (gssize) MIN(length, VALUE_MAX));
+    GString *clean = g_string_new(NULL);
 
-    if (strlen(clean) > VALUE_MAX)
-        *g_utf8_find_prev_char(clean, clean + VALUE_MAX + 1) = '\0';
-    for (char *c = clean; *c; c++)
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    return clean;
+    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
+        gunichar letter = g_utf8_get_char(c);
+
+        g_string_append_unichar(clean, may_be_shown(letter) ? letter : ' ');
+    }
+    if (length > VALUE_MAX || clean->len > VALUE_MAX) {
+        size_t keep = MIN(clean->len, VALUE_MAX - strlen(CUT_MARK));
+
+        while (keep > 0 && ((guchar) clean->str[keep] & 0xc0) == 0x80) /* not within a letter */
+            keep--;
+        g_string_truncate(clean, keep);
+        g_string_append(clean, CUT_MARK);
+    }
+    return g_string_free(clean, FALSE);
 }
 
 static int append_details(sd_bus_message *ask, const GPtrArray *details)
@@ -72,13 +83,33 @@ static int append_details(sd_bus_message *ask, const GPtrArray *details)
     return r < 0 ? r : sd_bus_message_close_container(ask);
 }
 
+/* polkit is told, if it is there: it is not started for this. */
+static void cancel_polkit(AuthQuestion *question)
+{
+    sd_bus *bus = sd_bus_message_get_bus(question->message);
+    g_autofree char *cancellation = g_steal_pointer(&question->cancellation);
+    g_autoptr(sd_bus_message) cancel = NULL;
+
+    if (!cancellation ||
+        sd_bus_message_new_method_call(bus, &cancel, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
+                                       "CancelCheckAuthorization") < 0 ||
+        sd_bus_message_set_auto_start(cancel, false) < 0 ||
+        sd_bus_message_set_expect_reply(cancel, false) < 0 ||
+        sd_bus_message_append(cancel, "s", cancellation) < 0)
+        return;
+    (void) sd_bus_send(bus, cancel, NULL);
+}
+
 static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     AuthQuestion *question = userdata;
     int authorized, challenge, r;
 
-    g_clear_pointer(&question->cancellation, g_free);
     CLEAR_SLOT(question->slot);
+    /* No answer in time: a dialog that is still open would end in nothing. */
+    if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY))
+        cancel_polkit(question);
+    g_clear_pointer(&question->cancellation, g_free);
 
     /* Whatever goes wrong here, polkit absent included, is a no. */
     if (sd_bus_message_is_method_error(reply, NULL)) {
@@ -133,16 +164,6 @@ static void ask_next(AuthQuestion *question)
         answer(question, AUTH_NO);
 }
 
-static void cancel_polkit(AuthQuestion *question)
-{
-    if (!question->cancellation)
-        return;
-    (void) sd_bus_call_method_async(sd_bus_message_get_bus(question->message), NULL, POLKIT_NAME,
-                                    POLKIT_PATH, POLKIT_INTERFACE, "CancelCheckAuthorization", NULL, NULL,
-                                    "s", question->cancellation);
-    g_clear_pointer(&question->cancellation, g_free);
-}
-
 static int on_name_owner(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     AuthQuestion *question = userdata;
@@ -165,26 +186,6 @@ static int watch_sender(AuthQuestion *question)
                                   on_name_owner, NULL, question);
 }
 
-/* The bus answered who the sender is. uid 0 needs no further question. */
-static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    AuthQuestion *question = userdata;
-
-    CLEAR_SLOT(question->slot);
-    if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "u", &question->uid) < 0) {
-        answer(question, AUTH_CALLER_GONE);
-        return 0;
-    }
-    if (question->uid == 0)
-        question->next = g_strv_length(question->actions);
-    else if (*question->actions && watch_sender(question) < 0) {
-        answer(question, AUTH_NO);
-        return 0;
-    }
-    ask_next(question);
-    return 0;
-}
-
 static GPtrArray *copy_details(const AuthDetail *details, size_t n_details)
 {
     GPtrArray *copy = g_ptr_array_new_with_free_func(g_free);
@@ -198,30 +199,34 @@ static GPtrArray *copy_details(const AuthDetail *details, size_t n_details)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuthQuestion, auth_question_free)
 
-int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details,
-             size_t n_details, AuthCallback callback, void *userdata, AuthQuestion **ret)
+static int take_place(AuthQuestion *question, CallLimits *limits, uid_t uid)
 {
-    g_autoptr(AuthQuestion) question = g_new0(AuthQuestion, 1);
-    g_autoptr(sd_bus_message) ask = NULL;
-    sd_bus *bus = sd_bus_message_get_bus(message);
-    const char *sender = sd_bus_message_get_sender(message);
     int r;
 
-    if (!sender)
-        return -ENXIO;
-    question->message = sd_bus_message_ref(message);
+    if (sd_bus_message_get_allow_interactive_authorization(question->message) <= 0)
+        return 0;
+    r = call_limits_enter(limits, sd_bus_message_get_sender(question->message), &question->place);
+    return r < 0 ? r : call_place_identify(question->place, uid);
+}
+
+int auth_ask(const AuthCaller *caller, CallLimits *limits, const char *const *actions,
+             const AuthDetail *details, size_t n_details, AuthCallback callback, void *userdata,
+             AuthQuestion **ret)
+{
+    g_autoptr(AuthQuestion) question = g_new0(AuthQuestion, 1);
+    int r;
+
+    question->message = sd_bus_message_ref(caller->message);
     question->actions = g_strdupv((char **) actions);
     question->details = copy_details(details, n_details);
-    question->uid = (uid_t) -1;
     question->callback = callback;
     question->userdata = userdata;
 
-    r = sd_bus_message_new_method_call(bus, &ask, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                       "org.freedesktop.DBus", "GetConnectionUnixUser");
+    r = take_place(question, limits, caller->uid);
     if (r >= 0)
-        r = sd_bus_message_append(ask, "s", sender);
+        r = watch_sender(question);
     if (r >= 0)
-        r = sd_bus_call_async(bus, &question->slot, ask, on_uid, question, BUS_TIMEOUT);
+        r = ask_polkit(question);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&question);
@@ -235,6 +240,7 @@ AuthQuestion *auth_question_free(AuthQuestion *question)
     cancel_polkit(question);
     CLEAR_SLOT(question->slot);
     CLEAR_SLOT(question->gone_slot);
+    (void) call_place_free(question->place);
     sd_bus_message_unref(question->message);
     g_strfreev(question->actions);
     g_ptr_array_unref(question->details);

@@ -4,10 +4,12 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "call-limits.h"
+
 /*
  * Asks polkit whether the sender of a message may do something: asynchronously, by its bus name, with an
- * explicit time-out of five minutes (a person types). uid 0 by the bus's own credentials passes without
- * asking. Without polkit on the bus: uid 0 only.
+ * explicit time-out of five minutes (a person types). Without polkit on the bus the answer is no: then only
+ * uid 0 changes anything, which is never asked.
  */
 typedef struct AuthQuestion AuthQuestion;
 
@@ -26,17 +28,22 @@ typedef struct AuthDetail {
     const char *key, *value;
 } AuthDetail;
 
-/*
- * Asks for each of ACTIONS (NULL-terminated, may be empty: then only who the sender is) in turn. Control
- * characters in detail values are replaced and values cut at 4 KiB, so that nobody steers the dialog. The
- * callback always comes from the loop, never from inside this call. Returns 0 with *ret; -errno.
- */
-int auth_ask(sd_bus_message *message, const char *const *actions, const AuthDetail *details,
-             size_t n_details, AuthCallback callback, void *userdata, AuthQuestion **ret);
+/* Who asks: MESSAGE, and its sender's uid as caller_query() found it. */
+typedef struct AuthCaller {
+    sd_bus_message *message;
+    uid_t uid;
+} AuthCaller;
 
-/* The uid of the sender as the bus knows it. Known inside the callback, unless the answer is
- * AUTH_CALLER_GONE. */
-uid_t auth_question_uid(const AuthQuestion *question);
+/*
+ * Asks for each of ACTIONS (NULL-terminated, at least one) in turn. What is not printable in a value is
+ * replaced, and values are cut at 4 KiB, which shows, so that nobody steers the dialog. A question that may
+ * open a dialog takes a place in LIMITS. Not for uid 0, which needs no question. The callback always comes
+ * from the loop, never from inside this call. Returns 0 with *ret; -EDQUOT if too many dialogs are open;
+ * another -errno.
+ */
+int auth_ask(const AuthCaller *caller, CallLimits *limits, const char *const *actions,
+             const AuthDetail *details, size_t n_details, AuthCallback callback, void *userdata,
+             AuthQuestion **ret);
 
 /* Cancels: tells polkit (CancelCheckAuthorization) and never calls back. Accepts NULL; returns NULL. */
 AuthQuestion *auth_question_free(AuthQuestion *question);

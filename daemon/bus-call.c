@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus.h"
 
+#include <errno.h>
+
 #include "bus-error.h"
 #include "cleanup.h"
 
+static void refuse_too_many(sd_bus_message *message, const CallLimits *limits)
+{
+    g_autofree char *detail = call_limits_text(limits);
+
+    (void) bus_reply_refusal(message, REFUSAL_TOO_MANY_CALLS, sd_bus_message_get_member(message), NULL,
+                            detail);
+}
+
 int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret)
 {
-    g_autofree char *detail = NULL;
+    g_autoptr(CallPlace) place = NULL;
     BusCall *call;
 
-    if (call_limits_enter(limits, sd_bus_message_get_sender(message)) < 0) {
-        detail = g_strdup_printf("%u of one caller, %u in all", limits->per_sender, limits->in_all);
-        (void) bus_reply_refusal(message, REFUSAL_TOO_MANY_CALLS, sd_bus_message_get_member(message), NULL,
-                                detail);
+    if (call_limits_enter(limits, sd_bus_message_get_sender(message), &place) < 0) {
+        refuse_too_many(message, limits);
         return 1;
     }
     call = g_new0(BusCall, 1);
     call->manager = manager;
     call->limits = limits;
+    call->place = g_steal_pointer(&place);
     call->message = sd_bus_message_ref(message);
     call->uid = (uid_t) -1;
     g_ptr_array_add(manager->bus_calls, call);
@@ -28,7 +37,8 @@ int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, 
 void bus_call_free(BusCall *call)
 {
     (void) g_ptr_array_remove_fast(call->manager->bus_calls, call);
-    call_limits_leave(call->limits, sd_bus_message_get_sender(call->message));
+    (void) call_place_free(call->place);
+    (void) caller_query_free(call->query);
     (void) auth_question_free(call->question);
     (void) job_free(call->job);
     sd_bus_message_unref(call->message);
@@ -42,6 +52,8 @@ void bus_call_free(BusCall *call)
 
 void notify_forget_call(BusCall *call)
 {
+    if (bus_call_was_late(call))
+        return;
     bus_call_refuse(call, REFUSAL_BUSY, sd_bus_message_get_member(call->message), "the service is stopping");
 }
 
@@ -54,32 +66,80 @@ void bus_call_done(BusCall *call, sd_bus_message *reply)
     bus_call_free(call);
 }
 
-void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail)
+static void answer_refusal(BusCall *call, RefusalCode code, const char *object, const char *detail)
 {
     if (object)
         (void) bus_reply_refusal(call->message, code, object, NULL, detail);
     else
         (void) bus_reply_group_refusal(call->message, code, call->group, detail);
+}
+
+void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail)
+{
+    answer_refusal(call, code, object, detail);
     bus_call_free(call);
 }
+
+void bus_call_late(BusCall *call, const char *object, const char *detail)
+{
+    answer_refusal(call, REFUSAL_TIMEOUT, object, detail);
+    call->late = true;
+}
+
+bool bus_call_was_late(BusCall *call)
+{
+    if (!call->late)
+        return false;
+    bus_call_free(call);
+    return true;
+}
+
+/* --- whose it is */
+
+static void on_caller(CallerQuery *query, int error, uid_t uid, void *userdata)
+{
+    BusCall *call = userdata;
+
+    call->query = caller_query_free(call->query);
+    if (error < 0) {
+        bus_call_free(call);
+    } else if (call_place_identify(call->place, uid) < 0) {
+        refuse_too_many(call->message, call->limits);
+        bus_call_free(call);
+    } else {
+        call->uid = uid;
+        call->next(call);
+    }
+}
+
+void bus_call_identify(BusCall *call, BusCallNext next)
+{
+    int r;
+
+    call->next = next;
+    r = caller_query(call->message, on_caller, call, &call->query);
+    if (r < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, sd_bus_message_get_member(call->message), g_strerror(-r));
+}
+
+/* --- whether it may */
 
 static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
 {
     BusCall *call = userdata;
     g_autofree char *refused = g_strdup(action); /* which ends with the question */
+    const char *member = sd_bus_message_get_member(call->message);
 
-    call->uid = auth_question_uid(question);
     call->question = auth_question_free(call->question);
     switch (answer) {
     case AUTH_YES:
         call->next(call);
         return;
     case AUTH_NO:
-        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), refused);
+        bus_call_refuse(call, REFUSAL_ACCESS_DENIED, member, refused);
         return;
     case AUTH_INTERACTION_REQUIRED:
-        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, sd_bus_message_get_member(call->message),
-                        refused);
+        bus_call_refuse(call, REFUSAL_INTERACTION_REQUIRED, member, refused);
         return;
     case AUTH_CALLER_GONE:
         bus_call_free(call);
@@ -87,13 +147,25 @@ static void on_answer(AuthQuestion *question, AuthAnswer answer, const char *act
     }
 }
 
-void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details,
-                        size_t n_details, BusCallNext next)
+void bus_call_authorise(BusCall *call, const char *const *actions, const ChangeShown *shown,
+                        BusCallNext next)
 {
+    CallLimits *questions = &call->manager->question_limits;
+    const AuthCaller caller = { .message = call->message, .uid = call->uid };
+    AuthDetail details[CHANGE_DETAILS];
     int r;
 
+    if (call->uid == 0) {
+        next(call);
+        return;
+    }
     call->next = next;
-    r = auth_ask(call->message, actions, details, n_details, on_answer, call, &call->question);
-    if (r < 0)
+    change_shown_details(shown, details);
+    r = auth_ask(&caller, questions, actions, details, CHANGE_DETAILS, on_answer, call, &call->question);
+    if (r == -EDQUOT) {
+        refuse_too_many(call->message, questions);
+        bus_call_free(call);
+    } else if (r < 0) {
         bus_call_refuse(call, REFUSAL_ACCESS_DENIED, sd_bus_message_get_member(call->message), actions[0]);
+    }
 }

@@ -7,6 +7,7 @@
 #include "bus-error.h"
 
 #define ALLOW_MAX 64
+#define ALLOW_BYTES_MAX 65536
 
 int bus_reply_bad_option(sd_bus_message *message, const char *option, const char *takes)
 {
@@ -33,14 +34,16 @@ static int read_allow(sd_bus_message *message, ChangeOptions *options)
 {
     g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
     const char *id;
+    size_t bytes = 0;
     unsigned n = 0;
 
     if (sd_bus_message_enter_container(message, 'v', "as") < 0 ||
         sd_bus_message_enter_container(message, 'a', "s") < 0)
         return bus_reply_bad_option(message, "allow", "takes an array of strings");
     while (sd_bus_message_read(message, "s", &id) > 0) {
-        if (++n > ALLOW_MAX)
-            return bus_reply_bad_option(message, "allow", "takes at most 64 finding ids");
+        bytes += strlen(id);
+        if (++n > ALLOW_MAX || bytes > ALLOW_BYTES_MAX)
+            return bus_reply_bad_option(message, "allow", "takes at most 64 finding ids, of 64 KiB in all");
         g_strv_builder_add(ids, id);
     }
     g_clear_pointer(&options->allow, g_strfreev);
@@ -76,6 +79,21 @@ static int read_reason(sd_bus_message *message, ChangeOptions *options)
     return 0;
 }
 
+/* What is held while a person is asked is bounded by this: each option once, each of a limited size. */
+static bool is_repeated(const char *name, unsigned *seen)
+{
+    static const char *const names[] = { "unbind", "allow", "persist", "wait", "reason" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (!g_str_equal(name, names[i]))
+            continue;
+        if (*seen & (1u << i))
+            return true;
+        *seen |= 1u << i;
+    }
+    return false;
+}
+
 static int read_option(sd_bus_message *message, const char *name, bool plan, ChangeOptions *options)
 {
     if (g_str_equal(name, "unbind"))
@@ -96,6 +114,7 @@ static int read_option(sd_bus_message *message, const char *name, bool plan, Cha
 int bus_read_change_options(sd_bus_message *message, bool plan, ChangeOptions *options)
 {
     const char *name;
+    unsigned seen = 0;
     int r;
 
     *options = (ChangeOptions) { .may_unbind = true, .wait = true };
@@ -103,7 +122,8 @@ int bus_read_change_options(sd_bus_message *message, bool plan, ChangeOptions *o
     while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
         r = sd_bus_message_read(message, "s", &name);
         if (r >= 0)
-            r = read_option(message, name, plan, options);
+            r = is_repeated(name, &seen) ? bus_reply_bad_option(message, name, "is given twice")
+                                         : read_option(message, name, plan, options);
         if (r != 0 && r != 1)
             break;
         if (r == 1)

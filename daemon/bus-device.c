@@ -90,10 +90,12 @@ static void on_features(Job *job, int error, GVariant *answer, void *userdata)
     BusCall *call = userdata;
     g_autoptr(sd_bus_message) reply = NULL;
 
+    if (bus_call_was_late(call))
+        return;
     if (error == -ENODEV)
         bus_call_refuse(call, REFUSAL_NO_SUCH_DEVICE, call->device, NULL);
     else if (error < 0)
-        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-error));
+        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, job_error_text(error));
     else if (!g_variant_is_of_type(answer, G_VARIANT_TYPE("a{s(bb)}")) ||
              sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_features(reply, answer) < 0)
@@ -106,24 +108,36 @@ static void on_features_late(Job *job, void *userdata)
 {
     BusCall *call = userdata;
 
-    bus_call_refuse(call, REFUSAL_TIMEOUT, call->device, "reading the configuration space");
+    bus_call_late(call, call->device, "reading the configuration space");
+}
+
+static void start_features(BusCall *call)
+{
+    static const JobCallbacks callbacks = { .done = on_features, .late = on_features_late };
+    Manager *manager = call->manager;
+    const ManagedDevice *managed = manager_device(manager, call->device);
+    int r;
+
+    if (!managed) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_DEVICE, call->device, NULL);
+        return;
+    }
+    r = job_features(manager->event, manager->root_fd, managed->syspath, &callbacks, call, &call->job);
+    if (r < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-r));
 }
 
 static int get_features(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    static const JobCallbacks callbacks = { .done = on_features, .late = on_features_late };
     const ManagedDevice *managed = userdata;
     Manager *manager = sd_bus_slot_get_userdata(sd_bus_get_current_slot(sd_bus_message_get_bus(message)));
     BusCall *call;
-    int r;
+    int r = bus_call_new(manager, &manager->look_limits, message, &call);
 
-    r = bus_call_new(manager, &manager->look_limits, message, &call);
     if (r != 0)
         return r;
-    call->device = g_strdup(managed->device->facts->name);
-    r = job_features(manager->event, manager->root_fd, managed->syspath, &callbacks, call, &call->job);
-    if (r < 0)
-        bus_call_refuse(call, REFUSAL_INTERNAL, call->device, g_strerror(-r));
+    call->device = g_strdup(managed->key);
+    bus_call_identify(call, start_features);
     return 1;
 }
 

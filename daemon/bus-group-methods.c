@@ -97,37 +97,68 @@ static void drop_call(BusCall *call)
 }
 
 /* "": back to what the rules want, which may protect less. */
-static int drop_type(sd_bus_message *message, ManagedGroup *group, ChangeOptions *options)
+static void drop_type(BusCall *call, ManagedGroup *group)
 {
-    Manager *manager = group->manager;
-    const CallRecord *record = call_store_find(manager->calls, group);
+    const CallRecord *record = call_store_find(call->manager->calls, group);
     g_auto(ChangeShown) shown = { 0 };
     g_auto(Drop) drop = { 0 };
-    BusCall *call;
-    int r;
 
-    if (!record)
-        return reply_type(message, group->type);
-    r = bus_call_new(manager, &manager->change_limits, message, &call);
+    if (!record) {
+        (void) reply_type(call->message, group->type);
+        bus_call_free(call);
+        return;
+    }
+    drop_init(&drop, group, record);
+    call->shown = g_strdup(drop.summary);
+    change_shown_init(&shown, group);
+    shown.from = domain_type_to_string(group->type) ?: "";
+    shown.to = drop.to < 0 ? "" : domain_type_to_string(drop.to);
+    shown.disruptive = drop.disruptive ? "yes" : "no";
+    bus_call_authorise(call, drop.actions, &shown, drop_call);
+}
+
+static void start_change(BusCall *call, ManagedGroup *group)
+{
+    ChangeCall change = {
+        .message = call->message,
+        .uid = call->uid,
+        .place = g_steal_pointer(&call->place),
+        .type = call->type,
+        .options = call->options,
+        .reply = reply_change,
+    };
+
+    call->options = (ChangeOptions) { 0 };
+    change_new_for_call(call->manager, group, &change);
+    bus_call_free(call);
+}
+
+static void set_type(BusCall *call)
+{
+    ManagedGroup *group = manager_group(call->manager, call->group);
+
+    if (!group)
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+    else if (call->type < 0)
+        drop_type(call, group);
+    else
+        start_change(call, group);
+}
+
+/* A call of a group, whose TYPE and OPTIONS (taken over) have been read. */
+static int begin_with_options(ManagedGroup *group, CallLimits *limits, sd_bus_message *message,
+                              DomainType type, ChangeOptions *options, BusCallNext next)
+{
+    BusCall *call;
+    int r = bus_call_new(group->manager, limits, message, &call);
+
     if (r != 0)
         return r;
-    drop_init(&drop, group, record);
-    change_shown_init(&shown, group);
     call->group = group->id;
+    call->type = type;
     call->options = *options;
-    call->shown = g_strdup(drop.summary);
     *options = (ChangeOptions) { 0 };
-    const AuthDetail details[] = {
-        { "group", shown.group },
-        { "devices", shown.devices },
-        { "ids", shown.ids },
-        { "drivers", shown.drivers },
-        { "from", domain_type_to_string(group->type) ?: "" },
-        { "to", drop.to < 0 ? "" : domain_type_to_string(drop.to) },
-        { "disruptive", drop.disruptive ? "yes" : "no" },
-        { "findings", "" },
-    };
-    bus_call_authorise(call, drop.actions, details, G_N_ELEMENTS(details), drop_call);
+    bus_call_identify(call, next);
     return 1;
 }
 
@@ -140,14 +171,8 @@ int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *er
 
     if (r == 0)
         r = bus_read_change_options(message, false, &options);
-    if (r == 0 && type < 0)
-        r = drop_type(message, group, &options);
-    else if (r == 0) {
-        r = change_new_for_call(group->manager, group, message, type, &options, reply_change);
-        if (r == -EDQUOT)
-            r = bus_reply_group_refusal(message, REFUSAL_TOO_MANY_CALLS, group->id,
-                                        "16 of one caller, 256 in all");
-    }
+    if (r == 0)
+        r = begin_with_options(group, &group->manager->change_limits, message, type, &options, set_type);
     change_options_clear(&options);
     return r < 0 ? r : 1;
 }
@@ -268,13 +293,15 @@ static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
     g_autofree char *detail = NULL;
     RefusalCode code;
 
+    if (bus_call_was_late(call))
+        return;
     if (!group || error == -ENOENT) {
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
         return;
     }
     code = manager_judge_call(call->manager, group, call->type, &detail);
     if (!survey)
-        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_plan(reply, call, survey, code, detail) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
@@ -284,7 +311,7 @@ static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
 
 static void on_look_late(Job *job, void *userdata)
 {
-    bus_call_refuse(userdata, REFUSAL_TIMEOUT, NULL, "looking at the devices");
+    bus_call_late(userdata, NULL, "looking at the devices");
 }
 
 static void start_plan(BusCall *call)
@@ -298,6 +325,11 @@ static void start_plan(BusCall *call)
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
         return;
     }
+    if (group->stuck) {
+        /* Its type is what a look begins with, and that waits for what hangs. */
+        bus_call_refuse(call, REFUSAL_STUCK, NULL, group->step);
+        return;
+    }
     request = change_request_new(group->id, call->type);
     request->out = group->out;
     request->may_unbind = call->options.may_unbind;
@@ -308,14 +340,11 @@ static void start_plan(BusCall *call)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(-r));
 }
 
-static const char *const no_actions[] = { NULL };
-
 int bus_group_plan(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     ManagedGroup *group = userdata;
     ChangeOptions options = { 0 };
     DomainType type;
-    BusCall *call;
     int r = bus_read_change_type(message, &type);
 
     if (r == 0)
@@ -329,14 +358,7 @@ int bus_group_plan(sd_bus_message *message, void *userdata, sd_bus_error *error)
         }
     }
     if (r == 0)
-        r = bus_call_new(group->manager, &group->manager->look_limits, message, &call);
-    if (r == 0) {
-        call->group = group->id;
-        call->type = type;
-        call->options = options;
-        options = (ChangeOptions) { 0 };
-        bus_call_authorise(call, no_actions, NULL, 0, start_plan);
-    }
+        r = begin_with_options(group, &group->manager->look_limits, message, type, &options, start_plan);
     change_options_clear(&options);
     return r < 0 ? r : 1;
 }
@@ -347,10 +369,12 @@ static void on_findings(Job *job, int error, GVariant *answer, void *userdata)
     g_autoptr(GPtrArray) findings = answer ? findings_from_variant(answer) : NULL;
     g_autoptr(sd_bus_message) reply = NULL;
 
+    if (bus_call_was_late(call))
+        return;
     if (error == -ENODEV)
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
     else if (!findings)
-        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(error < 0 ? -error : EBADMSG));
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_findings(reply, findings, call->uid == 0) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
@@ -377,17 +401,19 @@ static void start_findings(BusCall *call)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(-r));
 }
 
+/* A call of a group, which has no argument. */
+static int begin(ManagedGroup *group, CallLimits *limits, sd_bus_message *message, BusCallNext next)
+{
+    ChangeOptions none = { 0 };
+
+    return begin_with_options(group, limits, message, _DOMAIN_TYPE_INVALID, &none, next);
+}
+
 int bus_group_get_findings(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     ManagedGroup *group = userdata;
-    BusCall *call;
-    int r = bus_call_new(group->manager, &group->manager->look_limits, message, &call);
 
-    if (r != 0)
-        return r;
-    call->group = group->id;
-    bus_call_authorise(call, no_actions, NULL, 0, start_findings);
-    return 1;
+    return begin(group, &group->manager->look_limits, message, start_findings);
 }
 
 /* --- Explain */
@@ -414,19 +440,28 @@ static int append_trail(sd_bus_message *reply, const GPtrArray *trail)
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static void explain(BusCall *call)
+{
+    ManagedGroup *group = manager_group(call->manager, call->group);
+    g_autoptr(Decision) decision = group ? manager_explain(call->manager, group) : NULL;
+    g_autoptr(sd_bus_message) reply = NULL;
+
+    if (!group)
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+    else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
+             sd_bus_message_append(reply, "s",
+                                   decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted)) < 0 ||
+             append_trail(reply, decision->trail) < 0)
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
+    else
+        bus_call_done(call, reply);
+}
+
 int bus_group_explain(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     ManagedGroup *group = userdata;
-    g_autoptr(Decision) decision = manager_explain(group->manager, group);
-    g_autoptr(sd_bus_message) reply = NULL;
-    int r = sd_bus_message_new_method_return(message, &reply);
 
-    if (r >= 0)
-        r = sd_bus_message_append(reply, "s",
-                                  decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted));
-    if (r >= 0)
-        r = append_trail(reply, decision->trail);
-    return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+    return begin(group, &group->manager->explain_limits, message, explain);
 }
 
 /* --- Refresh */
@@ -440,55 +475,88 @@ static void on_refreshed(Manager *manager, void *userdata)
         (void) bus_reply_group_refusal(call->message, REFUSAL_NO_SUCH_GROUP, call->group, NULL);
     else if (group->scanning)
         (void) bus_reply_group_refusal(call->message, REFUSAL_BUSY, call->group, "the service is stopping");
+    else if (group->stuck)
+        (void) bus_reply_group_refusal(call->message, REFUSAL_STUCK, call->group, group->step);
     else if (group->read_error == -ETIMEDOUT)
         (void) bus_reply_group_refusal(call->message, REFUSAL_TIMEOUT, call->group, "reading the type");
     else
         (void) sd_bus_reply_method_return(call->message, NULL);
 }
 
-int bus_group_refresh(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static void refresh(BusCall *call)
 {
-    ManagedGroup *group = userdata;
-    Manager *manager = group->manager;
+    Manager *manager = call->manager;
+    ManagedGroup *group = manager_group(manager, call->group);
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
-    BusCall *call;
-    int r = bus_call_new(manager, &manager->change_limits, message, &call);
 
-    if (r != 0)
-        return r;
-    call->group = group->id;
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
     g_array_append_val(ids, group->id);
     manager_read_group(manager, group);
     manager_wait(manager, ids, on_refreshed, call, free_call);
-    return 1;
+}
+
+int bus_group_refresh(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
+
+    return begin(group, &group->manager->change_limits, message, refresh);
 }
 
 /* --- Inhibit */
 
+static void refuse_inhibitor(BusCall *call)
+{
+    g_autofree char *detail = call_limits_text(&call->manager->inhibit_limits);
+
+    bus_call_refuse(call, REFUSAL_TOO_MANY_CALLS, NULL, detail);
+}
+
 static void inhibit(BusCall *call)
 {
-    ManagedGroup *group = manager_group(call->manager, call->group);
+    Manager *manager = call->manager;
+    ManagedGroup *group = manager_group(manager, call->group);
+    g_autoptr(CallPlace) place = NULL;
     _cleanup_close_ int fd = -EBADF;
 
     if (!group) {
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
         return;
     }
-    fd = manager_inhibit(call->manager, group, call->who, call->why);
-    if (fd < 0) {
-        bus_call_refuse(call, fd == -EDQUOT ? REFUSAL_TOO_MANY_CALLS : REFUSAL_INTERNAL, NULL,
-                        fd == -EDQUOT ? "too many inhibitors" : g_strerror(-fd));
+    if (call_limits_enter(&manager->inhibit_limits, sd_bus_message_get_sender(call->message), &place) < 0 ||
+        call_place_identify(place, call->uid) < 0) {
+        refuse_inhibitor(call);
         return;
     }
+    fd = manager_inhibit(manager, group, call->who, call->why, place);
+    if (fd < 0) {
+        bus_call_refuse(call, REFUSAL_INTERNAL, NULL, g_strerror(-fd));
+        return;
+    }
+    place = NULL;
     (void) sd_bus_reply_method_return(call->message, "h", fd);
     bus_call_free(call);
 }
 
-int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static void authorise_inhibit(BusCall *call)
 {
     static const char *const actions[] = { IOMMU_POLICY_ACTION_MANAGE_RULES, NULL };
-    ManagedGroup *group = userdata;
+    const ManagedGroup *group = manager_group(call->manager, call->group);
     g_auto(ChangeShown) shown = { 0 };
+
+    if (!group) {
+        bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
+        return;
+    }
+    change_shown_init(&shown, group);
+    bus_call_authorise(call, actions, &shown, inhibit);
+}
+
+int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    ManagedGroup *group = userdata;
     const char *who, *why;
     BusCall *call;
     int r = sd_bus_message_read(message, "ss", &who, &why);
@@ -504,13 +572,6 @@ int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
     call->group = group->id;
     call->who = g_strdup(who);
     call->why = g_strdup(why);
-    change_shown_init(&shown, group);
-    const AuthDetail details[] = {
-        { "group", shown.group },
-        { "devices", shown.devices },
-        { "ids", shown.ids },
-        { "drivers", shown.drivers },
-    };
-    bus_call_authorise(call, actions, details, G_N_ELEMENTS(details), inhibit);
+    bus_call_identify(call, authorise_inhibit);
     return 1;
 }

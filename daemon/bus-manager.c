@@ -116,6 +116,14 @@ static int get_device(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 /* --- Reload and Apply */
 
+static void authorise(BusCall *call, BusCallNext next)
+{
+    g_auto(ChangeShown) shown = { 0 };
+
+    change_shown_init(&shown, NULL);
+    bus_call_authorise(call, manage_rules, &shown, next);
+}
+
 static int append_diagnostics(sd_bus_message *reply, const GPtrArray *diagnostics)
 {
     int r = sd_bus_message_open_container(reply, 'a', "(suuss)");
@@ -145,6 +153,11 @@ static void do_reload(BusCall *call)
         bus_call_done(call, reply);
 }
 
+static void authorise_reload(BusCall *call)
+{
+    authorise(call, do_reload);
+}
+
 static int reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     Manager *manager = userdata;
@@ -152,7 +165,7 @@ static int reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
     int r = bus_call_new(manager, &manager->change_limits, message, &call);
 
     if (r == 0)
-        bus_call_authorise(call, manage_rules, NULL, 0, do_reload);
+        bus_call_identify(call, authorise_reload);
     return r < 0 ? r : 1;
 }
 
@@ -201,6 +214,11 @@ static void do_apply(BusCall *call)
     manager_wait(manager, ids, on_applied, call, free_call);
 }
 
+static void authorise_apply(BusCall *call)
+{
+    authorise(call, do_apply);
+}
+
 static int apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     Manager *manager = userdata;
@@ -208,7 +226,7 @@ static int apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
     int r = bus_call_new(manager, &manager->change_limits, message, &call);
 
     if (r == 0)
-        bus_call_authorise(call, manage_rules, NULL, 0, do_apply);
+        bus_call_identify(call, authorise_apply);
     return r < 0 ? r : 1;
 }
 

@@ -4,6 +4,8 @@
 #include <systemd/sd-bus.h>
 
 #include "auth.h"
+#include "caller.h"
+#include "change-authorise.h"
 #include "manager.h"
 
 /* The daemon's face on the bus: objects, properties and methods of dbus/org.iommupolicy1.xml. No decisions
@@ -26,39 +28,53 @@ char *bus_device_path(const ManagedDevice *managed);
 char **bus_property_names(const char *const *names, size_t n_names, unsigned properties);
 
 /*
- * A call that is answered later: it is counted in a limit, holds the message, and may have asked polkit.
+ * A call that is answered later: it has a place in a limit, holds the message, and may have asked polkit.
  * Ids, not pointers: what they name may go while a person is asked.
  */
 typedef void (*BusCallNext)(BusCall *call);
 struct BusCall {
     Manager *manager;
     CallLimits *limits;
+    CallPlace *place;
     sd_bus_message *message;
+    CallerQuery *query;
     AuthQuestion *question;
     Job *job;
     BusCallNext next;
     unsigned group;
     char *device;        /* key, or NULL */
-    uid_t uid;           /* of the caller, once it has been asked for */
+    uid_t uid;           /* of the caller, once bus_call_identify() has found it */
     DomainType type;
     uint64_t since;      /* µs since 1970: when Apply began */
     ChangeOptions options;
     char *who, *why;
     char *shown;         /* of SetType(""): what was authorised */
+    bool late;           /* its caller has been told so; its worker still runs, and counts */
 };
 
 /* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead; -errno. */
 int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret);
 void bus_call_free(BusCall *call);
 
-/* Asks polkit for ACTIONS; if the answer is yes calls NEXT, else answers the message and frees CALL. With no
- * action NEXT is called with only the uid found out. */
-void bus_call_authorise(BusCall *call, const char *const *actions, const AuthDetail *details,
-                        size_t n_details, BusCallNext next);
+/* Finds out whose the call is, and counts it as that user's. Calls NEXT from the loop, or answers and frees
+ * CALL. */
+void bus_call_identify(BusCall *call, BusCallNext next);
+
+/* The next step of a call that has been identified: NEXT if its caller may have ACTIONS, at once or when
+ * polkit has said so; else answers and frees CALL. */
+void bus_call_authorise(BusCall *call, const char *const *actions, const ChangeShown *shown,
+                        BusCallNext next);
 
 /* Each answers the call and frees it. */
 void bus_call_done(BusCall *call, sd_bus_message *reply);
 void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail);
+
+/* The worker of CALL does not answer in time: the caller is answered Timeout, the call is counted until its worker
+ * has ended. OBJECT as above. */
+void bus_call_late(BusCall *call, const char *object, const char *detail);
+
+/* For `done` of a job: true if nobody waits for the answer any more; CALL is freed then. */
+bool bus_call_was_late(BusCall *call);
 
 /* bus-group-methods.c */
 int bus_group_set_type(sd_bus_message *message, void *userdata, sd_bus_error *error);

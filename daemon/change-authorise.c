@@ -2,6 +2,7 @@
 #include "change-authorise.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "findings.h"
 #include "iommu-policy-names.h"
@@ -45,28 +46,50 @@ static void append_word(GString *text, const char *word)
     g_string_append(text, word);
 }
 
+static void append_member(const Device *device, GString *devices, GString *ids, GString *drivers)
+{
+    append_word(devices, device->facts->name);
+    if (device->facts->vendor != FACT_NO_ID) {
+        g_autofree char *id = g_strdup_printf("%04x:%04x", device->facts->vendor, device->facts->device);
+
+        append_word(ids, id);
+    }
+    if (device->driver)
+        append_word(drivers, device->driver);
+}
+
 void change_shown_init(ChangeShown *shown, const ManagedGroup *group)
 {
     GString *devices = g_string_new(NULL), *ids = g_string_new(NULL), *drivers = g_string_new(NULL);
 
-    for (guint i = 0; i < group->members->len; i++) {
-        const Device *device = ((const ManagedDevice *) group->members->pdata[i])->device;
-
-        append_word(devices, device->facts->name);
-        if (device->facts->vendor != FACT_NO_ID) {
-            g_autofree char *id = g_strdup_printf("%04x:%04x", device->facts->vendor, device->facts->device);
-
-            append_word(ids, id);
-        }
-        if (device->driver)
-            append_word(drivers, device->driver);
-    }
+    for (guint i = 0; group && i < group->members->len; i++)
+        append_member(((const ManagedDevice *) group->members->pdata[i])->device, devices, ids, drivers);
     *shown = (ChangeShown) {
-        .group = g_strdup_printf("%u", group->id),
+        .group = group ? g_strdup_printf("%u", group->id) : g_strdup(""),
         .devices = g_string_free(devices, FALSE),
         .ids = g_string_free(ids, FALSE),
         .drivers = g_string_free(drivers, FALSE),
+        .from = "",
+        .to = "",
+        .disruptive = "",
+        .findings = "",
     };
+}
+
+void change_shown_details(const ChangeShown *shown, AuthDetail details[static CHANGE_DETAILS])
+{
+    const AuthDetail all[CHANGE_DETAILS] = {
+        { "group", shown->group },
+        { "devices", shown->devices },
+        { "ids", shown->ids },
+        { "drivers", shown->drivers },
+        { "from", shown->from },
+        { "to", shown->to },
+        { "disruptive", shown->disruptive },
+        { "findings", shown->findings },
+    };
+
+    memcpy(details, all, sizeof all);
 }
 
 void change_shown_clear(ChangeShown *shown)
@@ -142,20 +165,24 @@ static void refuse_as_surveyed(Change *change)
     manager_drop_change(change->manager, change);
 }
 
+static void pass(Change *change)
+{
+    change->request->origin = g_strdup_printf("call:uid=%u", change->uid);
+    if (change->survey->refusal != REFUSAL_NONE)
+        refuse_as_surveyed(change);
+    else
+        change_authorised(change);
+}
+
 static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char *action, void *userdata)
 {
     Change *change = userdata;
     g_autofree char *refused = g_strdup(action); /* which ends with the question */
 
-    if (answer == AUTH_YES)
-        change->request->origin = g_strdup_printf("call:uid=%u", auth_question_uid(question));
     change->question = auth_question_free(change->question);
     switch (answer) {
     case AUTH_YES:
-        if (change->survey->refusal != REFUSAL_NONE)
-            refuse_as_surveyed(change);
-        else
-            change_authorised(change);
+        pass(change);
         return;
     case AUTH_NO:
         change_refuse(change, REFUSAL_ACCESS_DENIED, refused);
@@ -169,26 +196,31 @@ static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char 
     }
 }
 
-static int ask(Change *change, const ManagedGroup *group, const char *const *actions)
+static void ask(Change *change, const ManagedGroup *group, const char *const *actions)
 {
+    Manager *manager = change->manager;
+    const AuthCaller caller = { .message = change->message, .uid = change->uid };
     g_autoptr(GString) findings = g_string_new(NULL);
     g_auto(ChangeShown) shown = { 0 };
+    AuthDetail details[CHANGE_DETAILS];
+    int r;
 
-    change_shown_init(&shown, group);
     for (guint i = 0; i < change->survey->findings->len; i++)
         append_word(findings, ((const Finding *) change->survey->findings->pdata[i])->id);
-    const AuthDetail details[] = {
-        { "group", shown.group },
-        { "devices", shown.devices },
-        { "ids", shown.ids },
-        { "drivers", shown.drivers },
-        { "from", domain_type_to_string(change->survey->type_from) ?: "" },
-        { "to", domain_type_to_string(change->request->type) },
-        { "disruptive", change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no" },
-        { "findings", findings->str },
-    };
-    return auth_ask(change->message, actions, details, G_N_ELEMENTS(details), on_authorised, change,
-                    &change->question);
+    change_shown_init(&shown, group);
+    shown.from = domain_type_to_string(change->survey->type_from) ?: "";
+    shown.to = domain_type_to_string(change->request->type);
+    shown.disruptive = change->survey->how == CHANGE_DISRUPTIVE ? "yes" : "no";
+    shown.findings = findings->str;
+    change_shown_details(&shown, details);
+    r = auth_ask(&caller, &manager->question_limits, actions, details, CHANGE_DETAILS, on_authorised, change,
+                  &change->question);
+    if (r == -EDQUOT) {
+        g_autofree char *limits = call_limits_text(&manager->question_limits);
+
+        change_refuse(change, REFUSAL_TOO_MANY_CALLS, limits);
+    } else if (r < 0)
+        change_refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
 }
 
 /* --- what the survey found */
@@ -285,8 +317,10 @@ static void ask_for_plan(Change *change, ManagedGroup *group)
     }
     change_actions(from, change_predicted_type(change->request->type, manager->host->auto_outcome),
                    survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
-    if (ask(change, group, actions) < 0)
-        change_refuse(change, REFUSAL_ACCESS_DENIED, actions[0]);
+    if (change->uid == 0)
+        pass(change);
+    else
+        ask(change, group, actions);
 }
 
 /* Who may not change the group is told so before anything else; but nobody types a password to learn that a
@@ -356,7 +390,7 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     if (!change->survey) {
-        change_refuse(change, REFUSAL_INTERNAL, g_strerror(error < 0 ? -error : EBADMSG));
+        change_refuse(change, REFUSAL_INTERNAL, job_error_text(error));
         return;
     }
     change->request->type_from = change->survey->type_from;

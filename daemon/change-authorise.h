@@ -19,13 +19,22 @@ RefusalCode change_judge_again(const Change *change, ManagedGroup *group, char *
 /* True if GROUP still has the members that were authorised, and no other. */
 bool change_has_authorised_members(const Change *change, const ManagedGroup *group);
 
-/* What polkit is told of GROUP and its members. */
+/*
+ * What polkit is told, with every question the same eight details: of the group and its members, and of the
+ * change. What does not apply is "". The texts of the change are borrowed.
+ */
 typedef struct ChangeShown {
     char *group, *devices, *ids, *drivers;
+    const char *from, *to, *disruptive, *findings;
 } ChangeShown;
+#define CHANGE_DETAILS 8
 
-/* Writes what is shown of GROUP to *shown; change_shown_clear() frees it. */
+/* Writes what is shown of GROUP (NULL: of none) to *shown; the change is left "". change_shown_clear() frees
+ * it. */
 void change_shown_init(ChangeShown *shown, const ManagedGroup *group);
+
+/* Writes the details; they borrow from SHOWN. */
+void change_shown_details(const ChangeShown *shown, AuthDetail details[static CHANGE_DETAILS]);
 void change_shown_clear(ChangeShown *shown);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ChangeShown, change_shown_clear)
 

@@ -58,7 +58,7 @@ ChangeRequest *change_request_new(unsigned group, DomainType type)
         .unbind_usec = 30 * G_USEC_PER_SEC,
         .type_usec = 30 * G_USEC_PER_SEC,
         .bind_usec = 180 * G_USEC_PER_SEC,
-        .probe_usec = 60 * G_USEC_PER_SEC,
+        .probe_usec = 90 * G_USEC_PER_SEC,
     };
     return request;
 }

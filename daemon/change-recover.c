@@ -216,6 +216,8 @@ int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits
     lock = record_lock(root_fd, key, false);
     if (lock < 0)
         return lock;
+    sequence.lock_fd = lock;
+    sequence_step(&sequence, limits->unbind_usec, "look at the devices");
     r = change_recover_locked(&sequence, key);
     result->total_usec = sequence_now() - start;
     if (r < 0 && r != -EBADMSG)

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "change-sequence.h"
 
+#include <errno.h>
+
+#include "cleanup.h"
+#include "group-view.h"
 #include "group.h"
+#include "record.h"
 #include "sysfs.h"
 
 #define BACK_OFF_FIRST_USEC 10000u
@@ -18,12 +23,15 @@ void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *fo
     g_autofree char *name = NULL;
     va_list arguments;
 
-    if (!sequence->step)
+    if (!sequence->step && sequence->lock_fd < 0)
         return;
     va_start(arguments, format);
     name = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    sequence->step(name, limit_usec, sequence->userdata);
+    if (sequence->lock_fd >= 0)
+        record_lock_note(sequence->lock_fd, name, limit_usec > 0 ? sequence_now() + limit_usec : 0);
+    if (sequence->step)
+        sequence->step(name, limit_usec, sequence->userdata);
 }
 
 int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text)
@@ -35,11 +43,33 @@ int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const
     return r;
 }
 
-int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type)
+int sequence_write_fd(const Sequence *sequence, int fd, const char *text)
 {
     uint64_t start = sequence_now();
-    int r = group_write_type(sequence->root_fd, group, type);
+    int r = sysfs_write_fd(fd, text);
 
+    sequence->result->kernel_usec += sequence_now() - start;
+    return r;
+}
+
+bool sequence_has_group(const Sequence *sequence, unsigned group)
+{
+    return group_has_members(sequence->root_fd, group, sequence->members);
+}
+
+/* Opened first, then looked at: what is opened cannot become another group's. */
+int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type)
+{
+    _cleanup_close_ int fd = group_open_type(sequence->root_fd, group);
+    uint64_t start;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (!sequence_has_group(sequence, group))
+        return -ENODEV;
+    start = sequence_now();
+    r = group_write_type(fd, type);
     sequence->result->kernel_usec += sequence_now() - start;
     return r;
 }

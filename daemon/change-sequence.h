@@ -13,15 +13,24 @@ typedef struct Sequence {
     ChangeStep step;
     void *userdata;
     ChangeResult *result;
+    int lock_fd;              /* where the step is noted for other processes, or -EBADF */
+    const GPtrArray *members; /* ChangeMember: whose group it is that is written to */
 } Sequence;
 
-/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own). */
+/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own), and notes it in the lock. */
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
-/* sysfs_write() and group_write_type(), with the time spent in the kernel added to the result. */
+/* sysfs_write() and sysfs_write_fd(), with the time spent in the kernel added to the result. */
 int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text);
+int sequence_write_fd(const Sequence *sequence, int fd, const char *text);
+
+/* group_write_type(), likewise. -ENODEV also if the group has not the members it should have, and nothing is
+ * written: numbers are used again, and a device that was put in has not been judged. */
 int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type);
+
+/* True if the group still has the members of SEQUENCE and no other. */
+bool sequence_has_group(const Sequence *sequence, unsigned group);
 
 /*
  * Notes why the change failed; the first reason stays, whatever follows from it. OBJECT may be NULL (the

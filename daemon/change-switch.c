@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "findings.h"
 #include "group.h"
+#include "nvme-controller.h"
 #include "record.h"
 #include "type-write.h"
 
@@ -54,15 +55,19 @@ static const Device *find_device(const GroupView *view, const char *name)
 static int look_below(int root_fd, HeldDevice *held)
 {
     char *paths[] = { held->syspath, NULL };
-    g_autoptr(GPtrArray) children = NULL;
+    g_autoptr(GPtrArray) children = NULL, controllers = NULL;
     g_autoptr(GArray) nodes = NULL;
     int r;
 
     r = findings_nodes(root_fd, paths, &nodes);
+    if (r >= 0)
+        r = nvme_controllers_read(root_fd, held->syspath, &controllers);
     if (r < 0)
         return r;
     g_clear_pointer(&held->nodes, g_array_unref);
     held->nodes = g_steal_pointer(&nodes);
+    g_clear_pointer(&held->controllers, g_ptr_array_unref);
+    held->controllers = g_steal_pointer(&controllers);
     if (held->children)
         return 0; /* unbound before: what counts is what was there first */
     r = children_read(root_fd, held->syspath, &children);
@@ -193,8 +198,7 @@ static bool claim_disks(Switch *w, const ChangeRequest *request, const GPtrArray
     if (paths->len == 0)
         return true;
     g_ptr_array_add(paths, NULL);
-    sequence_step(w->sequence, w->sequence->limits->unbind_usec, "claim disks");
-    r = claims_take(w->sequence->root_fd, (char **) paths->pdata, findings, &w->claims);
+    r = claims_take(w->sequence, (char **) paths->pdata, findings, &w->claims);
     if (r < 0) {
         sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, NULL, r, "a disk cannot be claimed: %s",
                       g_strerror(-r));
@@ -292,6 +296,21 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
+/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to another
+ * process, or a close on its way through the kernel. */
+static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtrArray *findings)
+{
+    for (guint i = 0; i < held->controllers->len; i++) {
+        const NvmeController *controller = g_ptr_array_index(held->controllers, i);
+
+        if (nvme_controller_is_alive(w->sequence->root_fd, controller))
+            findings_add(findings, FINDING_EXCL, FINDING_ABSOLUTE, held->name, controller->name, held->name,
+                         "%s was unbound, and %s is still held by something that no process shows; find out by "
+                         "whom and stop it",
+                         held->name, controller->name);
+    }
+}
+
 static int find_holders(const Switch *w, GPtrArray *findings)
 {
     for (guint i = 0; i < w->held->len; i++) {
@@ -303,6 +322,8 @@ static int find_holders(const Switch *w, GPtrArray *findings)
         r = findings_node_holders(w->sequence->root_fd, held->nodes, getpid(), held->name, findings);
         if (r < 0)
             return r;
+        if (findings->len == 0)
+            find_controllers_alive(w, held, findings);
     }
     return 0;
 }
@@ -438,16 +459,8 @@ static void remove_record(const Switch *w)
         sequence_note(w->sequence, "the record %s could not be removed: %s", w->view->key, g_strerror(-r));
 }
 
-static bool any_present(const Switch *w)
-{
-    for (guint i = 0; i < w->held->len; i++)
-        if (held_device_is_present(w->sequence->root_fd, g_ptr_array_index(w->held, i)))
-            return true;
-    return false;
-}
-
 /* The type on the way back. TO_OLD_TYPE false: what came back is in use already, and the new type has to
- * do. */
+ * do. A group with other members than those that were judged is not ours to write to, nor to call broken. */
 static void settle_type(const Switch *w, bool to_old_type)
 {
     const Sequence *sequence = w->sequence;
@@ -460,7 +473,7 @@ static void settle_type(const Switch *w, bool to_old_type)
         settled = type_is_kept(sequence, request->group, w->survey->type_from, 0, false);
     else
         settled = type_is_kept(sequence, request->group, request->type, request->out, false);
-    if (!settled && any_present(w))
+    if (!settled && sequence_has_group(sequence, request->group))
         sequence_broken(sequence, NULL, "the group is left as %s",
                         domain_type_to_string(sequence->result->type) ?: "nobody can tell");
 }

@@ -79,10 +79,9 @@ void change_free(Change *change)
 {
     if (!change)
         return;
-    if (change->sender)
-        call_limits_leave(&change->manager->change_limits, change->sender);
     (void) job_free(change->job);
     (void) auth_question_free(change->question);
+    (void) call_place_free(change->place);
     sd_bus_message_unref(change->message);
     change_survey_free(change->survey);
     change_request_free(change->request);
@@ -90,7 +89,6 @@ void change_free(Change *change)
     queue_item_clear(&change->item);
     g_free(change->record_key);
     g_free(change->step);
-    g_free(change->sender);
     g_free(change);
 }
 
@@ -313,23 +311,16 @@ static ChangeRequest *request_for_call(Manager *manager, const ManagedGroup *gro
     return request;
 }
 
-int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
-                        ChangeOptions *options, ChangeReply reply)
+void change_new_for_call(Manager *manager, ManagedGroup *group, ChangeCall *call)
 {
-    const char *sender = sd_bus_message_get_sender(message);
-    Change *change;
-    int r;
+    Change *change = change_new(manager, group->id, CHANGE_BY_CALL);
 
-    r = call_limits_enter(&manager->change_limits, sender);
-    if (r < 0)
-        return r;
-    change = change_new(manager, group->id, CHANGE_BY_CALL);
-    change->sender = g_strdup(sender ?: "");
-    change->message = sd_bus_message_ref(message);
-    change->reply = reply;
-    change->options = *options;
-    *options = (ChangeOptions) { 0 };
-    change->request = request_for_call(manager, group, type, &change->options);
+    change->uid = call->uid;
+    change->place = g_steal_pointer(&call->place);
+    change->message = sd_bus_message_ref(call->message);
+    change->reply = call->reply;
+    change->options = call->options;
+    call->options = (ChangeOptions) { 0 };
+    change->request = request_for_call(manager, group, call->type, &change->options);
     change_authorise(change, group);
-    return 0;
 }

@@ -51,6 +51,7 @@ typedef struct Change {
     ChangeOrigin origin;
     ChangeRequest *request;
     char *record_key;        /* of a recovery */
+    unsigned recoveries;     /* how many before this recovery were cut off */
     Job *job;                /* survey, run, recovery or persist: one at a time */
     char *step;              /* what it does now, for a Timeout */
     uint64_t started_at;     /* monotonic µs */
@@ -60,18 +61,25 @@ typedef struct Change {
     sd_bus_message *message; /* NULL once it is answered */
     ChangeReply reply;
     ChangeOptions options;
+    uid_t uid;               /* of the caller */
+    CallPlace *place;        /* in the manager's limits */
     AuthQuestion *question;
     ChangeSurvey *survey;
-    char *sender;            /* who is counted in the manager's limits, or NULL */
     FindingKindSet accepted; /* disruptive kinds that the call allowed */
 } Change;
 
-/*
- * SetType() of GROUP: answers MESSAGE through REPLY, now or later. Takes OPTIONS over. Returns 0; -errno if
- * it cannot even begin (then nothing was answered).
- */
-int change_new_for_call(Manager *manager, ManagedGroup *group, sd_bus_message *message, DomainType type,
-                        ChangeOptions *options, ChangeReply reply);
+/* A call of SetType(): MESSAGE of UID, which has its PLACE in the manager's limits. */
+typedef struct ChangeCall {
+    sd_bus_message *message;
+    uid_t uid;
+    CallPlace *place;
+    DomainType type;
+    ChangeOptions options;
+    ChangeReply reply;
+} ChangeCall;
+
+/* Answers CALL, for GROUP, through its reply, now or later. Takes its place and its options over. */
+void change_new_for_call(Manager *manager, ManagedGroup *group, ChangeCall *call);
 
 /* The change that a rule wants, ready for the queue. REQUEST is taken over. */
 Change *change_new_for_rule(Manager *manager, const ManagedGroup *group, ChangeRequest *request);

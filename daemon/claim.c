@@ -8,7 +8,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "change-sequence.h"
 #include "cleanup.h"
 #include "findings.h"
 #include "sysfs.h"
@@ -200,23 +199,24 @@ static bool is_whole_disk(int root_fd, const NodeNumber *node)
     return node->block && sysfs_read(root_fd, path, &number) < 0;
 }
 
-static int claim_member(Claims *claims, int root_fd, char *syspath, GPtrArray *findings)
+static int claim_member(const Sequence *sequence, Claims *claims, char *syspath, GPtrArray *findings)
 {
     g_autofree char *member = g_path_get_basename(syspath);
     char *paths[] = { syspath, NULL };
     g_autoptr(GArray) nodes = NULL;
     int r;
 
-    r = findings_nodes(root_fd, paths, &nodes);
+    r = findings_nodes(sequence->root_fd, paths, &nodes);
     if (r < 0)
         return r;
     for (guint i = 0; i < nodes->len; i++) {
         const NodeNumber *node = &g_array_index(nodes, NodeNumber, i);
         const Disk disk = { .member = member, .node = node };
 
-        if (!is_whole_disk(root_fd, node))
+        if (!is_whole_disk(sequence->root_fd, node))
             continue;
-        r = claim_disk(claims, root_fd, &disk, findings);
+        sequence_step(sequence, sequence->limits->unbind_usec, "claim %s", node->name);
+        r = claim_disk(claims, sequence->root_fd, &disk, findings);
         if (r == -ENODEV || r == -ENXIO)
             return -ENODEV;
         if (r == -ENOMEM)
@@ -227,13 +227,13 @@ static int claim_member(Claims *claims, int root_fd, char *syspath, GPtrArray *f
     return 0;
 }
 
-int claims_take(int root_fd, char **members, GPtrArray *findings, Claims **ret)
+int claims_take(const Sequence *sequence, char **members, GPtrArray *findings, Claims **ret)
 {
     g_autoptr(Claims) claims = claims_new();
     int r;
 
     for (char **member = members; *member; member++) {
-        r = claim_member(claims, root_fd, *member, findings);
+        r = claim_member(sequence, claims, *member, findings);
         if (r < 0)
             return r;
     }

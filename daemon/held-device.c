@@ -50,6 +50,7 @@ void held_device_free(HeldDevice *held)
     g_clear_pointer(&held->children, g_ptr_array_unref);
     g_clear_pointer(&held->children_now, g_ptr_array_unref);
     g_clear_pointer(&held->nodes, g_array_unref);
+    g_clear_pointer(&held->controllers, g_ptr_array_unref);
     g_strfreev(held->entries);
     safe_close(held->dir_fd);
     g_free(held);
@@ -252,6 +253,19 @@ static bool entries_are_back(const HeldDevice *held)
     return true;
 }
 
+/*
+ * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so that
+ * only a re-plug between that look and the write can make it another device's.
+ */
+static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_fd, const char *path)
+{
+    _cleanup_close_ int fd = sysfs_open_write(dir_fd, path);
+
+    if (!held_device_is_present(sequence->root_fd, held))
+        return -ENODEV;
+    return fd < 0 ? fd : sequence_write_fd(sequence, fd, held->name);
+}
+
 int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 {
     g_autofree char *before = NULL, *after = NULL;
@@ -273,11 +287,12 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 
     held->given_back = false;
     sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
-    r = sequence_write(sequence, held->dir_fd, "driver/unbind", held->name);
+    r = write_name(sequence, held, held->dir_fd, "driver/unbind");
 
-    /* `unbind` takes a name, not a descriptor: look what it did rather than what it said. */
+    /* Look what it did rather than what it said. */
     if (!held_device_is_present(sequence->root_fd, held)) {
-        probe_successor(sequence, held);
+        if (r >= 0)
+            probe_successor(sequence, held);
         return -ENODEV;
     }
     look = held_device_driver(held, &after);
@@ -322,7 +337,7 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
     g_autofree char *bind = g_strdup_printf("sys/bus/%s/drivers/%s/bind", held->bus, held->driver);
     int r;
 
-    r = sequence_write(sequence, sequence->root_fd, bind, held->name);
+    r = write_name(sequence, held, sequence->root_fd, bind);
     if (r == -ENOENT && !held_device_has_driver(held))
         r = summon_driver(sequence, held, events, deadline);
     if (held_device_has_driver(held))
@@ -377,6 +392,24 @@ static bool works_again_unknown(const HeldDevice *held, const GPtrArray *now)
     return true;
 }
 
+/* An NVMe controller has its nodes before its probe has ended, and says itself how far that is
+ * (drivers/nvme/host/sysfs.c, nvme_sysfs_show_state()). */
+static bool controllers_are_live(const HeldDevice *held)
+{
+    g_auto(GStrv) names = NULL;
+
+    if (sysfs_list(held->dir_fd, "nvme", &names) < 0)
+        return true;
+    for (char **name = names; *name; name++) {
+        g_autofree char *path = g_strdup_printf("nvme/%s/state", *name);
+        g_autofree char *state = NULL;
+
+        if (sysfs_read(held->dir_fd, path, &state) < 0 || !g_str_equal(state, "live"))
+            return false;
+    }
+    return true;
+}
+
 /* True if all that can be seen of the device is as it was before the unbind, and that says something. */
 static bool works_again(int root_fd, HeldDevice *held)
 {
@@ -387,9 +420,7 @@ static bool works_again(int root_fd, HeldDevice *held)
         return works_again_unknown(held, held->children_now);
     if (held->children->len > 0)
         return children_are_back(held->children, held->children_now);
-    if (held->class_code != FACT_NO_ID && held->class_code >> 16 == CLASS_MASS_STORAGE)
-        return false; /* a controller without disks shows its own nodes before its probe has ended */
-    return held->entries && held->entries[0] && entries_are_back(held);
+    return held->entries && held->entries[0] && entries_are_back(held) && controllers_are_live(held);
 }
 
 /* True while udev has still to give an interface the name it had; without udev nobody would. */
@@ -407,8 +438,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  *
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
- * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound); for one where
- * neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
+ * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
+ * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
  * when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)

@@ -24,6 +24,7 @@ typedef struct HeldDevice {
     GPtrArray *children;     /* disks and interfaces before the unbind; NULL: not known (after a crash) */
     GPtrArray *children_now; /* the same as last seen by held_device_settle(), or NULL */
     GArray *nodes;           /* NodeNumber of its device nodes before the unbind, or NULL */
+    GPtrArray *controllers;  /* NvmeController before the unbind, or NULL */
     char **entries;          /* entries of its directory that went with the unbind; NULL: not asked */
 } HeldDevice;
 

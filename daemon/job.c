@@ -2,6 +2,7 @@
 #include "job.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct Job {
 typedef struct Task {
     int (*perform)(const struct Task *task, int socket_fd, GVariant **ret_answer);
     int root_fd;
+    bool only_reads;
     const ChangeRequest *request;
     const ChangeLimits *limits;
     const char *name; /* key of a record, path of a device or of a file */
@@ -38,8 +40,11 @@ static int perform(int socket_fd, void *userdata)
 {
     const Task *task = userdata;
     GVariant *answer = NULL;
-    int r = task->perform(task, socket_fd, &answer);
+    int r;
 
+    if (task->only_reads)
+        worker_end_with_daemon(socket_fd);
+    r = task->perform(task, socket_fd, &answer);
     if (!answer)
         answer = g_variant_new_boolean(FALSE);
     r = worker_send(socket_fd, g_variant_new("(sxv)", "", (gint64) MIN(r, 0), answer));
@@ -173,7 +178,7 @@ static int job_start(sd_event *event, Task *task, uint64_t deadline_usec, const 
 int job_survey(sd_event *event, int root_fd, const ChangeRequest *request, const JobCallbacks *callbacks,
                void *userdata, Job **ret)
 {
-    Task task = { .perform = perform_survey, .root_fd = root_fd, .request = request };
+    Task task = { .perform = perform_survey, .only_reads = true, .root_fd = root_fd, .request = request };
 
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
@@ -198,7 +203,7 @@ int job_recover(sd_event *event, int root_fd, const char *key, const ChangeLimit
 int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks,
                   void *userdata, Job **ret)
 {
-    Task task = { .perform = perform_wait_lock, .root_fd = root_fd, .name = key };
+    Task task = { .perform = perform_wait_lock, .only_reads = true, .root_fd = root_fd, .name = key };
 
     return job_start(event, &task, 0, callbacks, userdata, ret);
 }
@@ -206,7 +211,7 @@ int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallba
 int job_findings(sd_event *event, int root_fd, char **members, const JobCallbacks *callbacks, void *userdata,
                  Job **ret)
 {
-    Task task = { .perform = perform_findings, .root_fd = root_fd, .members = members };
+    Task task = { .perform = perform_findings, .only_reads = true, .root_fd = root_fd, .members = members };
 
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
@@ -214,7 +219,7 @@ int job_findings(sd_event *event, int root_fd, char **members, const JobCallback
 int job_features(sd_event *event, int root_fd, const char *syspath, const JobCallbacks *callbacks,
                  void *userdata, Job **ret)
 {
-    Task task = { .perform = perform_features, .root_fd = root_fd, .name = syspath };
+    Task task = { .perform = perform_features, .only_reads = true, .root_fd = root_fd, .name = syspath };
 
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
 }
@@ -225,6 +230,23 @@ int job_persist(sd_event *event, int root_fd, const char *path, const char *text
     Task task = { .perform = perform_persist, .root_fd = root_fd, .name = path, .text = text };
 
     return job_start(event, &task, READ_DEADLINE_USEC, callbacks, userdata, ret);
+}
+
+void job_set_deadline(Job *job, uint64_t usec)
+{
+    (void) worker_set_deadline(job->worker, usec);
+}
+
+const char *job_error_text(int error)
+{
+    switch (error) {
+    case -ECHILD:
+        return "the process that looked was ended before it had answered";
+    case 0:
+        return "the process that looked gave no answer that can be understood";
+    default:
+        return g_strerror(-error);
+    }
 }
 
 Job *job_free(Job *job)

@@ -38,7 +38,8 @@ int job_run(sd_event *event, int root_fd, const ChangeRequest *request, const Jo
 int job_recover(sd_event *event, int root_fd, const char *key, const ChangeLimits *limits,
                 const JobCallbacks *callbacks, void *userdata, Job **ret);
 
-/* Waits, without a deadline, until nobody holds the lock of the change KEY; answer: nothing of use. */
+/* Waits until nobody holds the lock of the change KEY, with the deadline that job_set_deadline() gives it; answer:
+ * nothing of use. */
 int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks,
                   void *userdata, Job **ret);
 
@@ -53,6 +54,12 @@ int job_features(sd_event *event, int root_fd, const char *syspath, const JobCal
 /* persist_write(); answer: nothing of use. */
 int job_persist(sd_event *event, int root_fd, const char *path, const char *text,
                 const JobCallbacks *callbacks, void *userdata, Job **ret);
+
+/* The deadline, from now; 0 takes it away. */
+void job_set_deadline(Job *job, uint64_t usec);
+
+/* For people: what the negative errno of `done` means. */
+const char *job_error_text(int error);
 
 /* Accepts NULL; returns NULL. */
 Job *job_free(Job *job);

@@ -69,11 +69,32 @@ static Mode parse_arguments(int argc, char **argv)
     return MODE_USAGE;
 }
 
-/* Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close
- * it first of all. */
+static void on_alarm(int signal_number)
+{
+}
+
+/* flock(2) for at most a second. Returns 0; -EINTR: it is still held; -errno. */
+static int lock_within_a_second(int fd)
+{
+    const struct sigaction wake = { .sa_handler = on_alarm };
+    int r;
+
+    (void) sigaction(SIGALRM, &wake, NULL);
+    (void) alarm(1);
+    r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+    (void) alarm(0);
+    return r;
+}
+
+/*
+ * Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close it,
+ * and then the bus, first of all. One that had just been forked when the last daemon was killed is about to: it
+ * is waited for.
+ */
 static int lock_instance(int root_fd)
 {
     _cleanup_close_ int fd = -EBADF;
+    int r;
 
     if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0700) < 0 && errno != EEXIST)
         return -errno;
@@ -81,8 +102,9 @@ static int lock_instance(int root_fd)
                 0600);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return -errno;
+    r = lock_within_a_second(fd);
+    if (r < 0)
+        return r;
     return TAKE_FD(fd);
 }
 
@@ -211,7 +233,7 @@ static int serve(int root_fd)
 
     lock_fd = lock_instance(root_fd);
     if (lock_fd < 0) {
-        log_error("%s", lock_fd == -EWOULDBLOCK ? "another iommu-policyd is running"
+        log_error("%s", lock_fd == -EINTR ? "another iommu-policyd is running"
                                                 : "/" IOMMU_POLICY_RUN_DIR " cannot be used");
         return lock_fd;
     }

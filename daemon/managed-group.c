@@ -13,6 +13,7 @@ static void inhibitor_free(void *data)
     Inhibitor *inhibitor = data;
 
     CLEAR_SOURCE(inhibitor->source);
+    (void) call_place_free(inhibitor->place);
     g_free(inhibitor->who);
     g_free(inhibitor->why);
     g_free(inhibitor);
@@ -174,7 +175,7 @@ void managed_group_set_result(ManagedGroup *group, DomainType type, const char *
 void managed_group_forget_tries(ManagedGroup *group)
 {
     group->tried = 0;
-    group->tried_in_use = group->tried_race = false;
+    group->tried_in_use = group->tried_race = group->call_undone = false;
     group->differed = 0;
 }
 
@@ -185,13 +186,15 @@ void managed_group_forget_use(ManagedGroup *group)
     if (!group->survey)
         return;
     group->survey = job_free(group->survey);
-    group->manager->surveys--;
+    if (!group->survey_late)
+        group->manager->surveys--;
+    group->survey_late = false;
     manager_survey_next(group->manager);
 }
 
 bool managed_group_is_busy(const ManagedGroup *group)
 {
-    return group->scanning || group->survey || group->queued || (group->changing && !group->stuck);
+    return group->scanning || (group->survey && !group->survey_late) || group->queued || (group->changing && !group->stuck);
 }
 
 bool managed_group_unbinds(const ManagedGroup *group)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "call-limits.h"
 #include "decision.h"
 #include "domain-type.h"
 #include "finding-kind.h"
@@ -25,6 +26,7 @@ typedef enum GroupUse {
 typedef struct Inhibitor {
     char *who, *why;
     sd_event_source *source; /* on the end of the pipe that we keep */
+    CallPlace *place;        /* in the manager's limits */
 } Inhibitor;
 
 /* How the last change ended. */
@@ -73,6 +75,7 @@ struct ManagedGroup {
 
     /* before a rule unbinds */
     Job *survey;
+    bool survey_late;      /* it has not returned in its time, and counts for nobody */
     GroupUse use;
     uint64_t clear_since;  /* monotonic µs, with USE_CLEAR */
     uint64_t surveyed_at;  /* monotonic µs */
@@ -84,6 +87,7 @@ struct ManagedGroup {
     bool tried_in_use;     /* it failed because a disk refused although no use is seen */
     bool tried_race;       /* it failed because a driver bound first */
     FindingKindSet tried_kinds;
+    bool call_undone;      /* the last change was a call's, failed, and was taken back */
     unsigned differed;     /* how often in a row the members were not those that had been judged */
 
     bool auto_settled;     /* `auto` was written to these members, or nobody wrote since they appeared */

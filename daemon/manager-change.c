@@ -2,6 +2,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <sys/inotify.h>
 
 #include "cleanup.h"
 #include "findings.h"
@@ -10,6 +11,11 @@
 
 /* How often a rule's change may find other members than it was decided for before that counts as failed. */
 #define DIFFERED_MAX 3
+/* How often a recovery whose worker was killed is begun anew. */
+#define RECOVERIES_MAX 3
+
+static void recover_records(Manager *manager, unsigned group);
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries);
 
 /* --- the queue */
 
@@ -158,6 +164,13 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
+/* Nobody tries again what a call has asked for, but the group is said to have failed until something differs. */
+static void judge_call_result(ManagedGroup *group, const ChangeResult *result)
+{
+    managed_group_forget_tries(group);
+    group->call_undone = result && result->code != REFUSAL_NONE && result->undone;
+}
+
 /* A call may name findings that only a change sees, which are disruptive. A fatal one asks for an
  * authorisation of its own, so it has to be seen before that. */
 static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
@@ -211,28 +224,44 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
     if (change->origin == CHANGE_BY_RULE)
         judge_rule_result(manager, group, change, result);
     else
-        managed_group_forget_tries(group);
+        judge_call_result(group, result);
 }
 
-/* What is found in /run for GROUP after its worker was killed. */
-static void recover_after(Manager *manager, unsigned id, const char *key)
+static void give_up(Manager *manager, ManagedGroup *group)
 {
-    g_auto(GStrv) keys = NULL;
+    group->broken = true;
+    log_group(LOG_ERR, group->id, NULL,
+              "its recovery was ended again and again; the record stays for the next start");
+}
 
-    if (record_list(manager->root_fd, &keys) >= 0 && g_strv_contains((const char *const *) keys, key))
-        manager_submit(manager, change_new_for_recovery(manager, id, key));
+/* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was itself a
+ * recovery as often as may be. */
+static void recover_after(Manager *manager, const Change *change)
+{
+    ManagedGroup *group = manager_group(manager, change->item.group);
+
+    if (change->origin != CHANGE_BY_RECOVERY)
+        recover_records(manager, change->item.group);
+    else if (change->recoveries < RECOVERIES_MAX)
+        submit_recovery(manager, change->item.group, change->record_key, change->recoveries + 1);
+    else if (group)
+        give_up(manager, group);
 }
 
 void manager_change_done(Manager *manager, Change *change, const ChangeResult *result, int error)
 {
     unsigned id = change->item.group;
     ManagedGroup *group = manager_group(manager, id);
-    g_autofree char *key = NULL;
+    bool cut_off = !result && error == -ECHILD;
 
     change_queue_remove(manager->queue, &change->item);
     manager_touch(manager, NULL);
-    if (!group || !group->changing)
-        return; /* the members have gone; a group of the same number is another one, and read by itself */
+    if (!group || !group->changing) {
+        /* The members have gone; a group of the same number is another one, and read by itself. */
+        if (cut_off)
+            recover_after(manager, change);
+        return;
+    }
     group->changing = group->stuck = false;
     managed_group_set_step(group, NULL);
     if (change->origin == CHANGE_BY_RECOVERY && error == -EWOULDBLOCK)
@@ -240,11 +269,10 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
     else
         take_result(manager, group, change, result);
 
-    key = g_strdup(group->key);
     manager_reread_members(manager, group);
+    if (cut_off)
+        recover_after(manager, change);
     group = manager_group(manager, id);
-    if (!result && change->origin != CHANGE_BY_RECOVERY && key)
-        recover_after(manager, id, key);
     if (!group)
         return;
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
@@ -283,11 +311,16 @@ void manager_change_goes_on(Manager *manager, Change *change)
 
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
+/*
+ * Known by the lock it holds. What it does, and until when that may take, it has noted there: so a group that was
+ * stuck before a restart is stuck after it, and becomes stuck and whole again as if the worker were our own.
+ */
 typedef struct Orphan {
     Manager *manager;
     unsigned group;
     char *key;
-    Job *job;
+    Job *job;              /* waits for the lock */
+    sd_event_source *note; /* on the lock's file */
 } Orphan;
 
 void orphan_free(void *data)
@@ -295,8 +328,64 @@ void orphan_free(void *data)
     Orphan *orphan = data;
 
     (void) job_free(orphan->job);
+    CLEAR_SOURCE(orphan->note);
     g_free(orphan->key);
     g_free(orphan);
+}
+
+/* What the orphan has noted, and how much time it has left; a holder that has noted nothing is about to. */
+static char *orphan_step(const Orphan *orphan, uint64_t *ret_left_usec)
+{
+    const ChangeLimits *limits = &orphan->manager->settings.limits;
+    uint64_t now = (uint64_t) g_get_monotonic_time(), until = 0;
+    char *step;
+
+    if (record_lock_read(orphan->manager->root_fd, orphan->key, &step, &until) < 0)
+        step = g_strdup("another process changes it");
+    if (until == 0)
+        until = now + limits->bind_usec;
+    *ret_left_usec = until > now ? until - now : 0;
+    return step;
+}
+
+static void show_orphan(Orphan *orphan)
+{
+    ManagedGroup *group = manager_group(orphan->manager, orphan->group);
+    g_autofree char *step = NULL;
+    uint64_t left;
+
+    step = orphan_step(orphan, &left);
+    job_set_deadline(orphan->job, left);
+    if (!group)
+        return;
+    if (left == 0 && !group->stuck)
+        log_group(LOG_ERR, group->id, NULL, step);
+    group->changing = true;
+    group->stuck = left == 0;
+    managed_group_set_step(group, step);
+    managed_group_set_state(group, group->stuck ? GROUP_STUCK : GROUP_CHANGING, PENDING_NONE, NULL);
+    manager_touch(orphan->manager, group);
+}
+
+static void on_orphan_late(Job *job, void *userdata)
+{
+    show_orphan(userdata);
+}
+
+static int on_orphan_note(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    show_orphan(userdata);
+    return 0;
+}
+
+/* Without it the next step is seen when the time of this one is over. */
+static void watch_note(Orphan *orphan)
+{
+    _cleanup_close_ int fd = record_lock_open(orphan->manager->root_fd, orphan->key);
+
+    if (fd >= 0)
+        (void) sd_event_add_inotify_fd(orphan->manager->event, &orphan->note, fd, IN_MODIFY, on_orphan_note,
+                                       orphan);
 }
 
 static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
@@ -304,7 +393,6 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
     Orphan *orphan = userdata;
     Manager *manager = orphan->manager;
     unsigned id = orphan->group;
-    g_autofree char *key = g_steal_pointer(&orphan->key);
     ManagedGroup *group = manager_group(manager, id);
 
     g_ptr_array_remove(manager->orphans, orphan);
@@ -312,7 +400,7 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
         group->changing = group->stuck = false;
         managed_group_set_step(group, NULL);
     }
-    recover_after(manager, id, key);
+    recover_records(manager, id);
     if (group && !group->changing && !change_queue_waiting(manager->queue, id)) {
         manager_reread_members(manager, group);
         group = manager_group(manager, id);
@@ -331,7 +419,7 @@ static Orphan *find_orphan(const Manager *manager, const char *key)
 
 static Orphan *orphan_new(Manager *manager, const char *key)
 {
-    static const JobCallbacks callbacks = { .done = on_lock_free };
+    static const JobCallbacks callbacks = { .done = on_lock_free, .late = on_orphan_late };
     Orphan *orphan = g_new0(Orphan, 1);
 
     orphan->manager = manager;
@@ -341,23 +429,18 @@ static Orphan *orphan_new(Manager *manager, const char *key)
         return NULL;
     }
     g_ptr_array_add(manager->orphans, orphan);
+    watch_note(orphan);
     return orphan;
 }
 
 void manager_wait_for_lock(Manager *manager, unsigned id, const char *key)
 {
-    ManagedGroup *group = manager_group(manager, id);
     Orphan *orphan = find_orphan(manager, key) ?: orphan_new(manager, key);
 
     if (!orphan)
         return;
     orphan->group = id; /* the members may have another number since */
-    if (!group)
-        return;
-    group->changing = true;
-    managed_group_set_step(group, "another process changes it");
-    managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
-    manager_touch(manager, group);
+    show_orphan(orphan);
 }
 
 /* --- recovery at start */
@@ -376,10 +459,20 @@ static unsigned group_of_record(const Manager *manager, const Record *record)
     return record->group;
 }
 
-static void recover_record(Manager *manager, const char *key)
+static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries)
+{
+    Change *change = change_new_for_recovery(manager, group, key);
+
+    change->recoveries = recoveries;
+    manager_submit(manager, change);
+}
+
+/* The record KEY, if it is about the group ONLY; -1: whichever it is about. */
+static void recover_record(Manager *manager, const char *key, int64_t only)
 {
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    unsigned group;
     int r = record_load(manager->root_fd, key, &record, &error);
 
     if (r < 0) {
@@ -387,13 +480,17 @@ static void recover_record(Manager *manager, const char *key)
                   error ?: g_strerror(-r));
         return;
     }
+    group = group_of_record(manager, record);
+    if (only >= 0 && only != group)
+        return;
     if (record_is_locked(manager->root_fd, key) > 0)
-        manager_wait_for_lock(manager, group_of_record(manager, record), key);
+        manager_wait_for_lock(manager, group, key);
     else
-        manager_submit(manager, change_new_for_recovery(manager, group_of_record(manager, record), key));
+        submit_recovery(manager, group, key, 0);
 }
 
-int manager_recover(Manager *manager)
+/* By what they are about, not by their names: those are of a first member that may have been pulled. */
+static int recover_all_records(Manager *manager, int64_t only)
 {
     g_auto(GStrv) keys = NULL;
     int r = record_list(manager->root_fd, &keys);
@@ -401,6 +498,16 @@ int manager_recover(Manager *manager)
     if (r < 0)
         return r;
     for (char **key = keys; *key; key++)
-        recover_record(manager, *key);
+        recover_record(manager, *key, only);
     return 0;
+}
+
+static void recover_records(Manager *manager, unsigned group)
+{
+    (void) recover_all_records(manager, group);
+}
+
+int manager_recover(Manager *manager)
+{
+    return recover_all_records(manager, -1);
 }

@@ -209,7 +209,9 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
     Manager *manager = group->manager;
     g_autoptr(ChangeSurvey) survey = answer ? change_survey_from_variant(answer) : NULL;
 
-    manager->surveys--;
+    if (!group->survey_late)
+        manager->surveys--;
+    group->survey_late = false;
     group->survey = job_free(group->survey);
     if (survey) {
         take_survey(group, survey);
@@ -221,9 +223,23 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
     manager_survey_next(manager);
 }
 
+/* It takes no other group's turn any more. Until it returns, if ever, nobody can tell: not free. */
+static void on_survey_late(Job *job, void *userdata)
+{
+    ManagedGroup *group = userdata;
+    Manager *manager = group->manager;
+
+    group->survey_late = true;
+    group->use = USE_BUSY;
+    manager->surveys--;
+    log_group(LOG_WARNING, group->id, NULL, "looking at its devices does not return");
+    manager_touch(manager, group);
+    manager_survey_next(manager);
+}
+
 static void start_survey(Manager *manager, ManagedGroup *group, const Decision *decision)
 {
-    static const JobCallbacks callbacks = { .done = on_surveyed };
+    static const JobCallbacks callbacks = { .late = on_survey_late, .done = on_surveyed };
     g_autoptr(ChangeRequest) request = NULL;
 
     if (group->survey || manager->surveys >= SURVEYS_AT_ONCE)

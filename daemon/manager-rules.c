@@ -10,7 +10,6 @@
 #include "log.h"
 #include "rule.h"
 
-#define INHIBITORS_PER_GROUP 64
 
 /* --- rules in force */
 
@@ -190,15 +189,14 @@ static int on_inhibitor_closed(sd_event_source *source, int fd, uint32_t revents
     return 0;
 }
 
-int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why)
+int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why,
+                    CallPlace *place)
 {
     _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
     g_autofree char *text = NULL;
     Inhibitor *inhibitor;
     int fds[2], r;
 
-    if (group->inhibitors->len >= INHIBITORS_PER_GROUP)
-        return -EDQUOT;
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     ours = fds[0];
@@ -215,6 +213,7 @@ int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, cons
         return r;
     }
     TAKE_FD(ours);
+    inhibitor->place = place;
     text = g_strdup_printf("inhibited by %s: %s", who, why);
     log_group(LOG_INFO, group->id, NULL, text);
     manager_evaluate(manager, group);

@@ -7,10 +7,16 @@
 #include "diagnostic.h"
 #include "log.h"
 
-#define CHANGES_PER_SENDER 16
-#define CHANGES_IN_ALL 256
-#define LOOKS_PER_SENDER 1
-#define LOOKS_IN_ALL 4
+/* What callers may have under way. A change waits for its turn, and perhaps for a person; a look and an
+ * explanation are work of ours; a question may be a dialog on somebody's screen; an inhibitor is a file
+ * descriptor that stays open. */
+static const CallLimits change_limits = { .per_sender = 16, .per_user = 16, .in_all = 256, .for_root = 64 };
+static const CallLimits look_limits = { .per_sender = 1, .per_user = 2, .in_all = 4, .for_root = 1 };
+static const CallLimits explain_limits = { .per_sender = 16, .per_user = 16, .in_all = 64, .for_root = 16 };
+static const CallLimits question_limits = { .per_sender = 8, .per_user = 8, .in_all = 64 };
+static const CallLimits inhibit_limits = {
+    .per_sender = 256, .per_user = 32, .in_all = 256, .for_root = 64
+};
 
 /* How long a stop waits for running changes; after that their workers go on alone. */
 #define STOP_USEC (10 * G_GUINT64_CONSTANT(1000000))
@@ -260,8 +266,11 @@ static void manager_init(Manager *manager)
     manager->waiters = g_ptr_array_new_with_free_func(waiter_free);
     manager->queue = change_queue_new();
     g_queue_init(&manager->udev_pending);
-    call_limits_init(&manager->change_limits, CHANGES_PER_SENDER, CHANGES_IN_ALL);
-    call_limits_init(&manager->look_limits, LOOKS_PER_SENDER, LOOKS_IN_ALL);
+    call_limits_init(&manager->change_limits, &change_limits);
+    call_limits_init(&manager->look_limits, &look_limits);
+    call_limits_init(&manager->explain_limits, &explain_limits);
+    call_limits_init(&manager->question_limits, &question_limits);
+    call_limits_init(&manager->inhibit_limits, &inhibit_limits);
     manager->scanner = scanner_new(manager->event, manager->root_fd, manager_group_scanned, manager);
 }
 
@@ -389,6 +398,9 @@ Manager *manager_free(Manager *manager)
     (void) call_store_free(manager->calls);
     call_limits_clear(&manager->change_limits);
     call_limits_clear(&manager->look_limits);
+    call_limits_clear(&manager->explain_limits);
+    call_limits_clear(&manager->question_limits);
+    call_limits_clear(&manager->inhibit_limits);
     g_clear_pointer(&manager->rules, rule_set_unref);
     host_free(manager->host);
     sd_bus_unref(manager->bus);

@@ -59,8 +59,11 @@ struct Manager {
     GPtrArray *bus_calls;    /* BusCall, that will be answered later; they belong to the bus files */
     unsigned surveys;        /* how many run for rules */
 
-    CallLimits change_limits;
-    CallLimits look_limits;
+    CallLimits change_limits;   /* SetType, Apply, Reload, Refresh, Inhibit */
+    CallLimits look_limits;     /* Plan, GetFindings, GetFeatures */
+    CallLimits explain_limits;
+    CallLimits question_limits; /* to polkit, that may open a dialog */
+    CallLimits inhibit_limits;  /* inhibitors, as long as they last */
 
     GHashTable *dirty;       /* number -> what to do at the next look, DirtyWork bits */
     sd_event_source *settle_timer;
@@ -200,6 +203,7 @@ void manager_check_waiters(Manager *manager);
 /* The service ends: those who still wait learn how things stand. */
 void manager_answer_waiters(Manager *manager);
 void waiter_free(void *waiter);
-/* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. Returns it, or -errno
- * (-EDQUOT: too many). */
-int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why);
+/* Keeps rules away from GROUP while the returned descriptor, the caller's, is open. PLACE is what it takes
+ * in the manager's limits, and is taken over with success. Returns the descriptor, or -errno. */
+int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why,
+                    CallPlace *place);

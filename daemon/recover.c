@@ -2,32 +2,97 @@
 #include "recover.h"
 
 #include <errno.h>
+#include <signal.h>
 
+#include "cleanup.h"
 #include "diagnostic.h"
+#include "job.h"
 #include "log.h"
 #include "record.h"
 #include "settings.h"
 #include "transaction.h"
 
-static void no_step(const char *step, uint64_t limit_usec, void *userdata)
+/* Shorter than systemd's own limit (TimeoutStopSec=, 90 s): a `bind` that does not return must not keep the unit
+ * from being started again. */
+#define TOGETHER_USEC (60 * G_USEC_PER_SEC)
+
+/* One record after the other: groups may hang together. Each in a worker, which goes on without us if it has to. */
+typedef struct Recovery {
+    sd_event *event;
+    int root_fd;
+    Settings settings;
+    char **keys;
+    guint next;
+    Job *job;   /* at keys[next - 1] */
+    char *step; /* of it, or NULL */
+    int result;
+} Recovery;
+
+static void recovery_clear(Recovery *recovery)
 {
+    (void) job_free(recovery->job);
+    g_strfreev(recovery->keys);
+    g_free(recovery->step);
+    sd_event_unref(recovery->event);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Recovery, recovery_clear)
+
+static void start_next(Recovery *recovery);
+
+static const char *current_key(const Recovery *recovery)
+{
+    return recovery->keys[recovery->next - 1];
 }
 
-static int recover_one(int root_fd, const char *key, const ChangeLimits *limits)
+static void on_step(Job *job, const char *name, void *userdata)
 {
-    g_autoptr(ChangeResult) result = NULL;
-    g_autofree char *text = NULL;
-    int r = transaction_recover(root_fd, key, limits, no_step, NULL, &result);
+    Recovery *recovery = userdata;
 
-    if (r == -EWOULDBLOCK) {
+    g_free(recovery->step);
+    recovery->step = g_strdup(name);
+}
+
+static void leave_running(Recovery *recovery)
+{
+    log_error("%s: %s does not return; its worker finishes by itself", current_key(recovery),
+              recovery->step ?: "its recovery");
+    recovery->result = -EIO;
+    recovery->job = job_free(recovery->job);
+}
+
+static void on_late(Job *job, void *userdata)
+{
+    leave_running(userdata);
+    start_next(userdata);
+}
+
+static void log_unreadable(int root_fd, const char *key)
+{
+    g_autoptr(Record) record = NULL;
+    g_autofree char *text = NULL;
+
+    if (record_load(root_fd, key, &record, &text) < 0)
+        log_error("%s: record not recovered: %s", key, text ?: g_strerror(EBADMSG));
+}
+
+/* Returns 0 if nothing is left to be done, or somebody else does it. */
+static int judge(const Recovery *recovery, int error, const ChangeResult *result)
+{
+    const char *key = current_key(recovery);
+    g_autofree char *text = NULL;
+
+    if (error == -EWOULDBLOCK) {
         log_info("%s: its worker still runs and finishes by itself", key);
         return 0;
     }
-    if (r == -ENOENT)
+    if (error == -ENOENT)
         return 0;
-    if (r < 0) {
-        log_error("%s: record not recovered: %s", key,
-                  result && result->detail ? result->detail : g_strerror(-r));
+    if (error == -EBADMSG) {
+        log_unreadable(recovery->root_fd, key);
+        return -EIO;
+    }
+    if (error < 0 || !result) {
+        log_error("%s: record not recovered: %s", key, job_error_text(error));
         return -EIO;
     }
     if (result->code == REFUSAL_NONE) {
@@ -39,20 +104,71 @@ static int recover_one(int root_fd, const char *key, const ChangeLimits *limits)
     return -EIO;
 }
 
-int recover_all(int root_fd)
+static void on_done(Job *job, int error, GVariant *answer, void *userdata)
+{
+    Recovery *recovery = userdata;
+    g_autoptr(ChangeResult) result = answer ? change_result_from_variant(answer) : NULL;
+
+    if (judge(recovery, error, result) < 0)
+        recovery->result = -EIO;
+    recovery->job = job_free(recovery->job);
+    start_next(recovery);
+}
+
+static void start_next(Recovery *recovery)
+{
+    static const JobCallbacks callbacks = { .step = on_step, .late = on_late, .done = on_done };
+    int r;
+
+    g_clear_pointer(&recovery->step, g_free);
+    for (; recovery->keys[recovery->next]; recovery->next++) {
+        r = job_recover(recovery->event, recovery->root_fd, recovery->keys[recovery->next],
+                        &recovery->settings.limits, &callbacks, recovery, &recovery->job);
+        if (r >= 0) {
+            recovery->next++;
+            return;
+        }
+        log_error("%s: record not recovered: %s", recovery->keys[recovery->next], g_strerror(-r));
+        recovery->result = -EIO;
+    }
+    (void) sd_event_exit(recovery->event, 0);
+}
+
+static int on_time_is_over(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Recovery *recovery = userdata;
+
+    leave_running(recovery);
+    return sd_event_exit(recovery->event, 0);
+}
+
+static int recovery_init(Recovery *recovery, int root_fd)
 {
     g_autoptr(GPtrArray) diagnostics = diagnostics_new();
-    g_auto(GStrv) keys = NULL;
-    Settings settings;
-    int r, result = 0;
+    sigset_t child;
+    int r;
 
-    settings_set_defaults(&settings);
-    (void) settings_load(root_fd, &settings, diagnostics); /* what is wrong in it, the daemon has said */
-    r = record_list(root_fd, &keys);
+    recovery->root_fd = root_fd;
+    settings_set_defaults(&recovery->settings);
+    (void) settings_load(root_fd, &recovery->settings, diagnostics); /* what is wrong in it, the daemon has said */
+    (void) sigemptyset(&child);
+    (void) sigaddset(&child, SIGCHLD);
+    (void) sigprocmask(SIG_BLOCK, &child, NULL);
+    r = sd_event_new(&recovery->event);
+    if (r >= 0)
+        r = sd_event_add_time_relative(recovery->event, NULL, CLOCK_MONOTONIC, TOGETHER_USEC, 0, on_time_is_over,
+                                       recovery);
+    return r < 0 ? r : record_list(root_fd, &recovery->keys);
+}
+
+int recover_all(int root_fd)
+{
+    g_auto(Recovery) recovery = { 0 };
+    int r = recovery_init(&recovery, root_fd);
+
     if (r < 0)
         return r;
-    for (char **key = keys; *key; key++)
-        if (recover_one(root_fd, *key, &settings.limits) < 0)
-            result = -EIO;
-    return result;
+    start_next(&recovery);
+    r = sd_event_loop(recovery.event);
+    return r < 0 ? r : recovery.result;
 }

@@ -132,7 +132,10 @@ static int send_group(GVariant *group, void *userdata)
 static int read_groups(int socket_fd, void *userdata)
 {
     const Scan *scan = userdata;
-    int r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
+    int r;
+
+    worker_end_with_daemon(socket_fd);
+    r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
                         send_group, &socket_fd);
 
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -181,14 +181,41 @@ static void write_in_place(const Sequence *sequence, const ChangeRequest *reques
         return;
     }
     if (!type_is_kept(sequence, request->group, request->type, request->out, true) &&
-        !type_restore(sequence, request->group, survey->type_from))
+        !type_restore(sequence, request->group, survey->type_from) &&
+        sequence_has_group(sequence, request->group))
         sequence_broken(sequence, NULL, "the group is left as %s",
                         domain_type_to_string(sequence->result->type) ?: "nobody can tell");
+}
+
+/* Whatever it was that could not be done: if the members are not those any more, that is why. */
+static void blame_replug(const Sequence *sequence, unsigned group)
+{
+    ChangeResult *result = sequence->result;
+
+    if (result->code == REFUSAL_NONE || result->code == REFUSAL_DEVICE_CHANGED || result->broken ||
+        sequence_has_group(sequence, group))
+        return;
+    result->code = REFUSAL_NONE;
+    g_clear_pointer(&result->detail, g_free);
+    g_ptr_array_set_size(result->findings, 0);
+    sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, -result->error, "a member was taken out or put in");
+}
+
+static void run_surveyed(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey,
+                         const GroupView *view)
+{
+    if (change_explain_findings(sequence, request, survey->findings, false))
+        return;
+    if (survey->how == CHANGE_DISRUPTIVE)
+        change_switch(sequence, request, survey, view);
+    else
+        write_in_place(sequence, request, survey);
 }
 
 static void run_locked(const Sequence *sequence, const ChangeRequest *request, const GroupView *view)
 {
     g_autoptr(ChangeSurvey) survey = NULL;
+    Sequence judged = *sequence;
     int r;
 
     sequence->result->type = view->type;
@@ -205,12 +232,9 @@ static void run_locked(const Sequence *sequence, const ChangeRequest *request, c
     }
     if (!is_authorised(sequence, request, survey) || survey->how == CHANGE_NOTHING)
         return;
-    if (change_explain_findings(sequence, request, survey->findings, false))
-        return;
-    if (survey->how == CHANGE_DISRUPTIVE)
-        change_switch(sequence, request, survey, view);
-    else
-        write_in_place(sequence, request, survey);
+    judged.members = survey->members;
+    run_surveyed(&judged, request, survey, view);
+    blame_replug(&judged, request->group);
 }
 
 typedef enum Leftover {
@@ -219,8 +243,8 @@ typedef enum Leftover {
     LEFTOVER_STAYS,     /* a device could not be brought back */
 } Leftover;
 
-/* What an earlier change of this group left behind is recovered. Returns false if that cannot be told. */
-static bool finish_leftover(const Sequence *sequence, const char *key, Leftover *ret)
+/* What an earlier change of this group left behind under KEY is recovered. Returns false if that cannot be told. */
+static bool finish_record(const Sequence *sequence, const char *key, Leftover *ret)
 {
     g_autoptr(ChangeResult) recovered = change_result_new();
     Sequence recovery = *sequence;
@@ -237,19 +261,83 @@ static bool finish_leftover(const Sequence *sequence, const char *key, Leftover 
     return true;
 }
 
+static bool names_member(int root_fd, const char *key, const GroupView *view)
+{
+    g_autoptr(Record) record = NULL;
+    g_autofree char *error = NULL;
+
+    if (record_load(root_fd, key, &record, &error) < 0)
+        return false; /* whose it is nobody can tell; the daemon has said so */
+    for (guint i = 0; i < record->members->len; i++) {
+        const RecordMember *member = g_ptr_array_index(record->members, i);
+
+        for (guint n = 0; n < view->devices->len; n++) {
+            const Device *device = g_ptr_array_index(view->devices, n);
+
+            if (device->inode == member->inode && g_str_equal(device->facts->name, member->name) &&
+                g_str_equal(device->facts->bus, member->bus))
+                return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Records and locks are named after the first member. When that one was pulled in the middle of a change, a
+ * record under its name is still about the others, and a lock still held by who works at them.
+ */
+static bool finish_other(const Sequence *sequence, const char *key, Leftover *ret)
+{
+    _cleanup_close_ int lock = record_lock(sequence->root_fd, key, false);
+
+    if (lock >= 0)
+        return finish_record(sequence, key, ret);
+    if (lock == -EWOULDBLOCK)
+        sequence_fail(sequence, REFUSAL_BUSY, NULL, lock, "another change of this group is running");
+    else
+        sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, lock, "%s.lock: %s", key, g_strerror(-lock));
+    return false;
+}
+
+static bool finish_leftover(const Sequence *sequence, const GroupView *view, Leftover *ret)
+{
+    g_auto(GStrv) keys = NULL;
+    Leftover one;
+    int r;
+
+    if (!finish_record(sequence, view->key, ret))
+        return false;
+    r = record_list(sequence->root_fd, &keys);
+    if (r < 0) {
+        sequence_fail(sequence, REFUSAL_RECORD_FAILED, NULL, r, "%s", g_strerror(-r));
+        return false;
+    }
+    for (char **key = keys; *key; key++) {
+        if (g_str_equal(*key, view->key) || !names_member(sequence->root_fd, *key, view))
+            continue;
+        if (!finish_other(sequence, *key, &one))
+            return false;
+        *ret = MAX(*ret, one);
+    }
+    return true;
+}
+
 /*
  * A leftover comes first, before the facts are read that are compared with the authorised ones. A device
  * that cannot be brought back keeps its record: then only a plan that unbinds nobody may go on (the old type
  * may be what it needs), and recovery is tried again after it.
  */
-static void run_change(const Sequence *sequence, const ChangeRequest *request)
+static void run_change(Sequence *sequence, const ChangeRequest *request)
 {
     g_autoptr(GroupView) view = NULL, fresh = NULL;
     _cleanup_close_ int lock = -EBADF;
     Leftover leftover;
 
-    if (!lock_group(sequence, request->group, &view, &lock) ||
-        !finish_leftover(sequence, view->key, &leftover))
+    if (!lock_group(sequence, request->group, &view, &lock))
+        return;
+    sequence->lock_fd = lock;
+    sequence_step(sequence, sequence->limits->unbind_usec, "look at the devices");
+    if (!finish_leftover(sequence, view, &leftover))
         return;
     if (leftover == LEFTOVER_NONE) {
         run_locked(sequence, request, view);
@@ -263,7 +351,7 @@ static void run_change(const Sequence *sequence, const ChangeRequest *request)
     if (read_view(sequence, request->group, &fresh))
         run_locked(sequence, request, fresh);
     if (leftover == LEFTOVER_STAYS)
-        (void) finish_leftover(sequence, view->key, &leftover);
+        (void) finish_leftover(sequence, view, &leftover);
 }
 
 int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, void *userdata,
@@ -277,6 +365,7 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
         .step = step,
         .userdata = userdata,
         .result = result,
+        .lock_fd = -EBADF,
     };
 
     if (!request->members || !request->origin)

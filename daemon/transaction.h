@@ -47,7 +47,7 @@ typedef struct ChangeLimits {
     uint64_t unbind_usec;  /* default 30 s */
     uint64_t type_usec;    /* default 30 s */
     uint64_t bind_usec;    /* default 180 s */
-    uint64_t probe_usec;   /* how long a probe may still fail after bind returned: ProbeSec */
+    uint64_t probe_usec;   /* default 90 s: how long a probe may still fail after bind returned */
 } ChangeLimits;
 
 typedef struct ChangeRequest {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +83,16 @@ int worker_send(int socket_fd, GVariant *message)
             return r;
     }
     return 0;
+}
+
+void worker_end_with_daemon(int socket_fd)
+{
+    char byte;
+
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* It may have died before that. */
+    if (recv(socket_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        _exit(EXIT_FAILURE);
 }
 
 static int compare_fds(const void *a, const void *b)

@@ -9,6 +9,7 @@
 
 #include "block-table.h"
 #include "cleanup.h"
+#include "device-node.h"
 #include "sysfs.h"
 
 typedef struct libmnt_table LibmountTable;
@@ -77,6 +78,24 @@ static bool parse_number(const char *text, dev_t *ret)
     return true;
 }
 
+/* What a loop device or a zram device writes to; the latter says "none" (drivers/block/zram/zram_drv.c,
+ * backing_dev_show()). The kernel marks a path whose node was removed. */
+static char *read_backing(BlockTable *table, int root_fd, const char *base, const char *name)
+{
+    static const char deleted[] = " (deleted)";
+    char *path = NULL;
+
+    if (g_str_has_prefix(name, "loop"))
+        path = read_optional(table, root_fd, base, "loop/backing_file");
+    else if (g_str_has_prefix(name, "zram"))
+        path = read_optional(table, root_fd, base, "backing_dev");
+    if (path && *path != '/')
+        g_clear_pointer(&path, g_free);
+    if (path && g_str_has_suffix(path, deleted))
+        path[strlen(path) - strlen(deleted)] = '\0';
+    return path;
+}
+
 static void read_device(BlockTable *table, int root_fd, const char *name)
 {
     g_autofree char *base = g_strdup_printf("sys/class/block/%s", name), *text = NULL;
@@ -95,8 +114,7 @@ static void read_device(BlockTable *table, int root_fd, const char *name)
         .name = g_strdup(name),
         .title = g_str_has_prefix(name, "dm-") ? read_optional(table, root_fd, base, "dm/name") : NULL,
         .parent = read_parent(root_fd, base),
-        .backing =
-            g_str_has_prefix(name, "loop") ? read_optional(table, root_fd, base, "loop/backing_file") : NULL,
+        .backing = read_backing(table, root_fd, base, name),
         .number = number,
     };
     if (!device->title)
@@ -116,6 +134,12 @@ static void read_devices(BlockTable *table, int root_fd)
     }
     for (char **name = names; *name; name++)
         read_device(table, root_fd, *name);
+    for (unsigned i = 0; i < table->devices->len; i++) {
+        BlockDevice *device = g_ptr_array_index(table->devices, i);
+
+        if (device->backing)
+            (void) block_table_resolve(table, root_fd, device->backing, &device->lower);
+    }
 }
 
 static void read_btrfs(BlockTable *table, int root_fd)
@@ -251,18 +275,25 @@ const BlockDevice *block_table_find(const BlockTable *table, const char *name)
     return NULL;
 }
 
+/* A name proves something in /dev only; and at the root of nothing, where a path from another mount
+ * namespace begins (fs/d_path.c). */
+static bool may_go_by_name(const char *path)
+{
+    return g_str_has_prefix(path, "/dev/") || (*path == '/' && !strchr(path + 1, '/'));
+}
+
 bool block_table_resolve(const BlockTable *table, int root_fd, const char *path, dev_t *ret)
 {
     g_autofree char *name = NULL;
-    struct stat st;
+    DeviceNode node;
+    int r;
 
-    if (!g_str_has_prefix(path, "/dev/"))
-        return false;
-    if (fstatat(root_fd, path + 1, &st, AT_NO_AUTOMOUNT) >= 0 && S_ISBLK(st.st_mode)) {
-        *ret = st.st_rdev;
-        return true;
-    }
-    name = g_path_get_basename(path);
+    r = device_node_find(root_fd, path, &node);
+    if (r >= 0 && node.block)
+        *ret = node.number;
+    if (r >= 0 || r == -ENOTBLK || !may_go_by_name(path))
+        return r >= 0 && node.block;
+    name = device_node_name(root_fd, path);
     for (unsigned i = 0; i < table->devices->len; i++) {
         const BlockDevice *device = g_ptr_array_index(table->devices, i);
 
@@ -272,15 +303,6 @@ bool block_table_resolve(const BlockTable *table, int root_fd, const char *path,
         }
     }
     return false;
-}
-
-static bool is_backed_by(const BlockTable *table, int root_fd, const BlockDevice *loop,
-                         const BlockDevice *backing)
-{
-    dev_t number;
-
-    return loop->backing && block_table_resolve(table, root_fd, loop->backing, &number) &&
-           number == backing->number;
 }
 
 GPtrArray *block_table_partitions(const BlockTable *table, const char *disk)
@@ -317,7 +339,7 @@ GPtrArray *block_table_holders(const BlockTable *table, int root_fd, const char 
     for (unsigned i = 0; self && i < table->devices->len; i++) {
         BlockDevice *device = g_ptr_array_index(table->devices, i);
 
-        if (is_backed_by(table, root_fd, device, self))
+        if (device->lower != 0 && device->lower == self->number)
             g_ptr_array_add(list, device);
     }
     return g_steal_pointer(&list);

@@ -11,7 +11,9 @@ typedef struct BlockDevice {
     char *name;    /* "dm-0" */
     char *title;   /* what people call it: "vg0-srv" of a device mapper device, else the name */
     char *parent;  /* the disk, if this is a partition, or NULL */
-    char *backing; /* of a loop device: the path it is backed by, or NULL */
+    char *backing; /* of a loop device and of a zram device with write-back: the path it is backed by, or
+                      NULL */
+    dev_t lower;   /* the block device at `backing`; 0: none, a file */
     dev_t number;
 } BlockDevice;
 
@@ -39,12 +41,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockTable, block_table_free)
 /* Returns the device, or NULL. */
 const BlockDevice *block_table_find(const BlockTable *table, const char *name);
 
-/* Finds the number of the block device that PATH ("/dev/mapper/vg0-srv") names, by the node's status or,
- * where the node is not there, by name. Returns false if it is none. */
+/* Finds the number of the block device that PATH ("/dev/mapper/vg0-srv", "/dev/disk/by-id/...") names, by
+ * the node's status or, where the node is not there, by name. Returns false if it is none. */
 bool block_table_resolve(const BlockTable *table, int root_fd, const char *path, dev_t *ret);
 
-/* Returns the devices stacked on NAME: its holders in sysfs, loop devices backed by it. List of borrowed
- * BlockDevice; NULL if holders cannot be read. */
+/* Returns the devices stacked on NAME: its holders in sysfs; loop devices and zram devices backed by it,
+ * which are nobody's holders. List of borrowed BlockDevice; NULL if holders cannot be read. */
 GPtrArray *block_table_holders(const BlockTable *table, int root_fd, const char *name);
 
 /* Returns the partitions of DISK: list of borrowed BlockDevice. */

@@ -17,6 +17,7 @@ typedef struct Entries {
     bool uevent, subsystem, driver, dev, partition;
     bool are_interfaces; /* which have any name that somebody gives them: "power", "queue" */
     GPtrArray *directories;
+    GPtrArray *consumers;
 } Entries;
 
 static void descendant_free(Descendant *descendant)
@@ -24,6 +25,7 @@ static void descendant_free(Descendant *descendant)
     g_free(descendant->path);
     g_free(descendant->subsystem);
     g_free(descendant->driver);
+    g_strfreev(descendant->consumers);
     g_free(descendant);
 }
 
@@ -56,6 +58,8 @@ static void take_entry(Entries *entries, int dir_fd, const struct dirent *entry)
     entries->driver |= strcmp(name, "driver") == 0;
     entries->dev |= strcmp(name, "dev") == 0;
     entries->partition |= strcmp(name, "partition") == 0;
+    if (g_str_has_prefix(name, "consumer:"))
+        g_ptr_array_add(entries->consumers, g_strdup(name));
     if ((entries->are_interfaces || !holds_attributes_only(name)) && is_directory(dir_fd, entry))
         g_ptr_array_add(entries->directories, g_strdup(name));
 }
@@ -88,6 +92,7 @@ static int read_entries(int fd, Entries *entries)
     if (errno)
         return -errno;
     g_ptr_array_sort(entries->directories, compare_names);
+    g_ptr_array_sort(entries->consumers, compare_names);
     return 0;
 }
 
@@ -104,6 +109,16 @@ static int read_number(int dir_fd, dev_t *ret)
         return -EBADMSG;
     *ret = makedev(ma, mi);
     return 0;
+}
+
+/* Returns NULL for none. */
+static char **copy_names(const GPtrArray *names)
+{
+    char **copy = names->len > 0 ? g_new0(char *, names->len + 1) : NULL;
+
+    for (unsigned i = 0; i < names->len; i++)
+        copy[i] = g_strdup(g_ptr_array_index(names, i));
+    return copy;
 }
 
 static int read_descendant(int dir_fd, const char *path, const Entries *entries, Descendant **ret)
@@ -135,6 +150,7 @@ static int read_descendant(int dir_fd, const char *path, const Entries *entries,
         .driver = g_steal_pointer(&driver),
         .number = number,
         .partition = entries->partition,
+        .consumers = copy_names(entries->consumers),
     };
     descendant->name = strrchr(descendant->path, '/') + 1;
     *ret = descendant;
@@ -145,7 +161,10 @@ static int read_descendant(int dir_fd, const char *path, const Entries *entries,
 static int walk(int parent_fd, const char *name, const char *path, unsigned depth, GPtrArray *list)
 {
     g_autoptr(GPtrArray) directories = g_ptr_array_new_with_free_func(g_free);
-    Entries entries = { .are_interfaces = g_str_has_suffix(path, "/net"), .directories = directories };
+    g_autoptr(GPtrArray) consumers = g_ptr_array_new_with_free_func(g_free);
+    Entries entries = { .are_interfaces = g_str_has_suffix(path, "/net"),
+                        .directories = directories,
+                        .consumers = consumers };
     _cleanup_close_ int fd = -EBADF;
     Descendant *descendant;
     int r;
@@ -198,7 +217,7 @@ static int add_nvme_heads(int root_fd, GPtrArray *list)
 
             if (!descendant_is(controller, "nvme") || sysfs_read_link(root_fd, link, &target) < 0)
                 continue;
-            r = walk(root_fd, path, path, 0, list);
+            r = walk(root_fd, path, path, 1, list);
             if (r < 0 && r != -ENOENT)
                 return r;
             break;

@@ -13,13 +13,15 @@ typedef struct Descendant {
     char *driver;     /* bound to it, or NULL */
     dev_t number;     /* of its node, 0: none (a hidden disk has none) */
     bool partition;
+    char **consumers; /* its links to devices that need it: "consumer:pci:0000:00:05.0"; NULL: none */
 } Descendant;
 
 /*
  * Lists all devices below SYSPATH, parents before children, without SYSPATH itself. Heads of NVMe multipath
- * disks, which lie below sys/devices/virtual/nvme-subsystem (drivers/nvme/host/multipath.c), are included if
- * one of their controllers is below SYSPATH. Does not block. Devices that vanish while we look are left out.
- * Returns 0 with a list that owns its Descendants; -ENODEV if SYSPATH is gone; -errno of reading.
+ * disks, which lie below sys/devices/virtual/nvme-subsystem (drivers/nvme/host/multipath.c), are included
+ * with their subsystem if one of its controllers is below SYSPATH. Does not block. Devices that vanish while
+ * we look are left out. Returns 0 with a list that owns its Descendants; -ENODEV if SYSPATH is gone; -errno
+ * of reading.
  */
 int descendants_read(int root_fd, const char *syspath, GPtrArray **ret);
 

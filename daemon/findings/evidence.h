@@ -6,6 +6,7 @@
 #include "block-table.h"
 #include "descendant.h"
 #include "device.h"
+#include "export-table.h"
 #include "findings.h"
 #include "mount-table.h"
 #include "network-state.h"
@@ -16,11 +17,13 @@
 /* A source that could not be read is NULL, with the reason in the text beside it. */
 typedef struct Evidence {
     int root_fd;
+    char **members; /* all of them: "sys/devices/..." */
     OpenFiles *files;
     char *files_unread;
     MountTable *mounts;
     char *mounts_unread;
     BlockTable *blocks;
+    ExportTable *exports;
     NetworkState *network;
     char *network_unread;
 } Evidence;
@@ -35,6 +38,7 @@ typedef struct Member {
 /* Each judge appends what it sees to FINDINGS. */
 void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_export(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
@@ -42,7 +46,10 @@ void findings_judge_display(const Evidence *evidence, const Member *member, GPtr
 void findings_judge_input(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_sound(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_infrastructure(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
+/* The last: it looks at what the others have found. */
+void findings_judge_below(const Member *member, GPtrArray *findings);
 
 /* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
@@ -71,6 +78,16 @@ bool mount_is_of_system(const Mount *mount);
  */
 void findings_add_mount(GPtrArray *findings, int root_fd, const char *member, const Mount *mount,
                         const char *where);
+
+/* Appends "export" for each target of the kernel that has the device NODE open; WHERE as above. */
+void findings_add_exports(const Evidence *evidence, const char *member, const DeviceNode *node,
+                          const char *where, GPtrArray *findings);
+
+/* True if the node of DESCENDANT is a way to a disk or tape: its users are exports. */
+bool descendant_is_storage_node(const Descendant *descendant);
+
+/* True if DESCENDANT is something that the machine cannot do without: "infrastructure". */
+bool descendant_is_infrastructure(const Descendant *descendant);
 
 /* True if user space alone may use the member through its driver, so that its owner tells all. */
 bool member_is_for_user_space(const Member *member);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "evidence.h"
 #include "sysfs.h"
@@ -16,11 +18,11 @@ typedef struct Chain {
 } Chain;
 
 /* Process 1's mounts come first. What the system runs from is mounted again, in part, in each service's
- * sandbox: that says nothing more. */
-static void judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
+ * sandbox: that says nothing more. Returns true if there is any. */
+static bool judge_mounts(const Chain *chain, const char *name, dev_t number, const char *where)
 {
     const Evidence *evidence = chain->evidence;
-    bool is_of_system = false;
+    bool is_of_system = false, any = false;
 
     for (unsigned i = 0; evidence->mounts && i < evidence->mounts->mounts->len; i++) {
         const Mount *mount = g_ptr_array_index(evidence->mounts->mounts, i);
@@ -30,7 +32,9 @@ static void judge_mounts(const Chain *chain, const char *name, dev_t number, con
             continue;
         is_of_system |= mount_is_of_system(mount);
         findings_add_mount(chain->findings, evidence->root_fd, chain->member, mount, where);
+        any = true;
     }
+    return any;
 }
 
 static void judge_swap(const Chain *chain, dev_t number, const char *where)
@@ -84,6 +88,45 @@ static void judge_btrfs(const Chain *chain, const char *name, const char *where)
                  "the kernel holds the btrfs %s, which %s is part of; unmount it first", btrfs->uuid, where);
 }
 
+/* Whether a file of sysfs is there; one that cannot be looked at counts. */
+static bool is_there(int root_fd, const char *path)
+{
+    return faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/*
+ * A file system is in the kernel for longer than its mounts are seen: after a lazy unmount until the last
+ * file is closed, or in a mount namespace that only a descriptor keeps. Each of these types has a folder for
+ * each device that it is on (fs/ext4/sysfs.c, fs/xfs/xfs_super.c, fs/f2fs/sysfs.c, fs/nilfs2/sysfs.c,
+ * fs/erofs/sysfs.c).
+ */
+static void judge_kept_file_system(const Chain *chain, const char *name, const char *where)
+{
+    static const char *const types[] = { "ext4", "xfs", "f2fs", "nilfs2", "erofs" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+        g_autofree char *path = g_strdup_printf("sys/fs/%s/%s", types[i], name);
+        g_autofree char *object = g_strdup_printf("%s/%s", types[i], name);
+
+        if (is_there(chain->evidence->root_fd, path))
+            findings_add(chain->findings, FINDING_MOUNT, FINDING_ABSOLUTE, chain->member, object, where,
+                         "the kernel holds the %s of %s without a mount that is seen (unmounted lazily?); "
+                         "close what is open on it",
+                         types[i], where);
+    }
+}
+
+/* A caching device is nobody's lower device; its folder is there as long as bcache has it
+ * (drivers/md/bcache/super.c, register_cache()). */
+static void judge_bcache(const Chain *chain, const char *name, const char *where)
+{
+    g_autofree char *path = g_strdup_printf("sys/class/block/%s/bcache", name);
+
+    if (is_there(chain->evidence->root_fd, path))
+        findings_add(chain->findings, FINDING_HOLDER, FINDING_ABSOLUTE, chain->member, "bcache", where,
+                     "%s is registered with bcache; detach and stop its cache set first", where);
+}
+
 static void judge_device(Chain *chain, const char *name, dev_t number, const char *where);
 
 static void judge_holder(Chain *chain, const BlockDevice *holder, const char *where)
@@ -105,13 +148,16 @@ static void judge_holder(Chain *chain, const BlockDevice *holder, const char *wh
 /* Appends what uses the device NAME; WHERE says on the way from which disk it was reached. */
 static void judge_device(Chain *chain, const char *name, dev_t number, const char *where)
 {
+    const DeviceNode node = { .block = true, .number = number };
     g_autoptr(GPtrArray) holders = NULL;
 
     if (!g_hash_table_add(chain->visited, g_strdup(name)))
         return;
-    judge_mounts(chain, name, number, where);
+    if (!judge_mounts(chain, name, number, where))
+        judge_kept_file_system(chain, name, where);
     judge_swap(chain, number, where);
     judge_btrfs(chain, name, where);
+    findings_add_exports(chain->evidence, chain->member, &node, where, chain->findings);
 
     holders = block_table_holders(chain->evidence->blocks, chain->evidence->root_fd, name);
     if (!holders) {
@@ -120,11 +166,14 @@ static void judge_device(Chain *chain, const char *name, dev_t number, const cha
         findings_add_unread(chain->findings, chain->member, source);
         return;
     }
+    if (holders->len == 0)
+        judge_bcache(chain, name, where);
     for (unsigned i = 0; i < holders->len; i++)
         judge_holder(chain, g_ptr_array_index(holders, i), where);
 }
 
-/* Returns true if somebody uses the disk or partition. */
+/* Returns true if somebody uses the disk or partition so that nobody may pass. What may be passed leaves the
+ * question what lies on the disk. */
 static bool judge_disk(const Evidence *evidence, const Member *member, const Descendant *disk,
                        GPtrArray *findings)
 {
@@ -133,7 +182,10 @@ static bool judge_disk(const Evidence *evidence, const Member *member, const Des
     unsigned before = findings->len;
 
     judge_device(&chain, disk->name, disk->number, disk->name);
-    return findings->len > before;
+    for (unsigned i = before; i < findings->len; i++)
+        if (((const Finding *) g_ptr_array_index(findings, i))->severity == FINDING_ABSOLUTE)
+            return true;
+    return false;
 }
 
 static void add_signature(GPtrArray *findings, const Member *member, const Descendant *disk,
@@ -170,28 +222,6 @@ static void judge_signature(const Evidence *evidence, const Member *member, cons
         add_signature(findings, member, disk, type);
 }
 
-/* The kernel's NVMe and SCSI targets open disks without a descriptor and, the former, without excluding
- * others. */
-static void judge_targets(const Evidence *evidence, const Member *member, GPtrArray *findings)
-{
-    static const char *const targets[] = { "sys/kernel/config/nvmet/subsystems",
-                                           "sys/kernel/config/target/core" };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(targets); i++) {
-        g_autofree char *source = g_strdup_printf("/%s", targets[i]);
-        g_auto(GStrv) names = NULL;
-        int r = sysfs_list(evidence->root_fd, targets[i], &names);
-
-        if (r < 0 && r != -ENOENT)
-            findings_add_unread(findings, member->name, source);
-        for (char **name = names; r >= 0 && *name; name++)
-            if (strcmp(*name, "alua") != 0) /* always there */
-                findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, source, member->name,
-                             "this system exports disks (%s), perhaps those of %s; stop the exports first",
-                             source, member->name);
-    }
-}
-
 /* A disk is used if one of its partitions is. */
 static bool is_used(const GPtrArray *used, const Descendant *disk)
 {
@@ -220,7 +250,6 @@ void findings_judge_block(const Evidence *evidence, const Member *member, GPtrAr
         findings_add_unread(findings, member->name, evidence->mounts_unread);
     if (evidence->blocks->unread)
         findings_add_unread(findings, member->name, evidence->blocks->unread);
-    judge_targets(evidence, member, findings);
     for (unsigned i = 0; i < disks->len; i++)
         if (judge_disk(evidence, member, g_ptr_array_index(disks, i), findings))
             g_ptr_array_add(used, g_ptr_array_index(disks, i));

@@ -5,7 +5,7 @@
 #include "evidence.h"
 #include "sysfs.h"
 
-/* What a device is rather than who uses it: virtual functions, infrastructure. */
+/* Devices that exist through the member or work through it: virtual functions, consumers. */
 
 static void judge_virtual_functions(const Member *member, char **names, GPtrArray *findings)
 {
@@ -19,15 +19,86 @@ static void judge_virtual_functions(const Member *member, char **names, GPtrArra
                      member->name, n, member->syspath);
 }
 
-/* Device links (Documentation/driver-api/device_link.rst): unbinding a supplier makes the kernel unbind its
- * consumers. */
-static void judge_consumers(const Member *member, char **names, GPtrArray *findings)
+static bool is_at_or_below(const char *syspath, const char *above)
+{
+    size_t n = strlen(above);
+
+    return strncmp(syspath, above, n) == 0 && (syspath[n] == '\0' || syspath[n] == '/');
+}
+
+static bool is_of_members(const Evidence *evidence, const char *syspath)
+{
+    for (char **member = evidence->members; *member; member++)
+        if (is_at_or_below(syspath, *member))
+            return true;
+    return false;
+}
+
+/* Returns the driver of the device SYSPATH, or NULL. */
+static char *read_driver(int root_fd, const char *syspath)
+{
+    g_autofree char *link = g_strconcat(syspath, "/driver", NULL);
+    char *driver = NULL;
+
+    return sysfs_link_name(root_fd, link, &driver) >= 0 ? driver : NULL;
+}
+
+/* Follows SUPPLIER/NAME to the link's own device and from there to the consumer (drivers/base/core.c,
+ * devlink_add_symlinks()). */
+static int read_consumer(int root_fd, const char *supplier, const char *name, char **ret)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", supplier, name), *link = NULL, *consumer = NULL;
+    int r;
+
+    r = sysfs_link_target(root_fd, path, &link);
+    if (r < 0)
+        return r;
+    consumer = g_strconcat(link, "/consumer", NULL);
+    return sysfs_link_target(root_fd, consumer, ret);
+}
+
+/*
+ * Device links (Documentation/driver-api/device_link.rst): unbinding a supplier makes the kernel unbind its
+ * consumers. One without a driver has nothing to lose; one that the change unbinds itself is judged as a
+ * member. "consumer:BUS:NAME@MEMBER", also for a link of a device below the member.
+ */
+static void judge_consumer(const Evidence *evidence, const Member *member, const char *supplier,
+                           const char *name, GPtrArray *findings)
+{
+    g_autofree char *syspath = NULL, *driver = NULL;
+    int r;
+
+    r = read_consumer(evidence->root_fd, supplier, name, &syspath);
+    if (r == -ENOENT || r == -ENODEV) /* gone since it was listed */
+        return;
+    if (r < 0) {
+        g_autofree char *source = g_strdup_printf("/%s/%s: %s", supplier, name, g_strerror(-r));
+
+        findings_add_unread(findings, member->name, source);
+        return;
+    }
+    if (is_of_members(evidence, syspath))
+        return;
+    driver = read_driver(evidence->root_fd, syspath);
+    if (driver)
+        findings_add(findings, FINDING_CONSUMER, FINDING_ABSOLUTE, member->name, name + strlen("consumer:"),
+                     member->name,
+                     "/%s (driver %s) needs %s and would be unbound with it; unbind that first", syspath,
+                     driver, member->name);
+}
+
+static void judge_consumers(const Evidence *evidence, const Member *member, char **names,
+                            GPtrArray *findings)
 {
     for (char **name = names; *name; name++)
         if (g_str_has_prefix(*name, "consumer:"))
-            findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, *name, member->name,
-                         "another device needs %s (%s) and its use cannot be judged; unbind that first",
-                         member->name, *name);
+            judge_consumer(evidence, member, member->syspath, *name, findings);
+    for (unsigned i = 0; i < member->descendants->len; i++) {
+        const Descendant *descendant = g_ptr_array_index(member->descendants, i);
+
+        for (char **name = descendant->consumers; name && *name; name++)
+            judge_consumer(evidence, member, descendant->path, *name, findings);
+    }
 }
 
 static void judge_links(const Evidence *evidence, const Member *member, GPtrArray *findings)
@@ -43,90 +114,10 @@ static void judge_links(const Evidence *evidence, const Member *member, GPtrArra
         return;
     }
     judge_virtual_functions(member, names, findings);
-    judge_consumers(member, names, findings);
-}
-
-/* PCI classes (base class and subclass, include/linux/pci_ids.h) without which the machine does not go on:
- * returns their name, or NULL. */
-static const char *infrastructure_class(uint32_t class_code)
-{
-    static const struct {
-        uint32_t class;
-        const char *name;
-    } classes[] = {
-        { 0x0800, "an interrupt controller" },
-        { 0x0801, "a DMA controller" },
-        { 0x0802, "a timer" },
-        { 0x0803, "a clock" },
-        { 0x0804, "a hot-plug controller" },
-        { 0x0806, "an IOMMU" },
-        { 0x0880, "a system peripheral" },
-        { 0x0c07, "an IPMI interface" },
-    };
-
-    if (class_code == FACT_NO_ID)
-        return NULL;
-    if (class_code >> 16 == 0x06)
-        return "a bridge";
-    if (class_code >> 16 == 0x05)
-        return "memory";
-    for (size_t i = 0; i < G_N_ELEMENTS(classes); i++)
-        if (class_code >> 8 == classes[i].class)
-            return classes[i].name;
-    return NULL;
-}
-
-static const char *infrastructure_subsystem(const char *subsystem)
-{
-    static const struct {
-        const char *subsystem, *name;
-    } subsystems[] = {
-        { "watchdog", "a watchdog" },    { "tpm", "a TPM" },      { "tpmrm", "a TPM" },
-        { "ipmi", "an IPMI interface" }, { "rtc", "a clock" },    { "nd", "persistent memory" },
-        { "dax", "persistent memory" },  { "cxl", "CXL memory" },
-    };
-
-    for (size_t i = 0; subsystem && i < G_N_ELEMENTS(subsystems); i++)
-        if (strcmp(subsystem, subsystems[i].subsystem) == 0)
-            return subsystems[i].name;
-    return NULL;
-}
-
-static void add_infrastructure(const Member *member, const char *object, const char *what,
-                               GPtrArray *findings)
-{
-    findings_add(findings, FINDING_INFRASTRUCTURE, FINDING_ABSOLUTE, member->name, object, member->name,
-                 "%s is or holds %s, which this machine cannot do without; set the boot default instead",
-                 member->name, what);
-}
-
-static void judge_infrastructure(const Member *member, GPtrArray *findings)
-{
-    const Device *device = member->device;
-    const char *what = infrastructure_class(device->facts->class_code);
-
-    if (device->facts->bridge)
-        what = "a bridge";
-    if (device->is_iommu)
-        what = "an IOMMU";
-    if (what)
-        add_infrastructure(member, member->name, what, findings);
-    for (unsigned i = 0; i < member->descendants->len; i++) {
-        const Descendant *descendant = g_ptr_array_index(member->descendants, i);
-
-        what = infrastructure_subsystem(descendant->subsystem);
-        if (what)
-            add_infrastructure(member, descendant->name, what, findings);
-    }
-    if (device->driver && !device->unbindable)
-        findings_add(findings, FINDING_INFRASTRUCTURE, FINDING_ABSOLUTE, member->name, device->driver,
-                     member->name,
-                     "the driver %s of %s has no unbind (suppress_bind_attrs); set the boot default instead",
-                     device->driver, member->name);
+    judge_consumers(evidence, member, names, findings);
 }
 
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     judge_links(evidence, member, findings);
-    judge_infrastructure(member, findings);
 }

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "evidence.h"
 #include "sysfs.h"
@@ -222,6 +221,14 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
     judge_nameless_users(evidence, member, findings);
 }
 
+/* Nodes whose users are found, and named, elsewhere. */
+static bool is_judged_node(const Descendant *descendant)
+{
+    return is_owner_node(descendant) || descendant_is_storage_node(descendant) ||
+           descendant_is_infrastructure(descendant) || descendant_has_own_kind(descendant);
+}
+
+/* What is left: a clock of a network card, a USB device driven through usbfs. */
 void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     if (evidence->files_unread)
@@ -231,11 +238,9 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
         g_autoptr(GArray) pids = NULL;
         Finding *finding;
 
-        if (descendant->number == 0 || is_owner_node(descendant) || descendant_has_own_kind(descendant))
+        if (descendant->number == 0 || is_judged_node(descendant))
             continue;
-        /* Our own process holds the disks as claims while it looks again. */
-        pids = open_files_holders(evidence->files, descendant->number, descendant_is(descendant, "block"),
-                                  getpid());
+        pids = open_files_holders(evidence->files, descendant->number, false, 0);
         if (pids->len == 0)
             continue;
         finding = findings_add(findings, FINDING_UNKNOWN, FINDING_FATAL, member->name, descendant->name,

@@ -17,8 +17,9 @@ typedef struct JudgedSubsystem {
 
 static const char *const virtio_drivers[] = { "virtio_blk",   "virtio_gpu",  "virtio_input", "virtio_net",
                                               "virtio_scsi", "virtio_snd", NULL };
-static const char *const scsi_drivers[] = { "sd", "sr", "ses", NULL };
+static const char *const scsi_drivers[] = { "sd", "sr", "ses", "st", "ch", NULL };
 static const char *const mmc_drivers[] = { "mmcblk", NULL };
+static const char *const usb_switch_drivers[] = { "intel_xhci_usb_sw", NULL };
 /* They make interfaces and RDMA devices, which are judged, below the PCI device itself. */
 static const char *const auxiliary_drivers[] = { "bnxt_re.rdma",       "irdma.gen_1",        "irdma.gen_2",
                                                  "mana_ib.rdma",       "mlx5_core.eth",      "mlx5_core.eth-rep",
@@ -31,6 +32,7 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "scsi_device" }, { "scsi_disk" }, { "scsi_generic" }, { "scsi_host" }, { "bsg" }, { "enclosure" },
     { "ata_port" }, { "ata_link" }, { "ata_device" }, { "sas_host" }, { "sas_phy" }, { "sas_port" },
     { "sas_device" }, { "sas_end_device" }, { "sas_expander" }, { "mmc", mmc_drivers }, { "mmc_host" },
+    { "mmc_rpmb" }, { "scsi_tape" }, { "scsi_changer" },
     /* interfaces, and what a card has beside them */
     { "net" }, { "ptp" }, { "pps" }, { "mdio_bus" }, { "i2c-adapter" }, { "i2c" }, { "i2c-dev" },
     { "ieee80211" }, { "rfkill" },
@@ -39,11 +41,9 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "usbmisc" }, { "sound" }, { "ac97" }, { "hdaudio" },
     /* owners */
     { "vfio-dev" }, { "uio" }, { "mdev" }, { "vdpa" },
-    /* infrastructure */
-    { "watchdog" }, { "tpm" }, { "tpmrm" }, { "ipmi" }, { "rtc" }, { "nd" }, { "dax" }, { "cxl" },
     /* nobody uses these alone */
     { "hwmon" }, { "thermal" }, { "wakeup" }, { "leds" }, { "nvmem" }, { "pci_express" },
-    { "power_supply" }, { "serial-base" },
+    { "power_supply" }, { "serial-base" }, { "usbmon" }, { "usb_role" }, { "platform", usb_switch_drivers },
     { "virtio", virtio_drivers }, { "auxiliary", auxiliary_drivers },
 };
 
@@ -91,7 +91,8 @@ static void judge_descendants(const Member *member, GPtrArray *findings)
         const Descendant *descendant = g_ptr_array_index(member->descendants, i);
         bool is_infiniband;
 
-        if (!descendant->subsystem || is_judged(member, descendant))
+        if (!descendant->subsystem || is_judged(member, descendant) ||
+            descendant_is_infrastructure(descendant))
             continue;
         is_infiniband = g_str_has_prefix(descendant->subsystem, "infiniband");
         findings_add(findings, FINDING_UNKNOWN, is_infiniband ? FINDING_FATAL : FINDING_DISRUPTIVE,

@@ -15,6 +15,7 @@ void finding_free(Finding *finding)
     g_free(finding->id);
     g_free(finding->member);
     g_free(finding->object);
+    g_free(finding->where);
     g_free(finding->text);
     g_free(finding->private_text);
     g_free(finding);
@@ -41,6 +42,7 @@ Finding *findings_add(GPtrArray *findings, FindingKind kind, FindingSeverity sev
         .member = g_strdup(member),
         .kind = kind,
         .object = printable_text(object),
+        .where = g_strdup(where),
         .text = printable_text(text),
         .severity = severity,
     };
@@ -168,9 +170,10 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
     read_files(evidence);
     if (scope == FINDINGS_OWNER_ONLY)
         return;
-    if (any_member_has(members, "block")) {
+    if (any_member_has(members, "block") || any_member_has(members, "nvme")) {
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
+        evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);
     }
     if (any_member_has(members, "net")) {
         int r = network_state_read(&evidence->network);
@@ -185,6 +188,7 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->files, open_files_free);
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
+    g_clear_pointer(&evidence->exports, export_table_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
     g_clear_pointer(&evidence->mounts_unread, g_free);
@@ -229,7 +233,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
     g_autoptr(GPtrArray) findings = findings_new();
-    Evidence evidence = { .root_fd = root_fd };
+    Evidence evidence = { .root_fd = root_fd, .members = members };
     int r;
 
     r = read_members(root_fd, members, list);
@@ -243,6 +247,7 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         if (scope == FINDINGS_OWNER_ONLY)
             continue;
         findings_judge_nodes(&evidence, member, findings);
+        findings_judge_export(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
         findings_judge_namespace(&evidence, member, findings);
@@ -250,9 +255,13 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_input(&evidence, member, findings);
         findings_judge_sound(&evidence, member, findings);
         findings_judge_shape(&evidence, member, findings);
+        findings_judge_infrastructure(&evidence, member, findings);
         findings_judge_unknown(member, findings);
     }
     evidence_clear(&evidence);
+    sort_findings(findings);
+    for (unsigned i = 0; scope != FINDINGS_OWNER_ONLY && i < list->len; i++)
+        findings_judge_below(g_ptr_array_index(list, i), findings);
     sort_findings(findings);
     *ret = g_steal_pointer(&findings);
     return 0;
@@ -267,6 +276,8 @@ GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, c
         bool is_allowed = allow && g_strv_contains((const char *const *) allow, finding->id);
         bool is_accepted = accept & FINDING_KIND_BIT(finding->kind);
 
+        if (finding->kind == FINDING_BELOW)
+            continue;
         if (finding->severity == FINDING_ABSOLUTE || (finding->severity == FINDING_FATAL && !is_allowed) ||
             (finding->severity == FINDING_DISRUPTIVE && !is_allowed && !is_accepted))
             g_ptr_array_add(blocking, finding);

@@ -38,24 +38,46 @@ static char *read_link_text(int dir_fd, const char *name)
     return n < 0 ? NULL : g_strndup(text, (size_t) n);
 }
 
-/* The kernel names the device of a VFIO descriptor in fdinfo since Linux 6.18 (drivers/vfio/vfio_main.c,
- * vfio_device_show_fdinfo()). */
-static char *read_vfio_syspath(int proc_fd, const char *pid, const char *fd)
+/* Returns what stands behind KEY in a file of "KEY: VALUE" lines, without blanks around it; or NULL. */
+static const char *find_value(char **lines, const char *key)
 {
-    static const char key[] = "vfio-device-syspath:";
+    for (char **line = lines; *line; line++)
+        if (g_str_has_prefix(*line, key))
+            return g_strstrip(*line + strlen(key));
+    return NULL;
+}
+
+/* "1: FLOCK  ADVISORY  READ 812 00:06:370 0 EOF" (fs/locks.c, show_fd_locks()). */
+static bool has_shared_lock(char **lines)
+{
+    for (char **line = lines; *line; line++)
+        if (g_str_has_prefix(*line, "lock:") && strstr(*line, " FLOCK ") && strstr(*line, " READ "))
+            return true;
+    return false;
+}
+
+/*
+ * What the kernel tells of a descriptor in fdinfo (proc(5)); it names the device of a VFIO descriptor there
+ * since Linux 6.18 (drivers/vfio/vfio_main.c, vfio_device_show_fdinfo()). Where it tells nothing the
+ * descriptor counts as a common one. Returns false for one that was made with O_PATH.
+ */
+static bool read_fdinfo(OpenFile *file, int proc_fd, const char *pid, const char *fd)
+{
     g_autofree char *path = g_strdup_printf("%s/fdinfo/%s", pid, fd), *text = NULL;
     g_auto(GStrv) lines = NULL;
+    const char *flags, *syspath;
 
     if (sysfs_read(proc_fd, path, &text) < 0)
-        return NULL;
+        return true;
     lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++)
-        if (g_str_has_prefix(*line, key)) {
-            const char *syspath = g_strstrip(*line + strlen(key));
-
-            return g_strdup(syspath + (*syspath == '/'));
-        }
-    return NULL;
+    flags = find_value(lines, "flags:");
+    if (flags && strtoul(flags, NULL, 8) & O_PATH)
+        return false;
+    syspath = find_value(lines, "vfio-device-syspath:");
+    if (syspath)
+        file->syspath = g_strdup(syspath + (*syspath == '/'));
+    file->locks_shared = has_shared_lock(lines);
+    return true;
 }
 
 /* Only links that can say something about a device: the rest is not kept. */
@@ -64,17 +86,37 @@ static bool link_tells(const char *link)
     return strstr(link, "vfio") || g_str_has_prefix(link, "/dev/");
 }
 
+/* Takes over LINK. */
+static void add_file(OpenFiles *files, int proc_fd, const char *pid, const char *fd, const struct statx *st,
+                     char *link)
+{
+    bool is_device = S_ISBLK(st->stx_mode) || S_ISCHR(st->stx_mode);
+    OpenFile *file = g_new0(OpenFile, 1);
+
+    *file = (OpenFile){
+        .pid = (pid_t) strtol(pid, NULL, 10),
+        .is_device = is_device,
+        .block = is_device && S_ISBLK(st->stx_mode),
+        .number = is_device ? makedev(st->stx_rdev_major, st->stx_rdev_minor) : 0,
+        .link = link,
+    };
+    if (link && !read_fdinfo(file, proc_fd, pid, fd))
+        open_file_free(file);
+    else
+        g_ptr_array_add(files->files, file);
+}
+
 /* Returns -errno if the descriptors of this process cannot be read; one that is gone is no error. */
 static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char *pid, const char *fd)
 {
     g_autofree char *link = NULL;
     struct statx st = {};
     bool is_device = false;
-    OpenFile *file;
 
     if (statx(dir_fd, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0) {
         if (errno == EACCES || errno == EPERM)
             return -errno;
+        st = (struct statx){};
     } else {
         is_device = S_ISBLK(st.stx_mode) || S_ISCHR(st.stx_mode);
         if (!is_device && (st.stx_mode & S_IFMT) != 0) /* anonymous inodes have no type */
@@ -85,18 +127,7 @@ static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char
         if (!is_device && (!link || !link_tells(link)))
             return 0;
     }
-
-    file = g_new0(OpenFile, 1);
-    *file = (OpenFile){
-        .pid = (pid_t) strtol(pid, NULL, 10),
-        .is_device = is_device,
-        .block = is_device && S_ISBLK(st.stx_mode),
-        .number = is_device ? makedev(st.stx_rdev_major, st.stx_rdev_minor) : 0,
-    };
-    if (link && strstr(link, "vfio"))
-        file->syspath = read_vfio_syspath(proc_fd, pid, fd);
-    file->link = g_steal_pointer(&link);
-    g_ptr_array_add(files->files, file);
+    add_file(files, proc_fd, pid, fd, &st, g_steal_pointer(&link));
     return 0;
 }
 
@@ -208,6 +239,32 @@ GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid
             process_list_add(pids, file->pid);
     }
     return pids;
+}
+
+GArray *open_files_lockers(const OpenFiles *files, dev_t number)
+{
+    GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+
+    for (unsigned i = 0; i < files->files->len; i++) {
+        const OpenFile *file = g_ptr_array_index(files->files, i);
+
+        if (file->locks_shared && file->block && file->number == number)
+            process_list_add(pids, file->pid);
+    }
+    return pids;
+}
+
+pid_t process_parent(int root_fd, pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("proc/%d/status", (int) pid), *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    const char *parent;
+
+    if (sysfs_read(root_fd, path, &text) < 0)
+        return 0;
+    lines = g_strsplit(text, "\n", -1);
+    parent = find_value(lines, "PPid:");
+    return parent ? (pid_t) strtol(parent, NULL, 10) : 0;
 }
 
 char *process_list_to_string(int root_fd, const GArray *pids)

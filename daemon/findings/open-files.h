@@ -10,6 +10,8 @@
  * are not asked (AT_STATX_DONT_SYNC), so a dead NFS server does not hold the walk up. It needs
  * CAP_SYS_PTRACE (proc(5)).
  *
+ * A descriptor made with O_PATH is left out: it is a name, no use of the device (open(2)).
+ *
  * Out of sight are descriptors in flight over a socket, files registered with io_uring or KVM alone, and
  * those of a thread that has left its process's table (unshare(CLONE_FILES)).
  */
@@ -17,6 +19,7 @@ typedef struct OpenFile {
     pid_t pid;
     bool is_device; /* then `number` and `block` are those of its node */
     bool block;
+    bool locks_shared; /* holds a shared flock(2) on it, as udev does while it looks at a disk */
     dev_t number;
     char *link;    /* its text ("/dev/vfio/7", "anon_inode:[vfio-device]"); NULL for common devices */
     char *syspath; /* "sys/devices/...": what a VFIO descriptor is for, if the kernel tells; or NULL */
@@ -41,6 +44,12 @@ void process_list_add(GArray *pids, pid_t pid);
 /* Returns the processes that have the node NUMBER open, but EXCEPT (0: nobody): GArray of pid_t, perhaps
  * empty. */
 GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid_t except);
+
+/* Returns the processes that hold a shared lock on the block device NUMBER: GArray of pid_t. */
+GArray *open_files_lockers(const OpenFiles *files, dev_t number);
+
+/* Returns the parent of process PID, or 0 if that cannot be told. */
+pid_t process_parent(int root_fd, pid_t pid);
 
 /* Returns "pid 812 (qemu-system-x86), pid 900 (fio)" for PIDS; the caller frees it. */
 char *process_list_to_string(int root_fd, const GArray *pids);

@@ -165,12 +165,18 @@ int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret)
     return group_parse_reserved_regions(text, ret);
 }
 
-int group_write_type(int root_fd, unsigned id, DomainType type)
+int group_open_type(int root_fd, unsigned id)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
+
+    return sysfs_open_write(root_fd, path);
+}
+
+int group_write_type(int type_fd, DomainType type)
+{
     const char *word = domain_type_to_string(type);
 
     if (!word || type < 0 || type > DOMAIN_TYPE_AUTO)
         return -EINVAL;
-    return sysfs_write(root_fd, path, word);
+    return sysfs_write_fd(type_fd, word);
 }

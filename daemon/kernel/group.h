@@ -46,8 +46,11 @@ int group_read_type(int root_fd, unsigned id, DomainType *ret);
  */
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
+/* Opens `type` for group_write_type(). Returns the descriptor, the caller's, or -errno; -ENOENT: no such group. */
+int group_open_type(int root_fd, unsigned id);
+
 /*
  * Blocking. Writes `type` once. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c,
- * iommu_group_store_type()).
+ * iommu_group_store_type()); -ENODEV: the group that was opened is gone, whatever has its number now.
  */
-int group_write_type(int root_fd, unsigned id, DomainType type);
+int group_write_type(int type_fd, DomainType type);

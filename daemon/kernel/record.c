@@ -17,6 +17,9 @@
 #define RECORD_SIZE_MAX (64u * 1024u)
 #define LOCK_SUFFIX ".lock"
 
+/* The longest note in a lock, with its newline. */
+#define NOTE_MAX 512u
+
 /* How often a lock that only lookers hold is asked for again; each of them has it for two system calls. */
 #define LOCK_TRIES 1000u
 
@@ -389,4 +392,59 @@ int record_is_locked(int root_fd, const char *key)
         return errno == ENOENT ? 0 : -errno;
     r = lock(fd, LOCK_SH | LOCK_NB);
     return r == -EWOULDBLOCK ? 1 : r;
+}
+
+void record_lock_note(int lock_fd, const char *step, uint64_t until_usec)
+{
+    g_autofree char *escaped = g_strescape(step, NULL);
+    g_autofree char *note = g_strdup_printf("%" G_GUINT64_FORMAT " %s\n", until_usec, escaped);
+    size_t size = strlen(note);
+
+    if (size <= NOTE_MAX && pwrite(lock_fd, note, size, 0) == (ssize_t) size)
+        (void) !ftruncate(lock_fd, (off_t) size);
+}
+
+int record_lock_open(int root_fd, const char *key)
+{
+    g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/", key, LOCK_SUFFIX, NULL);
+    int fd;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    fd = openat(root_fd, path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? -errno : fd;
+}
+
+static int parse_note(char *text, char **ret_step, uint64_t *ret_until_usec)
+{
+    char *blank = strchr(text, ' '), *end = strchr(text, '\n');
+    guint64 until;
+
+    if (!blank || !end || end < blank || !g_utf8_validate(text, -1, NULL))
+        return -ENODATA;
+    *blank = *end = '\0';
+    if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &until, NULL) || !*(blank + 1))
+        return -ENODATA;
+    *ret_step = g_strdup(blank + 1);
+    *ret_until_usec = until;
+    return 0;
+}
+
+int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec)
+{
+    g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/", key, LOCK_SUFFIX, NULL);
+    _cleanup_close_ int fd = -EBADF;
+    char text[NOTE_MAX + 1];
+    ssize_t n;
+
+    if (!key_is_valid(key))
+        return -EINVAL;
+    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, NOTE_MAX);
+    if (n < 0)
+        return -errno;
+    text[n] = '\0';
+    return parse_note(text, ret_step, ret_until_usec);
 }

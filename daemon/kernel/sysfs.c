@@ -120,19 +120,28 @@ int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret)
     return 0;
 }
 
-int sysfs_write(int dir_fd, const char *path, const char *text)
+int sysfs_open_write(int dir_fd, const char *path)
 {
-    _cleanup_close_ int fd = -EBADF;
-    size_t size = strlen(text);
-    ssize_t n;
+    int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
-    fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
-    n = write(fd, text, size);
+    return fd < 0 ? -errno : fd;
+}
+
+int sysfs_write_fd(int fd, const char *text)
+{
+    size_t size = strlen(text);
+    ssize_t n = write(fd, text, size);
+
     if (n < 0)
         return -errno;
     return (size_t) n == size ? 0 : -EIO;
+}
+
+int sysfs_write(int dir_fd, const char *path, const char *text)
+{
+    _cleanup_close_ int fd = sysfs_open_write(dir_fd, path);
+
+    return fd < 0 ? fd : sysfs_write_fd(fd, text);
 }
 
 /* Reads the link into BUFFER and returns its length. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "findings.h"
 #include "group.h"
 #include "record.h"
@@ -186,6 +187,14 @@ static void remove_run_folder(const Scene *scene)
     }
 }
 
+static void write_type(const Scene *scene)
+{
+    _cleanup_close_ int fd = group_open_type(scene->root_fd, scene->group);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(group_write_type(fd, scene->type), 0);
+}
+
 void scene_reset(const Scene *scene)
 {
     remove_run_folder(scene);
@@ -193,7 +202,7 @@ void scene_reset(const Scene *scene)
         return;
     for (size_t i = 0; scene->devices[i]; i++)
         reset_driver(scene, i, "unbind");
-    ck_assert_int_eq(group_write_type(scene->root_fd, scene->group, scene->type), 0);
+    write_type(scene);
     for (size_t i = 0; scene->devices[i]; i++)
         reset_driver(scene, i, "bind");
 }

@@ -92,6 +92,32 @@ static int run_rescan(Machine *machine, char **words, GPtrArray *lines)
     return 0;
 }
 
+static bool same_key(const char *a, const char *b)
+{
+    size_t length = strcspn(a, "=");
+
+    return length == strcspn(b, "=") && strncmp(a, b, length) == 0;
+}
+
+/* The description of what was removed last, with WORDS in the place of those with the same key. */
+static void describe_anew(Machine *machine, char *const *words)
+{
+    GPtrArray *unplugged = machine->unplugged;
+    g_auto(GStrv) old = unplugged->pdata[unplugged->len - 1];
+    g_autoptr(GStrvBuilder) description = g_strv_builder_new();
+
+    for (char **word = old; *word; word++) {
+        bool replaced = false;
+
+        for (char *const *other = words; *other; other++)
+            replaced |= strchr(*word, '=') && same_key(*word, *other);
+        if (!replaced)
+            g_strv_builder_add(description, *word);
+    }
+    g_strv_builder_addv(description, (const char **) words);
+    unplugged->pdata[unplugged->len - 1] = g_strv_builder_end(description);
+}
+
 static int run_replug(Machine *machine, char **words, GPtrArray *lines)
 {
     GPtrArray *others = g_steal_pointer(&machine->unplugged);
@@ -99,8 +125,10 @@ static int run_replug(Machine *machine, char **words, GPtrArray *lines)
 
     machine->unplugged = g_ptr_array_new_with_free_func((GDestroyNotify) g_strfreev);
     r = run_remove(machine, words, lines);
-    if (r == 0)
+    if (r == 0) {
+        describe_anew(machine, words + 1);
         devices_rescan(machine);
+    }
     g_ptr_array_unref(machine->unplugged);
     machine->unplugged = others;
     return r;

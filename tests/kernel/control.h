@@ -31,7 +31,7 @@
  *                              makes a group without a default domain, which reads `unknown`
  *   remove DEVICE              unplug; the devices below it go first
  *   rescan                     what `remove` (here or by sysfs) took away comes back: new inodes, type reset
- *   replug DEVICE              remove, then add again the same description
+ *   replug DEVICE [KEY=VALUE...] remove, then add again the same description, but for these words
  *   child DEVICE KIND:NAME     the name that the child gets at the next bind
  *   probe DEVICE ERRNO|ok [count=N] [type=WORD] [late=MS] [driver=NAME]
  *                              the next N probes (default: all) fail, only while the group has that type.

@@ -114,8 +114,17 @@ static unsigned instance(const char *name)
     return atoi(name + strcspn(name, "0123456789"));
 }
 
+static int nvme_state_show(Node *node, void *owner, GString *text)
+{
+    const Device *device = owner;
+
+    g_string_append(text, device->probing ? "connecting\n" : "live\n");
+    return 0;
+}
+
 static void nvme_start(Device *device, const char *name)
 {
+    static const AttributeOperations state = {nvme_state_show, NULL};
     Tree *tree = device->machine->tree;
     unsigned number = instance(name);
     g_autofree char *path = g_strdup_printf("nvme/%s", name);
@@ -126,7 +135,7 @@ static void nvme_start(Device *device, const char *name)
     (void) tree_add_link_to(tree, child->node, "device", device->node);
     (void) tree_add_constant(tree, child->node, "model", "Fake NVMe");
     (void) tree_add_constant(tree, child->node, "serial", "FAKE%04u", number);
-    (void) tree_add_constant(tree, child->node, "state", "live");
+    (void) tree_add_attribute(tree, child->node, "state", 0444, &state, device);
     (void) tree_add_constant(tree, child->node, "transport", "pcie");
     add_number(child, S_IFCHR, name, 241, number);
     uevent_send(device->machine, "add", child->node, "nvme", child->properties);

@@ -582,6 +582,34 @@ START_TEST(record_of_another_boot_is_removed)
 }
 END_TEST
 
+/* The record is named after a device that is not there any more, and is still about the other one. */
+START_TEST(record_of_a_pulled_first_member_is_recovered)
+{
+    g_autoptr(Scene) scene = scene_new("two", "6.12", two);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY), rest = NULL;
+    g_autoptr(ChangeResult) busy = NULL, result = NULL;
+    g_autofree char *driver = NULL;
+    int lock;
+
+    kill_change(scene, request, "op=write path='*/type' nth=2 when=before");
+    fixture_command(scene->fixture, "remove 0000:03:00.0");
+    rest = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+
+    lock = record_lock(scene->root_fd, "pci:0000:03:00.0", false);
+    ck_assert_int_ge(lock, 0);
+    busy = watched_change(scene, rest);
+    ck_assert_int_eq(busy->code, REFUSAL_BUSY);
+    assert_written(scene, "");
+
+    ck_assert_int_eq(close(lock), 0);
+    result = scene_change(scene, rest);
+    ck_assert_int_eq(result->code, REFUSAL_DEVICE_CHANGED);
+    driver = scene_driver(scene, "0000:03:00.1");
+    ck_assert_str_eq(driver, "e1000e");
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
 START_TEST(fallback_to_stricter_is_told)
 {
     g_autoptr(Scene) scene = NULL;
@@ -688,6 +716,7 @@ int main(void)
     tcase_add_test(tcase, leftover_is_recovered_before_a_change);
     tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
     tcase_add_test(tcase, record_of_another_boot_is_removed);
+    tcase_add_test(tcase, record_of_a_pulled_first_member_is_recovered);
     tcase_add_test(tcase, fallback_to_stricter_is_told);
     tcase_add_test(tcase, forbidden_outcome_is_undone);
     tcase_add_test(tcase, other_name_is_told);

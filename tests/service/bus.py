@@ -129,11 +129,7 @@ class Connection:
 
     def __init__(self, uid=0, address="/run/dbus/system_bus_socket"):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.seteuid(uid)
-        try:
-            self.socket.connect(address)
-        finally:
-            os.seteuid(0)
+        self.connect(uid, address)
         self.socket.sendall(b"\0AUTH EXTERNAL " + str(uid).encode().hex().encode() + b"\r\n")
         assert self.socket.recv(4096).startswith(b"OK"), "the bus refuses the connection"
         self.socket.sendall(b"NEGOTIATE_UNIX_FD\r\n")
@@ -145,7 +141,16 @@ class Connection:
         self.signals = collections.deque()
         self.descriptors = collections.deque()
         self.objects = {}
+        self.unanswered = []
         self.name = self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")[0]
+
+    def connect(self, uid, address):
+        """The bus notes now who the other end is."""
+        os.seteuid(uid)
+        try:
+            self.socket.connect(address)
+        finally:
+            os.seteuid(0)
 
     def close(self):
         self.socket.close()
@@ -238,13 +243,35 @@ class Connection:
             self.answer(message)
 
     def answer(self, message):
-        """Calls OBJECTS[PATH](member, arguments), which returns (signature, arguments) or raises BusError."""
+        """Calls OBJECTS[PATH](member, arguments), which returns (signature, arguments), raises BusError, or returns
+        None: then whoever called still waits, and answer_later() ends that."""
         fields = {REPLY_SERIAL: Variant("u", message.serial), DESTINATION: Variant("s", message.fields[SENDER])}
         try:
             handler = self.objects.get(message.fields[PATH])
             if not handler:
                 raise BusError("org.freedesktop.DBus.Error.UnknownObject", message.fields[PATH])
-            signature, arguments = handler(message.fields[MEMBER], message.body)
-            self.send(RETURN, fields, signature, arguments)
+            answer = handler(message.fields[MEMBER], message.body)
+            if answer is None:
+                self.unanswered.append(fields)
+            else:
+                self.send(RETURN, fields, *answer)
         except BusError as error:
             self.send(ERROR, {**fields, ERROR_NAME: Variant("s", error.name)}, "s", (error.text,))
+
+    def answer_later(self, error=None):
+        """Answers, with nothing or with an error of this name, the first call that was left unanswered."""
+        fields = self.unanswered.pop(0)
+        if error:
+            self.send(ERROR, {**fields, ERROR_NAME: Variant("s", error)}, "s", ("",))
+        else:
+            self.send(RETURN, fields)
+
+
+def wait_readable(connections, timeout=30):
+    """Until something has come on one of CONNECTIONS; whatever has come on any is read."""
+    by_socket = {connection.socket: connection for connection in connections}
+    ready = select.select(list(by_socket), [], [], timeout)[0]
+    if not ready:
+        raise TimeoutError("nothing has come on any connection")
+    for readable in ready:
+        by_socket[readable].dispatch(None)

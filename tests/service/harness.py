@@ -25,13 +25,16 @@ NOBODY, USER = 65534, 1000
 CASES = {}
 
 
-def case(topology="one", generation="6.12", rules=None, polkit=None, start=True, daemon_conf=None):
+def case(topology="one", generation="6.12", rules=None, polkit=None, start=True, daemon_conf=None,
+         short_timeout=False):
     """Declares a case. RULES: name -> text of files in /etc/iommu-policy.d; POLKIT: the text of a JavaScript rule;
-    START: the daemon runs when the case begins; DAEMON_CONF: the text of /etc/iommu-policy/daemon.conf."""
+    START: the daemon runs when the case begins; DAEMON_CONF: the text of /etc/iommu-policy/daemon.conf; SHORT_TIMEOUT:
+    a person has seconds for an answer, not minutes."""
     def declare(function):
         function.machine = {"topology": topology, "generation": generation}
         function.rules, function.polkit, function.start = rules or {}, polkit, start
         function.daemon_conf = daemon_conf
+        function.short_timeout = short_timeout
         CASES[function.__name__.replace("_", "-")] = function
         return function
     return declare
@@ -117,8 +120,9 @@ class Journal(threading.Thread):
 class Daemon:
     """The shipped program, started as systemd would."""
 
-    def __init__(self, path, kernel):
+    def __init__(self, path, kernel, preload=None):
         self.path = path
+        self.preload = preload
         self.kernel = kernel
         self.process = None
 
@@ -130,7 +134,7 @@ class Daemon:
         gate = os.pipe()
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", f"read -r go <&{gate[0]}; exec \"$0\" {gate[0]}<&-", self.path],
-            env={**os.environ, "NOTIFY_SOCKET": "/run/notify", "G_DEBUG": "fatal-criticals"},
+            env=self.variables(),
             pass_fds=[gate[0]], start_new_session=True, stdout=subprocess.DEVNULL)
         if watched:
             self.kernel(f"watch {self.process.pid}")
@@ -147,6 +151,13 @@ class Daemon:
             message = notify.recv(65536)
         os.close(ended)
         notify.close()
+
+    def variables(self):
+        variables = {**os.environ, "NOTIFY_SOCKET": "/run/notify", "G_DEBUG": "fatal-criticals"}
+        if self.preload:
+            variables["LD_PRELOAD"] = self.preload
+            variables["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0"
+        return variables
 
     def signal(self, number):
         os.kill(self.process.pid, number)
@@ -178,7 +189,7 @@ class Context:
         self.kernel = Kernel()
         self.journal = Journal()
         self.journal.start()
-        self.daemon = Daemon(options.daemon, self.kernel)
+        self.daemon = Daemon(options.daemon, self.kernel, options.short_timeout if function.short_timeout else None)
         for name, text in function.rules.items():
             self.write_rule(name, text)
         if function.daemon_conf is not None:
@@ -284,14 +295,14 @@ class Context:
         connection.close()
 
     def agent(self, answer, pid=None):
-        """A polkit agent for the process PID (default: this one): answer is yes, no, or cancel."""
+        """A polkit agent for the process PID (default: this one): answer is yes, no, cancel, or wait."""
         agent = Agent(answer, pid or os.getpid())
         agent.start()
         return agent
 
 
 class Agent(threading.Thread):
-    """Answers polkit's questions by script; the questions are kept."""
+    """Answers polkit's questions by script; the questions are kept. With "wait" a question stands until say()."""
 
     PATH = "/test/agent"
 
@@ -299,6 +310,9 @@ class Agent(threading.Thread):
         super().__init__(daemon=True)
         self.answer = answer
         self.questions = []
+        self.waiting = []  # (cookie, identity)
+        self.cancelled = []  # cookies
+        self.changed = threading.Condition()
         self.connection = bus.Connection()
         self.helper = bus.Connection()
         self.connection.objects[self.PATH] = self.ask
@@ -312,19 +326,62 @@ class Agent(threading.Thread):
             while True:
                 self.connection.dispatch(None)
 
+    def close(self):
+        self.connection.socket.shutdown(socket.SHUT_RDWR)
+        self.join()
+        self.connection.close()
+        self.helper.close()
+
     def ask(self, member, arguments):
-        if member != "BeginAuthentication":
-            return "", ()
-        action, _, _, details, cookie, identities = arguments
-        self.questions.append((action, details))
+        with self.changed:
+            self.changed.notify_all()
+            if member == "CancelAuthentication":
+                self.cancelled.append(arguments[0])
+            if member != "BeginAuthentication":
+                return "", ()
+            action, _, _, details, cookie, identities = arguments
+            self.questions.append((action, details))
+            if self.answer == "wait":
+                self.waiting.append((cookie, identities[0]))
+                return None
         if self.answer == "cancel":
             raise bus.BusError(f"{POLKIT}.Error.Cancelled", "cancelled")
         if self.answer == "yes":
-            kind, values = identities[0]
-            identity = (kind, {key: bus.Variant("u", value) for key, value in values.items()})
-            self.helper.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
-                             "AuthenticationAgentResponse2", "us(sa{sv})", 0, cookie, identity)
+            self.respond(cookie, identities[0])
         return "", ()
+
+    def respond(self, cookie, identity):
+        kind, values = identity
+        identity = (kind, {key: bus.Variant("u", value) for key, value in values.items()})
+        self.helper.call(POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
+                         "AuthenticationAgentResponse2", "us(sa{sv})", 0, cookie, identity)
+
+    def wait_for(self, condition, what, timeout=30):
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout), what
+
+    def wait_for_question(self):
+        self.wait_for(lambda: self.waiting, "polkit asks nobody")
+
+    def wait_for_cancellation(self):
+        self.wait_for(lambda: self.cancelled, "the question has not been cancelled")
+
+    def say_yes(self):
+        """To the question that stands longest."""
+        self.respond(*self.waiting.pop(0))
+        self.connection.answer_later()
+
+    def say_no(self):
+        self.waiting.pop(0)
+        self.connection.answer_later()
+
+    def answer_cancelled(self):
+        """As agents do when they have closed the dialog."""
+        self.dismiss()
+
+    def dismiss(self):
+        self.waiting.pop(0)
+        self.connection.answer_later(f"{POLKIT}.Error.Cancelled")
 
 
 def error_of(function, *arguments, **options):

@@ -69,8 +69,10 @@ static GPtrArray *take(int expected)
     char *members[] = { device, NULL };
     GPtrArray *findings = findings_new();
     g_autoptr(Claims) claims = NULL;
+    const ChangeLimits limits = { 0 };
+    const Sequence sequence = { .root_fd = tree->fd, .limits = &limits, .lock_fd = -EBADF };
 
-    ck_assert_int_eq(claims_take(tree->fd, members, findings, &claims), expected);
+    ck_assert_int_eq(claims_take(&sequence, members, findings, &claims), expected);
     return findings;
 }
 

@@ -277,20 +277,7 @@ START_TEST(nvme_multipath)
     scene_mount(tree, 1, "259:0", "/srv", "ext4", "/dev/nvme0n1");
     expect("");
     tree_link(tree, SUBSYSTEM "/nvme0", controller);
-    expect("mount:/srv@nvme0n1");
-}
-END_TEST
-
-/* Which disks the kernel's targets export is a later question; until then they may all be. */
-START_TEST(targets)
-{
-    tree_mkdir(tree, "sys/kernel/config/nvmet/subsystems");
-    tree_mkdir(tree, "sys/kernel/config/target/core/alua");
-    expect("");
-    tree_mkdir(tree, "sys/kernel/config/nvmet/subsystems/nqn.2026-01.example:a");
-    tree_mkdir(tree, "sys/kernel/config/target/core/iblock_0");
-    expect("unknown:/sys/kernel/config/nvmet/subsystems@0000:00:04.0 "
-           "unknown:/sys/kernel/config/target/core@0000:00:04.0");
+    expect("below:nvme-subsys0@0000:00:04.0 mount:/srv@nvme0n1");
 }
 END_TEST
 
@@ -322,7 +309,6 @@ int main(void)
     tcase_add_test(tests, signatures);
     tcase_add_test(tests, udev_has_not_looked);
     tcase_add_test(tests, nvme_multipath);
-    tcase_add_test(tests, targets);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

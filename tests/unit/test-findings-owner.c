@@ -188,16 +188,16 @@ START_TEST(unreadable_process_and_a_kernel_driver)
 }
 END_TEST
 
-/* Any open node of a device is a use that the next kind would name; until then it must not pass for free. */
+/* A node of a kind that nothing else looks at: a network card's clock. */
 START_TEST(open_node)
 {
-    g_autofree char *device = scene_add_nvme(tree), *node = g_strconcat(device, "/nvme/nvme0/ng0n1", NULL);
+    g_autofree char *device = scene_add_nvme(tree), *node = g_strconcat(device, "/ptp/ptp0", NULL);
     g_autoptr(GPtrArray) findings = NULL;
 
-    scene_add_child(tree, node, "nvme-generic", "1:3");
+    scene_add_child(tree, node, "ptp", "1:3");
     expect(device, "");
     scene_open(tree, 812, 3, "/dev/null");
-    findings = scene_expect(tree, device, ALL, "unknown:ng0n1@0000:00:04.0");
+    findings = scene_expect(tree, device, ALL, "unknown:ptp0@0000:00:04.0");
     ck_assert_int_eq(((Finding *) findings->pdata[0])->severity, FINDING_FATAL);
     ck_assert_ptr_nonnull(((Finding *) findings->pdata[0])->private_text);
 }
@@ -214,7 +214,7 @@ START_TEST(ended_first_thread)
     tree_mkdir(tree, "proc/812/task/813/fd");
     expect(device, "");
     ck_assert_int_eq(symlinkat("/dev/null", tree->fd, "proc/812/task/813/fd/3"), 0);
-    findings = scene_expect(tree, device, ALL, "unknown:ng0n1@0000:00:04.0");
+    findings = scene_expect(tree, device, ALL, "export:ng0n1@0000:00:04.0");
     ck_assert_ptr_nonnull(strstr(((Finding *) findings->pdata[0])->private_text, "pid 812 "));
 }
 END_TEST

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "group.h"
 #include "tree.h"
 #include "unit.h"
@@ -139,16 +140,19 @@ START_TEST(writes_types)
 {
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *text = NULL, *kept = NULL;
+    _cleanup_close_ int fd = -EBADF;
 
     tree_set_group(tree, 1, "", NULL);
     tree_write(tree, "sys/kernel/iommu_groups/1/type", "");
-    ck_assert_int_eq(group_write_type(tree->fd, 1, DOMAIN_TYPE_AUTO), 0);
+    fd = group_open_type(tree->fd, 1);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(group_write_type(fd, DOMAIN_TYPE_AUTO), 0);
     text = tree_read(tree, "sys/kernel/iommu_groups/1/type");
     ck_assert_str_eq(text, "auto");
-    ck_assert_int_eq(group_write_type(tree->fd, 2, DOMAIN_TYPE_DMA), -ENOENT);
-    ck_assert_int_eq(group_write_type(tree->fd, 1, DOMAIN_TYPE_BLOCKED), -EINVAL);
-    ck_assert_int_eq(group_write_type(tree->fd, 1, DOMAIN_TYPE_UNKNOWN), -EINVAL);
-    ck_assert_int_eq(group_write_type(tree->fd, 1, _DOMAIN_TYPE_INVALID), -EINVAL);
+    ck_assert_int_eq(group_open_type(tree->fd, 2), -ENOENT);
+    ck_assert_int_eq(group_write_type(fd, DOMAIN_TYPE_BLOCKED), -EINVAL);
+    ck_assert_int_eq(group_write_type(fd, DOMAIN_TYPE_UNKNOWN), -EINVAL);
+    ck_assert_int_eq(group_write_type(fd, _DOMAIN_TYPE_INVALID), -EINVAL);
     kept = tree_read(tree, "sys/kernel/iommu_groups/1/type");
     ck_assert_str_eq(kept, "auto");
 }

@@ -172,6 +172,18 @@ START_TEST(what_failed_is_not_tried_again)
 }
 END_TEST
 
+START_TEST(call_that_was_undone_is_shown)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->decision.settled = true;
+    scene->group.call_undone = true;
+    check_step(scene, GROUP_FAILED, PENDING_NONE, NEXT_NOTHING);
+    managed_group_forget_tries(&scene->group);
+    check_step(scene, GROUP_SETTLED, PENDING_NONE, NEXT_NOTHING);
+}
+END_TEST
+
 START_TEST(live_is_one_way)
 {
     g_autoptr(Scene) scene = scene_new();
@@ -200,6 +212,7 @@ int main(void)
     tcase_add_test(cases, without_unbinding_at_once);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
+    tcase_add_test(cases, call_that_was_undone_is_shown);
     tcase_add_test(cases, live_is_one_way);
     return unit_run("next-step", cases);
 }

@@ -336,6 +336,31 @@ START_TEST(locks_exclude)
 }
 END_TEST
 
+START_TEST(lock_tells_what_its_holder_does)
+{
+    static const char *const unreadable[] = { "", "12", "12 \n", "12 unbind", "x unbind\n", "12 \377\n", "-1 a\n" };
+    g_autoptr(Tree) tree = tree_new();
+    g_autofree char *step = NULL;
+    uint64_t until;
+    int fd;
+
+    ck_assert_int_eq(record_lock_read(tree->fd, KEY, &step, &until), -ENOENT);
+    fd = record_lock(tree->fd, KEY, false);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(record_lock_read(tree->fd, KEY, &step, &until), -ENODATA);
+    record_lock_note(fd, "a step with a long name", 4711);
+    record_lock_note(fd, "unbind 0000:00:04.0", 12);
+    ck_assert_int_eq(record_lock_read(tree->fd, KEY, &step, &until), 0);
+    ck_assert_str_eq(step, "unbind 0000:00:04.0");
+    ck_assert_uint_eq(until, 12);
+    close(fd);
+    for (size_t i = 0; i < G_N_ELEMENTS(unreadable); i++) {
+        tree_write(tree, CHANGE KEY ".lock", unreadable[i]);
+        ck_assert_msg(record_lock_read(tree->fd, KEY, &step, &until) == -ENODATA, "%s", unreadable[i]);
+    }
+}
+END_TEST
+
 /* Somebody who only looks, all the time, never makes a lock seem taken, nor a taken one seem free. */
 START_TEST(looking_does_not_disturb)
 {
@@ -443,6 +468,7 @@ int main(void)
     tcase_add_loop_test(cases, makes_keys, 0, G_N_ELEMENTS(keys));
     tcase_add_test(cases, refuses_bad_keys);
     tcase_add_test(cases, locks_exclude);
+    tcase_add_test(cases, lock_tells_what_its_holder_does);
     tcase_add_test(cases, looking_does_not_disturb);
     tcase_add_test(cases, a_lock_ends_with_its_holder);
     tcase_add_test(cases, calls);

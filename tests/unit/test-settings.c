@@ -19,7 +19,7 @@ static GPtrArray *load(Tree *tree, Settings *settings)
 static void check_defaults(const Settings *settings)
 {
     ck_assert_uint_eq(settings->settle_usec, 10 * SECOND);
-    ck_assert_uint_eq(settings->limits.probe_usec, 0);
+    ck_assert_uint_eq(settings->limits.probe_usec, 90 * SECOND);
     ck_assert_uint_eq(settings->limits.unbind_usec, 30 * SECOND);
     ck_assert_uint_eq(settings->limits.type_usec, 30 * SECOND);
     ck_assert_uint_eq(settings->limits.bind_usec, 180 * SECOND);

@@ -30,26 +30,28 @@ case_change_follows_change_at_once()
     all_is_whole
 }
 
-# Both drives, the network card, and the two cards that share a group.
+# Both drives, the network card, and the two cards that share a group where the kernel switches such a group.
 case_change_of_independent_groups_at_once()
 {
-    local address shared changes=() before=$EPOCHREALTIME
+    local address shared groups changes=() before=$EPOCHREALTIME
     shared=$(nic_with_driver e1000)
-    for address in "$free" "$mounted" "$nic" "$shared"; do
+    groups=("$free" "$mounted" "$nic")
+    [[ $(kernel_generation) == 6.1 ]] || groups+=("$shared")
+    for address in "${groups[@]}"; do
         switch "$address" identity &
         changes+=($!)
     done
     for address in "${changes[@]}"; do
         wait "$address"
     done
-    echo "figure: four groups at once in $(( (${EPOCHREALTIME/./} - ${before/./}) / 1000 )) ms, calls included"
-    for address in "$free" "$mounted" "$nic" "$shared"; do
+    echo "figure: ${#groups[@]} groups at once in $(( (${EPOCHREALTIME/./} - ${before/./}) / 1000 )) ms, calls included"
+    for address in "${groups[@]}"; do
         is "the type of $address" "$(type_of "$address")" identity
     done
     is 'the driver of the card' "$(driver_of "$nic")" e1000e
     is 'the driver of the other card' "$(driver_of "$shared")" e1000
     all_is_whole
-    switch "$shared" DMA-FQ
+    [[ $(type_of "$shared") == DMA-FQ ]] || switch "$shared" DMA-FQ
 }
 
 # The controller's directory is a new one after an unbind, and has another inode.
@@ -113,6 +115,14 @@ case_change_of_a_group_with_two_devices()
     devices=$(cd /sys/bus/pci/drivers/e1000 && echo 0000:*)
     is 'the count of cards' "$(wc -w <<<"$devices")" 2
     address=${devices%% *}
+    if [[ $(kernel_generation) == 6.1 ]]; then
+        # It says so before anybody is unbound.
+        refused NotSupported switch "$address" identity
+        for address in $devices; do
+            is "the driver of $address" "$(driver_of "$address")" e1000
+        done
+        return
+    fi
     switch "$address" identity
     is 'the type' "$(type_of "$address")" identity
     for address in $devices; do

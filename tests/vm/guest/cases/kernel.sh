@@ -7,7 +7,7 @@ type_cases()
     local status=0
     systemctl stop iommu-policyd.service
     modprobe --all vfio-pci pci-stub
-    sh ./kernel/run-type-cases.sh /sys 6.12 "$@" >/run/type-cases || status=$?
+    sh ./kernel/run-type-cases.sh /sys "$(kernel_generation)" "$@" >/run/type-cases || status=$?
     cat /run/type-cases
     echo "figure: the real kernel on $*: $(tail -n 1 /run/type-cases)"
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL /run/type-cases)"
