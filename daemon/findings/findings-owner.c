@@ -253,7 +253,8 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 
 bool descendant_has_own_kind(const Descendant *descendant)
 {
-    static const char *const subsystems[] = { "drm", "graphics", "input", "sound", NULL };
+    static const char *const subsystems[] = { "drm",   "graphics", "infiniband_mad", "infiniband_verbs",
+                                              "input", "sound",    NULL };
 
     return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
 }

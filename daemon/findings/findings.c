@@ -164,6 +164,35 @@ static void read_mounts(Evidence *evidence)
             unread_processes("mountinfo", evidence->mounts->n_unreadable, evidence->mounts->error);
 }
 
+static void read_network(Evidence *evidence)
+{
+    int r = network_state_read(&evidence->network);
+
+    if (r >= 0) {
+        if (!evidence->mounts)
+            read_mounts(evidence);
+        r = remote_ways_find(evidence->network, remote_peers_read(evidence->root_fd, evidence->mounts),
+                             &evidence->remote);
+    }
+    if (r < 0)
+        evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
+}
+
+/* A device can run over any interface, so all are looked at; ib_core, which answers, is there if one is. */
+static void read_rdma(Evidence *evidence)
+{
+    g_auto(GStrv) names = NULL;
+    int r;
+
+    r = sysfs_list(evidence->root_fd, "sys/class/infiniband", &names);
+    if (r == -ENOENT || (r >= 0 && !*names))
+        return;
+    if (r >= 0)
+        r = rdma_state_read(&evidence->rdma);
+    if (r < 0)
+        evidence->rdma_unread = g_strdup_printf("RDMA netlink: %s", g_strerror(-r));
+}
+
 /* Reads what the members need, once for all of them. */
 static void evidence_read(Evidence *evidence, const GPtrArray *members, FindingsScope scope)
 {
@@ -175,12 +204,10 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
         evidence->blocks = block_table_read(evidence->root_fd);
         evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);
     }
-    if (any_member_has(members, "net")) {
-        int r = network_state_read(&evidence->network);
-
-        if (r < 0)
-            evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
-    }
+    if (any_member_has(members, "net"))
+        read_network(evidence);
+    if (any_member_has(members, "net") || any_member_has(members, "infiniband"))
+        read_rdma(evidence);
 }
 
 static void evidence_clear(Evidence *evidence)
@@ -189,6 +216,9 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
     g_clear_pointer(&evidence->exports, export_table_free);
+    g_clear_pointer(&evidence->remote, remote_ways_free);
+    g_clear_pointer(&evidence->rdma, rdma_state_free);
+    g_clear_pointer(&evidence->rdma_unread, g_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
     g_clear_pointer(&evidence->mounts_unread, g_free);
@@ -250,6 +280,8 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_export(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
+        findings_judge_remote(&evidence, member, findings);
+        findings_judge_rdma(&evidence, member, findings);
         findings_judge_namespace(&evidence, member, findings);
         findings_judge_display(&evidence, member, findings);
         findings_judge_input(&evidence, member, findings);

@@ -206,7 +206,7 @@ static const struct {
     { 0x010400, "host0/scsi_tape/st0", "scsi_tape", NULL,
       "unknown:class-010400@0000:00:06.0" },
     { 0x020000, "infiniband/mlx5_0", "infiniband", NULL,
-      "netns:no-interface@0000:00:06.0 unknown:infiniband@0000:00:06.0" },
+      "netns:no-interface@0000:00:06.0" },
     { 0x020000, "mlx5_core.eth.0", "auxiliary", "mlx5_core.eth", "netns:no-interface@0000:00:06.0" },
     { 0x020000, "mlx5_core.sf.2", "auxiliary", "mlx5_core.sf",
       "netns:no-interface@0000:00:06.0 unknown:auxiliary@0000:00:06.0" },

@@ -29,7 +29,6 @@ case_findings_owner_vfio_group()
 
 case_findings_infrastructure()
 {
-    has_finding "$(nic_with_driver lpc_ich)" infrastructure:
     stays_refused "$(nic_with_driver lpc_ich)" infrastructure:
 }
 
@@ -47,7 +46,7 @@ case_findings_infrastructure_watchdog()
 
 driver_has_a_device()
 {
-    [[ -n $(find "/sys/bus/pci/drivers/$1/" -name '0000:*') ]]
+    [[ -n $(find "/sys/bus/pci/drivers/$1/" -name '0000:*' 2>/dev/null) ]]
 }
 
 case_findings_vf()
@@ -90,19 +89,21 @@ usb_has_not()
 
 case_findings_usb_storage()
 {
-    local node
+    local node device
     usb_controller
     host_request plug usb-disk
     at_end host_request unplug usb-disk
     wait_until 60 usb_has '*/block/sd?'
     udevadm settle --timeout 60
     node=$(find "/sys/bus/pci/devices/$usb/" -path '*/block/sd?')
+    # Of the path the device on the bus: ".../usb2/2-1/2-1:1.0/host6/...".
+    device=${node#*/usb?/} device=${device%%/*}
     node=/dev/${node##*/}
     mkfs.ext4 -q -F "$node"
     udevadm settle --timeout 60
     mount "$node" /mnt
     at_end umount /mnt
-    in_use "$usb" "mount:/mnt@${node##*/}"
+    in_use "$usb" "mount:/mnt@${node##*/}" "below:$device@$usb"
     umount /mnt
     goes_free "$usb" --allow "signature:ext4@${node##*/}"
 }

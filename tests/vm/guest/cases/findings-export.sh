@@ -20,7 +20,7 @@ case_findings_open_partition()
     make_partition "$free"
     node=$(node_of "$free")
     holds_open "${node}p1"
-    in_use "$free" "export:${node##*/}p1@$free"
+    in_use "$free" "export:${node##*/}p1@$free" "signature:dos@${node##*/}"
     lets_go
     goes_free "$free" --allow "signature:dos@${node##*/}"
 }
@@ -61,7 +61,7 @@ case_findings_export_nvmet()
     printf %s "$node" >"$space/namespaces/1/device_path"
     echo 1 >"$space/namespaces/1/enable"
     at_end eval "echo 0 >$space/namespaces/1/enable"
-    in_use "$free" "export:test-subsystem@${node##*/}"
+    in_use "$free" "export:nvmet/test-subsystem/1@${node##*/}"
     echo 0 >"$space/namespaces/1/enable"
     goes_free "$free"
 }
@@ -77,7 +77,7 @@ case_findings_export_lio()
     at_end rmdir "$backstore/test-export"
     echo "udev_path=$node" >"$backstore/test-export/control"
     echo 1 >"$backstore/test-export/enable"
-    in_use "$free" "export:test-export@${node##*/}"
+    in_use "$free" "export:target/iblock_0/test-export@${node##*/}"
     rmdir "$backstore/test-export"
     goes_free "$free"
 }
