@@ -95,7 +95,7 @@ case_findings_holder()
     goes_free "$free"
 }
 
-case_findings_mount_on_a_holder()
+case_full_findings_mount_on_a_holder()
 {
     local node
     node=$(node_of "$free")
@@ -128,7 +128,7 @@ case_findings_holder_dm_crypt()
     goes_free "$free" --allow "signature:crypto_LUKS@${node##*/}"
 }
 
-case_findings_holder_logical_volume()
+case_full_findings_holder_logical_volume()
 {
     local node
     node=$(node_of "$free")

@@ -38,7 +38,7 @@ case_findings_address_ipv4()
     goes_free "$nic"
 }
 
-case_findings_address_ipv6()
+case_full_findings_address_ipv6()
 {
     with_interface
     ip link set "$interface" up
@@ -123,7 +123,7 @@ case_findings_master_vlan()
     goes_free "$nic"
 }
 
-case_findings_master_macvlan()
+case_full_findings_master_macvlan()
 {
     with_interface
     ip link add link "$interface" name test-macvlan type macvlan
