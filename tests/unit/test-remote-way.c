@@ -155,7 +155,8 @@ START_TEST(several_hops)
 {
     set_up_nic("nic");
     ck_assert(namespace_ip("route add 203.0.113.0/24 nexthop via 192.0.2.254 nexthop via 198.51.100.254"));
-    ck_assert(namespace_ip("-6 route add 2001:db8:2::/64 nexthop via 2001:db8::fe nexthop via 2001:db8:1::fe"));
+    ck_assert(namespace_ip("-6 route add 2001:db8:2::/64 nexthop via 2001:db8::fe "
+                           "nexthop via 2001:db8:1::fe"));
     expect("203.0.113.1", "nic spare");
     expect("2001:db8:2::1", "nic spare");
 }
