@@ -45,7 +45,7 @@ static void add_missing(const Evidence *evidence, const Member *member, const ch
                            "namespace first",
                            where, driver);
     if (namespaces)
-        finding->private_text = g_strdup_printf("%s: %s", finding->text, namespaces);
+        finding_add_private(finding, namespaces);
 }
 
 /* A port that speaks InfiniBand has an interface only if somebody wants IP over it. */

@@ -35,7 +35,7 @@ static void add_peer(const RemoteWays *ways, const NetworkState *state, const Re
                            "another way",
                            peer->name, name, uses->str);
     if (people->len > 0)
-        finding->private_text = g_strdup_printf("%s: %s", finding->text, people->str);
+        finding_add_private(finding, people->str);
 }
 
 void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
