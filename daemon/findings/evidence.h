@@ -55,6 +55,8 @@ void findings_judge_sound(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_infrastructure(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
+/* The last: it looks at what the others have found. */
+void findings_judge_below(const Member *member, GPtrArray *findings);
 
 /* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,

@@ -15,6 +15,7 @@ void finding_free(Finding *finding)
     g_free(finding->id);
     g_free(finding->member);
     g_free(finding->object);
+    g_free(finding->where);
     g_free(finding->text);
     g_free(finding->private_text);
     g_free(finding);
@@ -41,6 +42,7 @@ Finding *findings_add(GPtrArray *findings, FindingKind kind, FindingSeverity sev
         .member = g_strdup(member),
         .kind = kind,
         .object = printable_text(object),
+        .where = g_strdup(where),
         .text = printable_text(text),
         .severity = severity,
     };
@@ -142,6 +144,18 @@ static bool any_member_has(const GPtrArray *members, const char *subsystem)
     return false;
 }
 
+static bool any_member_has_storage(const GPtrArray *members)
+{
+    for (unsigned i = 0; i < members->len; i++) {
+        const Member *member = g_ptr_array_index(members, i);
+
+        for (unsigned j = 0; j < member->descendants->len; j++)
+            if (descendant_is_storage_node(g_ptr_array_index(member->descendants, j)))
+                return true;
+    }
+    return false;
+}
+
 static char *unread_processes(const char *file, unsigned n, int error)
 {
     return g_strdup_printf("/proc/PID/%s: %s, processes concerned: %u", file, g_strerror(-error), n);
@@ -204,7 +218,7 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
     read_files(evidence);
     if (scope == FINDINGS_OWNER_ONLY)
         return;
-    if (any_member_has(members, "block") || any_member_has(members, "nvme")) {
+    if (any_member_has_storage(members)) {
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
         evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);
@@ -297,6 +311,9 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
     }
     evidence_clear(&evidence);
     sort_findings(findings);
+    for (unsigned i = 0; scope != FINDINGS_OWNER_ONLY && i < list->len; i++)
+        findings_judge_below(g_ptr_array_index(list, i), findings);
+    sort_findings(findings);
     *ret = g_steal_pointer(&findings);
     return 0;
 }
@@ -310,6 +327,8 @@ GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, c
         bool is_allowed = allow && g_strv_contains((const char *const *) allow, finding->id);
         bool is_accepted = accept & FINDING_KIND_BIT(finding->kind);
 
+        if (finding->kind == FINDING_BELOW)
+            continue;
         if (finding->severity == FINDING_ABSOLUTE || (finding->severity == FINDING_FATAL && !is_allowed) ||
             (finding->severity == FINDING_DISRUPTIVE && !is_allowed && !is_accepted))
             g_ptr_array_add(blocking, finding);

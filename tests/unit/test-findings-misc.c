@@ -255,9 +255,11 @@ START_TEST(error_detection)
 }
 END_TEST
 
-#define ALGORITHM(driver, module, count)                                                                      \
-    "name         : xts(aes)\ndriver       : " driver "\nmodule       : " module "\npriority     : 100\n"     \
-    "refcnt       : " count "\nselftest     : passed\ninternal     : no\ntype         : skcipher\n\n"
+#define ALGORITHM(driver, module, count)                                                                   \
+    "name         : xts(aes)\n"                                                                            \
+    "driver       : " driver "\n"                                                                          \
+    "module       : " module "\n"                                                                          \
+    "priority     : 100\nrefcnt       : " count "\nselftest     : passed\ninternal     : no\n\n"
 
 /* Rows: which module holds which, what is registered, the finding. */
 static const struct {
