@@ -50,11 +50,18 @@ Finding *findings_add(GPtrArray *findings, FindingKind kind, FindingSeverity sev
     return finding;
 }
 
+void finding_add_private(Finding *finding, const char *who)
+{
+    g_autofree char *printable = printable_text(who);
+
+    finding->private_text = g_strdup_printf("%s: %s", finding->text, printable);
+}
+
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids)
 {
     g_autofree char *processes = process_list_to_string(root_fd, pids);
 
-    finding->private_text = g_strdup_printf("%s: %s", finding->text, processes);
+    finding_add_private(finding, processes);
 }
 
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source)

@@ -265,8 +265,8 @@ static int take_sound(const struct nlmsghdr *message, void *userdata)
     return MNL_CB_ERROR;
 }
 
-static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
-                Reading *reading)
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size,
+                mnl_cb_t take, Reading *reading)
 {
     char buffer[NETLINK_REQUEST_SIZE];
     struct rtgenmsg *generic; /* the start of all these headers */
