@@ -5,6 +5,7 @@ known here is an error, and so is one that is missing there. One case for each s
 import contextlib
 import os
 import pathlib
+import select
 import re
 import signal
 
@@ -434,8 +435,13 @@ def down(context, matrix):
 @situation("polkit ends while it asks")
 def killed(context, matrix):
     def kill(_agent, caller, serial):
-        os.kill(polkit_pid(), signal.SIGKILL)
-        return end_of(caller, serial)
+        process = os.pidfd_open(polkit_pid())
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        end = end_of(caller, serial)
+        # What a process that is ending has open cannot be told, which the next change would count as a use.
+        select.select([process], [], [])
+        os.close(process)
+        return end
 
     with_agent(context, matrix, kill)
 
