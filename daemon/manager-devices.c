@@ -209,16 +209,9 @@ static void ask_udev_about(Manager *manager, const char *key)
     ManagedDevice *managed = manager_device(manager, key);
     const ManagedGroup *group = managed && managed->device->group >= 0
         ? manager_group(manager, (unsigned) managed->device->group) : NULL;
-    g_autoptr(UdevDevice) udev = NULL;
-    bool initialized;
 
-    /* libudev reads `uevent`, which some kernels show only when no driver is just being unbound. */
-    if (!managed || (group && group->changing))
+    if (!managed || udev_facts_read(manager->root_fd, manager->rules_are_late, managed->device) < 0)
         return;
-    udev = device_watch_lookup(manager->watch, managed->syspath, &initialized);
-    if (!initialized)
-        return;
-    udev_facts_take(udev, manager->rules_are_late, managed->device);
     managed->changed |= DEVICE_MODEL_NAME;
     if (!group)
         return;
