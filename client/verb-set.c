@@ -56,8 +56,8 @@ static int set_type(Client *client, const char *group, const char *type, GVarian
     return 0;
 }
 
-/* What the group's last change left to see to: disks and interfaces with other names, addresses that are gone.
- * NULL if there is nothing, or this call changed nothing. The caller frees it. */
+/* What the group's last change left to see to: disks and interfaces with other names, addresses that
+ * are gone. NULL if there is nothing, or this call changed nothing. The caller frees it. */
 static char *left_to_see_to(GVariant *before, GVariant *after)
 {
     g_autoptr(GVariant) old = g_variant_lookup_value(before, "LastResult", RESULT_TYPE);

@@ -98,7 +98,8 @@ static void note_result(AuditLog *log, int error)
     log->refused = true;
     g_ptr_array_set_size(log->waiting, 0);
     log_info("no audit records are written%s: %s",
-             error == EPERM ? " (that takes CAP_AUDIT_WRITE)" : ", this kernel takes none", g_strerror(error));
+             error == EPERM ? " (that takes CAP_AUDIT_WRITE)" : ", this kernel takes none",
+             g_strerror(error));
 }
 
 static int send_in_child(int socket_fd, void *userdata)

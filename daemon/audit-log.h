@@ -10,16 +10,16 @@
  * kernel without audit, and a service without CAP_AUDIT_WRITE, are said once.
  *
  * They are sent by a child: while auditd is behind, the kernel lets who sends a record wait for up to a
- * minute (kernel/audit.c, audit_receive()), which must not be the loop. There is one child at a time, and what
- * comes meanwhile goes with the next.
+ * minute (kernel/audit.c, audit_receive()), which must not be the loop. There is one child at a time, and
+ * what comes meanwhile goes with the next.
  */
 typedef struct AuditLog AuditLog;
 
 /* EVENT NULL: of a program without a loop; records are sent before audit_log_write() returns. */
 AuditLog *audit_log_new(sd_event *event);
 
-/* Sends "NAME=VALUE NAME=VALUE..." (see audit_log_append()), followed by what libaudit adds: the program, and
- * res=success or res=failed by SUCCESS. */
+/* Sends "NAME=VALUE NAME=VALUE..." (see audit_log_append()), followed by what libaudit adds: the
+ * program, and res=success or res=failed by SUCCESS. */
 void audit_log_write(AuditLog *log, const char *text, bool success);
 
 /* Appends " NAME=VALUE" to TEXT; a value that could be taken for more than one field is put as hexadecimal

@@ -7,18 +7,20 @@
 #include "network-state.h"
 
 /*
- * What the users of devices lose by a change: disks and interfaces come back under other names, and the kernel
- * makes an interface anew, down, without addresses, routes and whatever was built on it (net/core/dev.c,
- * unregister_netdevice_many()). Said, not repaired: what belongs above the device (names in fstab, addresses) is
- * not ours. Who configures the network may set it again, later, and is not waited for.
+ * What the users of devices lose by a change: disks and interfaces come back under other names, and the
+ * kernel makes an interface anew, down, without addresses, routes and whatever was built on it
+ * (net/core/dev.c, unregister_netdevice_many()). Said, not repaired: what belongs above the device (names
+ * in fstab, addresses) is not ours. Who configures the network may set it again, later, and is not waited
+ * for.
  */
 
 /* Looks at the network before HELD (array of HeldDevice, with their children) are unbound. Returns what
- * change_losses_report() is given; NULL if none of them has an interface, or, with a note, if it cannot be read. */
+ * change_losses_report() is given; NULL if none of them has an interface, or, with a note, if it cannot
+ * be read. */
 NetworkState *change_losses_look(const Sequence *sequence, const GPtrArray *held);
 
-/* Compares, and notes what is lost. The moment is when HELD are bound and each interface has its name again, or
- * udev has had its time to give it: after change_give_back(). BEFORE may be NULL. */
+/* Compares, and notes what is lost. The moment is when HELD are bound and each interface has its name
+ * again, or udev has had its time to give it: after change_give_back(). BEFORE may be NULL. */
 void change_losses_report(const Sequence *sequence, const GPtrArray *held, const NetworkState *before);
 
 /* An interface, by the name that it had and the one that it has now (NULL: it has not come back). */

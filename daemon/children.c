@@ -153,8 +153,8 @@ static char *read_first(int root_fd, const char *class, const char *name, const 
     return NULL;
 }
 
-/* NVMe and virtio disks have the attribute themselves, SCSI disks at their device. A controller's serial number
- * would be that of all its disks. */
+/* NVMe and virtio disks have the attribute themselves, SCSI disks at their device. A controller's
+ * serial number would be that of all its disks. */
 static char *read_identity(int root_fd, const Child *child)
 {
     static const char *const of_disk[] = { "wwid", "device/wwid", "serial", NULL };

@@ -38,12 +38,13 @@ bool children_have_names(const GPtrArray *before, const GPtrArray *now);
 bool children_have(const GPtrArray *children, bool net);
 
 /*
- * Which of NOW each of BEFORE is: by identity; by name, where one of the two has none (or is an interface, whose
- * address may have been set); and what then is left over of both, of the same kind, in its order. Returns an
- * array as long as BEFORE of borrowed Child, with NULL for what is missing; the caller frees it.
+ * Which of NOW each of BEFORE is: by identity; by name, where one of the two has none (or is an interface,
+ * whose address may have been set); and what then is left over of both, of the same kind, in its order.
+ * Returns an array as long as BEFORE of borrowed Child, with NULL for what is missing; the caller frees
+ * it.
  */
 GPtrArray *children_match(const GPtrArray *before, const GPtrArray *now);
 
-/* Appends a sentence (char *) to NOTES for each of BEFORE that is missing in MATCHES, has another name, or was up
- * and is down. */
+/* Appends a sentence (char *) to NOTES for each of BEFORE that is missing in MATCHES, has another name,
+ * or was up and is down. */
 void children_compare(const GPtrArray *before, const GPtrArray *matches, GPtrArray *notes);

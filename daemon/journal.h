@@ -9,9 +9,9 @@
 #include <systemd/sd-event.h>
 
 /*
- * The trail: what has been changed, refused and allowed, by whom and why, as entries of the journal with fields
- * to search for, and as audit records. docs/journal.md lists the fields and the messages; lines without them,
- * for whoever reads along, are log.h's.
+ * The trail: what has been changed, refused and allowed, by whom and why, as entries of the journal with
+ * fields to search for, and as audit records. docs/journal.md lists the fields and the messages; lines
+ * without them, for whoever reads along, are log.h's.
  *
  * Whatever a value says, it stays within its field: control characters, and bytes that are no UTF-8, are
  * replaced.
@@ -44,8 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 
 /* --- who asked */
 
-/* The process that sent a message or a signal. Of a message it has to be asked of the bus: entries wait for the
- * answer, nobody else does. */
+/* The process that sent a message or a signal. Of a message it has to be asked of the bus: entries wait
+ * for the answer, nobody else does. */
 typedef struct JournalCaller JournalCaller;
 
 /* Asks the bus who sent MESSAGE; never NULL. */
@@ -71,6 +71,6 @@ void journal_entry_add_number(JournalEntry *entry, const char *field, uint64_t v
 /* The sentence for people. */
 void journal_entry_say(JournalEntry *entry, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Writes ENTRY and frees it: at once, or, with a CALLER (NULL: nobody asked) of whom nothing is known yet, when
- * the bus has answered. */
+/* Writes ENTRY and frees it: at once, or, with a CALLER (NULL: nobody asked) of whom nothing is known
+ * yet, when the bus has answered. */
 void journal_write(Journal *journal, JournalEntry *entry, JournalCaller *caller);

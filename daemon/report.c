@@ -265,8 +265,8 @@ void report_in_use(ManagedGroup *group, const ChangeSurvey *survey)
         return;
     name = g_strdup_printf("group %u", group->id);
     text = refusal_text(survey->refusal, survey->object ?: name, NULL, survey->detail);
-    origin = g_str_has_prefix(group->wanted_by, CALL_ORIGIN) ? g_strdup(group->wanted_by)
-                                                             : g_strconcat(RULE_ORIGIN, group->wanted_by, NULL);
+    origin = g_strconcat(g_str_has_prefix(group->wanted_by, CALL_ORIGIN) ? "" : RULE_ORIGIN,
+                         group->wanted_by, NULL);
     entry = entry_new(JOURNAL_REFUSED, LOG_INFO, group);
     add_types(entry, survey->type_from, group->wanted);
     add_origin(entry, origin, NULL);
@@ -309,7 +309,9 @@ void report_given_up(const ManagedGroup *group)
     JournalEntry *entry = entry_new(JOURNAL_BROKEN, LOG_ERR, group);
 
     journal_entry_add(entry, "RESULT", refusal_name(REFUSAL_INTERRUPTED));
-    journal_entry_say(entry, "group %u: its recovery was ended again and again; the record stays for the next start",
+    journal_entry_say(entry,
+                      "group %u: its recovery was ended again and again; the record stays for the next "
+                      "start",
                       group->id);
     journal_write(group->manager->journal, entry, NULL);
 }

@@ -6,19 +6,20 @@
 #include "rule-set.h"
 
 /*
- * What the manager tells of groups, changes and rules, as entries of the journal (journal.h). Passive looks are
- * not told, and a settled machine tells nothing.
+ * What the manager tells of groups, changes and rules, as entries of the journal (journal.h). Passive
+ * looks are not told, and a settled machine tells nothing.
  */
 
 /* What RESULT (NULL: the worker was cut off) means, for people: what LastResult says; "" if all is said with
  * the type. The caller frees it. */
 char *report_text(const ManagedGroup *group, const ChangeResult *result);
 
-/* The detail of RESULT's refusal with what users of the devices have to see to, or NULL. The caller frees it. */
+/* The detail of RESULT's refusal with what users of the devices have to see to, or NULL. The caller
+ * frees it. */
 char *report_detail(const ChangeResult *result);
 
-/* CHANGE ended with RESULT, which reads as TEXT. A rule's refusal that says what the last one said is not told
- * again. */
+/* CHANGE ended with RESULT, which reads as TEXT. A rule's refusal that says what the last one said is
+ * not told again. */
 void report_result(const Change *change, ManagedGroup *group, const ChangeResult *result, const char *text);
 
 /* A call's CHANGE is refused before it began. OBJECT and DETAIL as for change_answer(). */
@@ -46,7 +47,8 @@ void report_forbidden_type(ManagedGroup *group, const Decision *decision);
 /* What CALLER had asked for is dropped: back to WANTED (_DOMAIN_TYPE_INVALID: nothing). */
 void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller);
 
-/* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines before. */
+/* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines
+ * before. */
 void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
 void report_frozen(Manager *manager, JournalCaller *caller);

@@ -685,8 +685,8 @@ static void run(const char *command)
     ck_assert_msg(status == 0, "%s: %d", command, status);
 }
 
-/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and comes back
- * as nobody has set it up. */
+/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and
+ * comes back as nobody has set it up. */
 static void remake_interface(const char *step, uint64_t limit_usec, void *userdata)
 {
     if (g_str_has_prefix(step, "unbind "))
@@ -711,7 +711,8 @@ START_TEST(lost_addresses_are_told)
     g_ptr_array_add(result->notes, NULL);
     notes = g_strjoinv("; ", (char **) result->notes->pdata);
     g_ptr_array_set_size(result->notes, (int) result->notes->len - 1);
-    ck_assert_str_eq(notes, "interface eth0 was up and is down; address 192.0.2.5 of interface eth0 is gone");
+    ck_assert_str_eq(notes,
+                     "interface eth0 was up and is down; address 192.0.2.5 of interface eth0 is gone");
 }
 END_TEST
 

@@ -6,8 +6,8 @@
 #include "change-losses.h"
 #include "children.h"
 
-/* What is said to be lost: of interfaces by what the network looked like before and after, of disks and names by
- * who is who. */
+/* What is said to be lost: of interfaces by what the network looked like before and after, of disks and
+ * names by who is who. */
 
 static NetworkState *before, *now;
 static GPtrArray *notes;

@@ -26,7 +26,7 @@ has_fields()
 audit_has()
 {
     local word records
-    records=$(journalctl --boot --quiet --no-pager --output cat _TRANSPORT=audit | grep -a 'op=iommu-') ||
+    records=$(journalctl --boot --quiet --no-pager --output cat _TRANSPORT=audit | tr -d '\0' | grep -a 'op=iommu-') ||
         fail 'there is no audit record'
     for word; do
         records=$(grep -aF -e "$word" <<<"$records") || fail "no audit record has \"$word\" and what was asked before"
@@ -57,4 +57,10 @@ case_journal_refusal_of_a_stranger()
     entry=$(newest_entry MESSAGE_ID=$refused IOMMU_DEVICE="$free")
     has_fields "$entry" IOMMU_UID=1000 IOMMU_TO=identity IOMMU_RESULT=InteractiveAuthorizationRequired
     audit_has op=iommu-refuse 'iommu_uid="1000"' "iommu_device=\"$free\"" res=failed
+}
+
+case_journal_reload_through_the_unit()
+{
+    systemctl reload iommu-policyd.service
+    has_fields "$(newest_entry MESSAGE_ID=20bfcfa4f1a34e90a94746fe0a223833)" IOMMU_UID=0 IOMMU_ERRORS=0
 }
