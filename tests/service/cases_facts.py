@@ -29,12 +29,12 @@ def refuse(agent, finish):
 def details_of_a_change(context):
     questions = Questions()
     agent, finish = context.ask_user(BOUND, "identity", **ALLOW_EDU)
-    equal(questions.asked[-1][1], {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu", "from": "DMA-FQ",
                         "to": "identity", "disruptive": "yes", "findings": EDU_USE})
     refuse(agent, finish)
     agent.close()
     agent, finish = context.ask_user(UNBOUND, "DMA")
-    equal(questions.asked[-1][1], {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "", "from": "DMA-FQ",
                         "to": "DMA", "disruptive": "no", "findings": ""})
     refuse(agent, finish)
 
@@ -46,9 +46,9 @@ def details_of_what_is_no_change(context):
     connection = Connection(USER)
     for member in "Apply", "Reload":
         error_of(connection.call, NAME, ROOT, MANAGER, member, flags=4)
-        equal(questions.asked[-1][1], NOTHING)
+        equal(questions.next(), NOTHING)
     error_of(connection.call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", "who", "why", flags=4)
-    equal(questions.asked[-1][1], {**NOTHING, "group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu"})
+    equal(questions.next(), {**NOTHING, "group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu"})
 
 
 HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&lt;", "\u202e\u2066\u2028txt.exe",
@@ -61,16 +61,16 @@ def details_are_not_steered_by_the_caller(context):
     """Neither by the reason of a call, nor by who asks for an inhibitor, nor by a rule's text."""
     questions = Questions()
     agent, finish = context.ask_user(BOUND, "identity", **ALLOW_EDU)
-    wanted = questions.asked[-1][1]
+    wanted = questions.next()
     refuse(agent, finish)
     agent.close()
     for text in HOSTILE:
         agent, finish = context.ask_user(BOUND, "identity", **ALLOW_EDU, reason=Variant("s", text))
-        equal(questions.asked[-1][1], wanted)
+        equal(questions.next(), wanted)
         refuse(agent, finish)
         agent.answer = "no"
         error_of(Connection(USER).call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", text, text, flags=4)
-        equal(questions.asked[-1][1], {**NOTHING, **{key: wanted[key] for key in KEYS[:4]}})
+        equal(questions.next(), {**NOTHING, **{key: wanted[key] for key in KEYS[:4]}})
         agent.close()
 
 
@@ -101,9 +101,10 @@ def names_of_the_kernel_are_made_harmless(context):
         context.kernel(f"device platform \"{name}\" group={number}".replace('"b', '\\"b').replace("$(", "\\$("))
         context.wait_group(number, Type="DMA-FQ")
         agent, finish = context.ask_user(number, "DMA")
-        shown = questions.asked[-1][1]["devices"]
+        details = questions.next()
+        shown = details["devices"]
         assert shown.isprintable() and len(shown) == len(name), f"{shown!r} of {name!r}"
-        equal({key: value for key, value in questions.asked[-1][1].items() if key != "devices"},
+        equal({key: value for key, value in details.items() if key != "devices"},
               {**REST, "group": str(number), "from": "DMA-FQ", "to": "DMA", "disruptive": "no"})
         refuse(agent, finish)
         agent.close()
@@ -120,7 +121,7 @@ def many_members_are_cut_where_it_shows(context):
     context.wait_group(20, Type="DMA-FQ")
     context.call(ROOT, MANAGER, "Apply")
     agent, finish = context.ask_user(20, "DMA")
-    shown = questions.asked[-1][1]["devices"]
+    shown = questions.next()["devices"]
     assert len(shown) == 4096 and shown.endswith(" ..."), f"{len(shown)} bytes, {shown[-20:]}"
     refuse(agent, finish)
 

@@ -319,12 +319,13 @@ class Context:
 
 
 class Questions(threading.Thread):
-    """What polkit is asked and told, word by word: read from the bus."""
+    """What polkit is asked, word by word: read from the bus."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.asked = []  # (action, details)
-        self.cancelled = 0
+        self.seen = 0
+        self.changed = threading.Condition()
         self.connection = bus.Connection()
         self.connection.sort = self.sort
         serial = self.connection.start("org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -344,9 +345,16 @@ class Questions(threading.Thread):
         if message.fields.get(bus.REPLY_SERIAL) == self.serial:
             self.started.set()
         elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CheckAuthorization":
-            self.asked.append((message.body[1], message.body[2]))
-        elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CancelCheckAuthorization":
-            self.cancelled += 1
+            with self.changed:
+                self.asked.append((message.body[1], message.body[2]))
+                self.changed.notify_all()
+
+    def next(self):
+        """The details of the next question. This listener may hear of it later than polkit does."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.asked) > self.seen, 30), "polkit is not asked"
+            self.seen += 1
+            return self.asked[self.seen - 1][1]
 
 
 class Agent(threading.Thread):
