@@ -302,8 +302,8 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
-/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to another
- * process, or a close on its way through the kernel. */
+/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to
+ * another process, or a close on its way through the kernel. */
 static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtrArray *findings)
 {
     for (guint i = 0; i < held->controllers->len; i++) {
@@ -357,8 +357,8 @@ static bool nodes_are_free(const Switch *w)
 }
 
 /*
- * Step 6, second half: where a bus would let the type be taken from under a driver at work, it is looked whether
- * somebody has bound one since the unbind.
+ * Step 6, second half: where a bus would let the type be taken from under a driver at work, it is looked
+ * whether somebody has bound one since the unbind.
  */
 static bool nobody_drives(const Switch *w)
 {

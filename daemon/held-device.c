@@ -254,8 +254,8 @@ static bool entries_are_back(const HeldDevice *held)
 }
 
 /*
- * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so that
- * only a re-plug between that look and the write can make it another device's.
+ * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so
+ * that only a re-plug between that look and the write can make it another device's.
  */
 static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_fd, const char *path)
 {
@@ -439,8 +439,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
  * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
- * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
- * when it goes, the probe has failed. Events only wake.
+ * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The
+ * link is looked at each time; when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)
 {

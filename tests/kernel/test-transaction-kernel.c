@@ -611,7 +611,8 @@ START_TEST(record_of_a_pulled_first_member_is_recovered)
 }
 END_TEST
 
-/* A bus whose drivers do not claim their group: the kernel would switch under one that is bound meanwhile. */
+/* A bus whose drivers do not claim their group: the kernel would switch under one that is bound
+ * meanwhile. */
 START_TEST(driver_bound_by_others_is_seen)
 {
     g_autoptr(Scene) scene = g_new0(Scene, 1);
@@ -685,8 +686,8 @@ static void run(const char *command)
     ck_assert_msg(status == 0, "%s: %d", command, status);
 }
 
-/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and comes back
- * as nobody has set it up. */
+/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and
+ * comes back as nobody has set it up. */
 static void remake_interface(const char *step, uint64_t limit_usec, void *userdata)
 {
     if (g_str_has_prefix(step, "unbind "))
