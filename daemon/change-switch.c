@@ -311,8 +311,8 @@ static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtr
 
         if (nvme_controller_is_alive(w->sequence->root_fd, controller))
             findings_add(findings, FINDING_EXCL, FINDING_ABSOLUTE, held->name, controller->name, held->name,
-                         "%s was unbound, and %s is still held by something that no process shows; find out by "
-                         "whom and stop it",
+                         "%s was unbound, and %s is still held by something that no process shows; find out "
+                         "by whom and stop it",
                          held->name, controller->name);
     }
 }

@@ -362,7 +362,7 @@ static void on_added(Manager *manager, const char *syspath)
     manager_set_dirty(manager, group->id, DIRTY_READ);
 }
 
-static void on_driver_changed(Manager *manager, const char *syspath)
+static void on_driver_changed(Manager *manager, const char *syspath, bool bound)
 {
     const ManagedDevice *managed;
     ManagedGroup *group;
@@ -375,6 +375,9 @@ static void on_driver_changed(Manager *manager, const char *syspath)
     /* The driver that was faster has gone: this is the moment that the rule has waited for. */
     if (group->tried_race && !managed_group_unbinds(group))
         managed_group_forget_tries(group);
+    /* Somebody has given a device back that we could not: recovery finds nothing left to do, and ends it. */
+    if (bound && group->broken && !group->changing)
+        manager_recover_group(manager, group->id);
     manager_set_dirty(manager, group->id, DIRTY_READ | DIRTY_USE);
 }
 
@@ -434,7 +437,7 @@ void manager_device_event(DeviceEvent event, const char *syspath, struct udev_de
         break;
     case DEVICE_EVENT_BIND:
     case DEVICE_EVENT_UNBIND:
-        on_driver_changed(manager, syspath);
+        on_driver_changed(manager, syspath, event == DEVICE_EVENT_BIND);
         break;
     case DEVICE_EVENT_UDEV:
         on_udev(manager, syspath, udev);

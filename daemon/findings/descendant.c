@@ -217,7 +217,7 @@ static int add_nvme_heads(int root_fd, GPtrArray *list)
 
             if (!descendant_is(controller, "nvme") || sysfs_read_link(root_fd, link, &target) < 0)
                 continue;
-            r = walk(root_fd, path, path, 0, list);
+            r = walk(root_fd, path, path, 1, list);
             if (r < 0 && r != -ENOENT)
                 return r;
             break;

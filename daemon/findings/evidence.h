@@ -11,6 +11,8 @@
 #include "mount-table.h"
 #include "network-state.h"
 #include "open-files.h"
+#include "rdma-state.h"
+#include "remote-way.h"
 
 /* What was read once for all members, and the judges that look at it. Inner interface of daemon/findings. */
 
@@ -26,6 +28,9 @@ typedef struct Evidence {
     ExportTable *exports;
     NetworkState *network;
     char *network_unread;
+    RemoteWays *remote; /* unread where the network is */
+    RdmaState *rdma;    /* NULL, too, if the machine has no RDMA device */
+    char *rdma_unread;
 } Evidence;
 
 typedef struct Member {
@@ -41,6 +46,8 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_export(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_block(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_network(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_remote(const Evidence *evidence, const Member *member, GPtrArray *findings);
+void findings_judge_rdma(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_namespace(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_display(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_input(const Evidence *evidence, const Member *member, GPtrArray *findings);
@@ -48,10 +55,16 @@ void findings_judge_sound(const Evidence *evidence, const Member *member, GPtrAr
 void findings_judge_shape(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_infrastructure(const Evidence *evidence, const Member *member, GPtrArray *findings);
 void findings_judge_unknown(const Member *member, GPtrArray *findings);
+/* The last: it looks at what the others have found. */
+void findings_judge_below(const Member *member, GPtrArray *findings);
 
 /* The pure part of findings_judge_network(): what STATE says about the interface NAME with INDEX. */
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
                               GPtrArray *findings);
+
+/* The pure part of findings_judge_remote(): which of WAYS may use the interface NAME with INDEX. */
+void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
+                         const char *name, int index, GPtrArray *findings);
 
 /* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
  * free. */
@@ -63,7 +76,7 @@ void findings_add_node_users(const Evidence *evidence, const Member *member, con
                              FindingKind kind, FindingSeverity severity, const char *uses,
                              GPtrArray *findings);
 
-/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound. */
+/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound, rdma. */
 bool descendant_has_own_kind(const Descendant *descendant);
 
 /* Tells uid 0 which processes FINDING is about. */

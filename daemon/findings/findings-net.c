@@ -117,10 +117,10 @@ static void judge_one(const Evidence *evidence, const Member *member, const Desc
     uint64_t index;
     int r;
 
-    if (!evidence->network) {
+    if (evidence->network_unread)
         findings_add_unread(findings, member->name, evidence->network_unread);
+    if (!evidence->network)
         return;
-    }
     r = sysfs_read_u64(evidence->root_fd, path, 10, &index);
     if (r < 0) {
         g_autofree char *source = g_strdup_printf("/%s: %s", path, g_strerror(-r));

@@ -221,17 +221,11 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
     judge_nameless_users(evidence, member, findings);
 }
 
-/* Nodes whose users are found, and named, elsewhere: owners, disks, what the machine needs anyway, and the
- * kinds `display`, `input`, `sound` and `rdma`. */
+/* Nodes whose users are found, and named, elsewhere. */
 static bool is_judged_node(const Descendant *descendant)
 {
-    static const char *const subsystems[] = { "drm",   "graphics",         "input",          "hidraw",
-                                              "sound", "infiniband_verbs", "infiniband_mad", "infiniband_cm",
-                                              NULL };
-
     return is_owner_node(descendant) || descendant_is_storage_node(descendant) ||
-           descendant_is_infrastructure(descendant) ||
-           (descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem));
+           descendant_is_infrastructure(descendant) || descendant_has_own_kind(descendant);
 }
 
 /* What is left: a clock of a network card, a USB device driven through usbfs. */
@@ -244,7 +238,7 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
         g_autoptr(GArray) pids = NULL;
         Finding *finding;
 
-        if (descendant->number == 0 || is_judged_node(descendant) || descendant_has_own_kind(descendant))
+        if (descendant->number == 0 || is_judged_node(descendant))
             continue;
         pids = open_files_holders(evidence->files, descendant->number, false, 0);
         if (pids->len == 0)
@@ -259,7 +253,8 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
 
 bool descendant_has_own_kind(const Descendant *descendant)
 {
-    static const char *const subsystems[] = { "drm", "graphics", "input", "sound", NULL };
+    static const char *const subsystems[] = { "drm",   "graphics", "infiniband_mad", "infiniband_verbs",
+                                              "input", "sound",    NULL };
 
     return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
 }

@@ -35,7 +35,8 @@ static const JudgedSubsystem judged_subsystems[] = {
     { "mmc_rpmb" }, { "scsi_tape" }, { "scsi_changer" },
     /* interfaces, and what a card has beside them */
     { "net" }, { "ptp" }, { "pps" }, { "mdio_bus" }, { "i2c-adapter" }, { "i2c" }, { "i2c-dev" },
-    { "ieee80211" }, { "rfkill" },
+    { "ieee80211" }, { "rfkill" }, { "infiniband" }, { "infiniband_mad" }, { "infiniband_srp" },
+    { "infiniband_verbs" },
     /* what people see, hear and touch, and what is there for it alone */
     { "drm" }, { "graphics" }, { "backlight" }, { "drm_dp_aux_dev" }, { "input" }, { "hid" }, { "hidraw" },
     { "usbmisc" }, { "sound" }, { "ac97" }, { "hdaudio" },
@@ -84,7 +85,7 @@ static bool is_judged(const Member *member, const Descendant *descendant)
     return false;
 }
 
-/* InfiniBand users would be a fatal finding; the rest that is not judged, a disruptive one. */
+/* Users of an unknown InfiniBand interface would be a fatal finding; the rest that is not judged, a disruptive one. */
 static void judge_descendants(const Member *member, GPtrArray *findings)
 {
     for (unsigned i = 0; i < member->descendants->len; i++) {
@@ -127,6 +128,7 @@ static void judge_class(const Member *member, GPtrArray *findings)
                                            "virtio", "mmc_host", NULL };
     static const char *const display[] = { "drm", "graphics", NULL }, *const sound[] = { "sound", NULL };
     static const char *const input[] = { "input", NULL }, *const usb[] = { "usb", NULL };
+    static const char *const rdma[] = { "infiniband", NULL };
     static const char *const any[] = { "block", "net", "drm", "graphics", "sound", "input", "usb", NULL };
     uint32_t class_code = member->device->facts->class_code;
     bool is_judged_class;
@@ -150,8 +152,10 @@ static void judge_class(const Member *member, GPtrArray *findings)
     case 0x09:
         is_judged_class = has_any(member, input);
         break;
-    case 0x0c: /* serial buses: USB by what is plugged in, IPMI as infrastructure */
-        is_judged_class = class_code >> 8 == 0x0c07 || (class_code >> 8 == 0x0c03 && has_any(member, usb));
+    case 0x0c: /* serial buses: USB by what is plugged in, InfiniBand, IPMI as infrastructure */
+        is_judged_class = class_code >> 8 == 0x0c07 ||
+                          (class_code >> 8 == 0x0c03 && has_any(member, usb)) ||
+                          (class_code >> 8 == 0x0c06 && has_any(member, rdma));
         break;
     case FACT_NO_ID:
         is_judged_class = has_any(member, any);

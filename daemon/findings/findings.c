@@ -15,6 +15,7 @@ void finding_free(Finding *finding)
     g_free(finding->id);
     g_free(finding->member);
     g_free(finding->object);
+    g_free(finding->where);
     g_free(finding->text);
     g_free(finding->private_text);
     g_free(finding);
@@ -41,6 +42,7 @@ Finding *findings_add(GPtrArray *findings, FindingKind kind, FindingSeverity sev
         .member = g_strdup(member),
         .kind = kind,
         .object = printable_text(object),
+        .where = g_strdup(where),
         .text = printable_text(text),
         .severity = severity,
     };
@@ -135,6 +137,18 @@ static bool any_member_has(const GPtrArray *members, const char *subsystem)
     return false;
 }
 
+static bool any_member_has_storage(const GPtrArray *members)
+{
+    for (unsigned i = 0; i < members->len; i++) {
+        const Member *member = g_ptr_array_index(members, i);
+
+        for (unsigned j = 0; j < member->descendants->len; j++)
+            if (descendant_is_storage_node(g_ptr_array_index(member->descendants, j)))
+                return true;
+    }
+    return false;
+}
+
 static char *unread_processes(const char *file, unsigned n, int error)
 {
     return g_strdup_printf("/proc/PID/%s: %s, processes concerned: %u", file, g_strerror(-error), n);
@@ -162,23 +176,50 @@ static void read_mounts(Evidence *evidence)
             unread_processes("mountinfo", evidence->mounts->n_unreadable, evidence->mounts->error);
 }
 
+static void read_network(Evidence *evidence)
+{
+    int r = network_state_read(&evidence->network);
+
+    if (r >= 0) {
+        if (!evidence->mounts)
+            read_mounts(evidence);
+        r = remote_ways_find(evidence->network, remote_peers_read(evidence->root_fd, evidence->mounts),
+                             &evidence->remote);
+    }
+    if (r < 0)
+        evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
+}
+
+/* A device can run over any interface, so all are looked at; ib_core, which answers, is there if one is. */
+static void read_rdma(Evidence *evidence)
+{
+    g_auto(GStrv) names = NULL;
+    int r;
+
+    r = sysfs_list(evidence->root_fd, "sys/class/infiniband", &names);
+    if (r == -ENOENT || (r >= 0 && !*names))
+        return;
+    if (r >= 0)
+        r = rdma_state_read(&evidence->rdma);
+    if (r < 0)
+        evidence->rdma_unread = g_strdup_printf("RDMA netlink: %s", g_strerror(-r));
+}
+
 /* Reads what the members need, once for all of them. */
 static void evidence_read(Evidence *evidence, const GPtrArray *members, FindingsScope scope)
 {
     read_files(evidence);
     if (scope == FINDINGS_OWNER_ONLY)
         return;
-    if (any_member_has(members, "block") || any_member_has(members, "nvme")) {
+    if (any_member_has_storage(members)) {
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
         evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);
     }
-    if (any_member_has(members, "net")) {
-        int r = network_state_read(&evidence->network);
-
-        if (r < 0)
-            evidence->network_unread = g_strdup_printf("rtnetlink: %s", g_strerror(-r));
-    }
+    if (any_member_has(members, "net"))
+        read_network(evidence);
+    if (any_member_has(members, "net") || any_member_has(members, "infiniband"))
+        read_rdma(evidence);
 }
 
 static void evidence_clear(Evidence *evidence)
@@ -186,6 +227,9 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->files, open_files_free);
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
+    g_clear_pointer(&evidence->remote, remote_ways_free);
+    g_clear_pointer(&evidence->rdma, rdma_state_free);
+    g_clear_pointer(&evidence->rdma_unread, g_free);
     g_clear_pointer(&evidence->exports, export_table_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
@@ -248,6 +292,8 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_export(&evidence, member, findings);
         findings_judge_block(&evidence, member, findings);
         findings_judge_network(&evidence, member, findings);
+        findings_judge_remote(&evidence, member, findings);
+        findings_judge_rdma(&evidence, member, findings);
         findings_judge_namespace(&evidence, member, findings);
         findings_judge_display(&evidence, member, findings);
         findings_judge_input(&evidence, member, findings);
@@ -257,6 +303,9 @@ int findings_collect(int root_fd, char **members, FindingsScope scope, GPtrArray
         findings_judge_unknown(member, findings);
     }
     evidence_clear(&evidence);
+    sort_findings(findings);
+    for (unsigned i = 0; scope != FINDINGS_OWNER_ONLY && i < list->len; i++)
+        findings_judge_below(g_ptr_array_index(list, i), findings);
     sort_findings(findings);
     *ret = g_steal_pointer(&findings);
     return 0;
@@ -271,6 +320,8 @@ GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, c
         bool is_allowed = allow && g_strv_contains((const char *const *) allow, finding->id);
         bool is_accepted = accept & FINDING_KIND_BIT(finding->kind);
 
+        if (finding->kind == FINDING_BELOW)
+            continue;
         if (finding->severity == FINDING_ABSOLUTE || (finding->severity == FINDING_FATAL && !is_allowed) ||
             (finding->severity == FINDING_DISRUPTIVE && !is_allowed && !is_accepted))
             g_ptr_array_add(blocking, finding);

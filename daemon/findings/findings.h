@@ -18,6 +18,7 @@ typedef struct Finding {
     char *member; /* name of the member it concerns: "0000:00:04.0" */
     FindingKind kind;
     char *object;       /* what is in use, unescaped: "/srv" */
+    char *where;        /* where that was seen, unescaped: "nvme0n1p1"; NULL in a finding from a message */
     char *text;         /* one sentence for people; may name pids and commands only in `private_text` */
     char *private_text; /* the same for uid 0, with pid and command; NULL: same as text */
     FindingSeverity severity;
@@ -70,7 +71,9 @@ int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const ch
 
 /*
  * Those of FINDINGS that stand in the way: absolute always; fatal unless its id is in ALLOW; disruptive
- * unless its id is in ALLOW or its kind in ACCEPT. ALLOW may be NULL. Returns a list that borrows.
+ * unless its id is in ALLOW or its kind in ACCEPT. `below` never does: it says on which device other
+ * findings are, and each of these stands in the way itself, so that allowing them is enough. ALLOW may be
+ * NULL. Returns a list that borrows.
  */
 GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, char **allow);
 

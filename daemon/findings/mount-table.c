@@ -23,11 +23,35 @@ static void mount_free(Mount *mount)
     g_free(mount);
 }
 
+static void network_mount_free(NetworkMount *mount)
+{
+    g_free(mount->address);
+    g_free(mount->target);
+    g_free(mount);
+}
+
 /* libmount skips a line that it does not understand; a mount that we do not understand must not pass for
  * none. */
 static int refuse_bad_line(LibmountTable *table, const char *name, int line)
 {
     return -EBADMSG;
+}
+
+static void add_network_mount(MountTable *table, GHashTable *seen, struct libmnt_fs *fs)
+{
+    const char *target = mnt_fs_get_target(fs) ?: "";
+    NetworkMount *mount;
+    char *address, *key;
+    size_t n;
+
+    if (mnt_fs_get_option(fs, "addr", &address, &n) != 0 || !address)
+        return;
+    key = g_strdup_printf("addr=%.*s %s", (int) n, address, target);
+    if (!g_hash_table_add(seen, key))
+        return;
+    mount = g_new0(NetworkMount, 1);
+    *mount = (NetworkMount){ .address = g_strndup(address, n), .target = g_strdup(target) };
+    g_ptr_array_add(table->network, mount);
 }
 
 static void add_mount(MountTable *table, GHashTable *seen, struct libmnt_fs *fs, pid_t pid)
@@ -81,8 +105,10 @@ static int read_mountinfo(MountTable *table, GHashTable *seen, int proc_fd, cons
         return r < 0 ? r : -EBADMSG;
     if (ferror(file))
         return errno ? -errno : -EIO;
-    while (mnt_table_next_fs(mounts, iterator, &fs) == 0)
+    while (mnt_table_next_fs(mounts, iterator, &fs) == 0) {
+        add_network_mount(table, seen, fs);
         add_mount(table, seen, fs, (pid_t) strtol(pid, NULL, 10));
+    }
     return 0;
 }
 
@@ -166,6 +192,7 @@ int mount_table_read(int root_fd, MountTable **ret)
     int r;
 
     table->mounts = g_ptr_array_new_with_free_func((GDestroyNotify) mount_free);
+    table->network = g_ptr_array_new_with_free_func((GDestroyNotify) network_mount_free);
     proc_fd = sysfs_open_dir(root_fd, "proc");
     if (proc_fd < 0)
         return proc_fd;
@@ -194,5 +221,6 @@ void mount_table_free(MountTable *table)
     if (!table)
         return;
     g_clear_pointer(&table->mounts, g_ptr_array_unref);
+    g_clear_pointer(&table->network, g_ptr_array_unref);
     g_free(table);
 }

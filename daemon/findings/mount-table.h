@@ -15,10 +15,17 @@ typedef struct Mount {
     bool of_init; /* process 1 sees it */
 } Mount;
 
+/* One mount of a file system on another machine, which its option addr= names (NFS, CIFS). */
+typedef struct NetworkMount {
+    char *address; /* "192.0.2.1" */
+    char *target;
+} NetworkMount;
+
 /* Mounts of all mount namespaces that have a process. What is mounted nowhere any more (lazy unmount) is
  * seen by claims only. */
 typedef struct MountTable {
     GPtrArray *mounts;     /* Mount; each device and mount point once, those of process 1 first */
+    GPtrArray *network;    /* NetworkMount; each address and mount point once */
     unsigned n_unreadable; /* processes whose namespace could not be read */
     int error;             /* the first -errno of those */
 } MountTable;

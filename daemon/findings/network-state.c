@@ -7,16 +7,16 @@
 #include <string.h>
 
 #include "netlink-socket.h"
+#include "network-route.h"
 #include "network-state.h"
 #include "rtnetlink-message.h"
 
 #define DUMP_ATTEMPTS 8
 
-/* A state in the making, and the next hop objects that its routes name. */
+/* A state in the making. */
 typedef struct Reading {
     NetworkState *state;
-    GHashTable *next_hops; /* id -> GArray of int: links */
-    GHashTable *groups;    /* id -> GBytes: struct nexthop_grp of each member */
+    GHashTable *groups; /* id of a group of next hop objects -> GBytes: struct nexthop_grp of each member */
 } Reading;
 
 NetworkState *network_state_new(void)
@@ -26,6 +26,8 @@ NetworkState *network_state_new(void)
     state->links = g_array_new(FALSE, TRUE, sizeof(NetworkLink));
     state->addresses = g_array_new(FALSE, TRUE, sizeof(NetworkAddress));
     state->routes = g_array_new(FALSE, TRUE, sizeof(NetworkRoute));
+    state->next_hops =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_array_unref);
     return state;
 }
 
@@ -36,6 +38,7 @@ void network_state_free(NetworkState *state)
     g_array_unref(state->links);
     g_array_unref(state->addresses);
     g_array_unref(state->routes);
+    g_hash_table_unref(state->next_hops);
     g_free(state);
 }
 
@@ -48,6 +51,17 @@ const NetworkLink *network_state_find(const NetworkState *state, int index)
             return link;
     }
     return NULL;
+}
+
+int network_state_find_name(const NetworkState *state, const char *name)
+{
+    for (unsigned i = 0; i < state->links->len; i++) {
+        const NetworkLink *link = &g_array_index(state->links, NetworkLink, i);
+
+        if (strcmp(link->name, name) == 0)
+            return link->index;
+    }
+    return 0;
 }
 
 /* VXLAN and its like name the link that they use in their own attributes, not in IFLA_LINK. */
@@ -174,7 +188,7 @@ static int take_next_hop(const struct nlmsghdr *message, void *userdata)
                                 g_bytes_new(mnl_attr_get_payload(attribute),
                                             mnl_attr_get_payload_len(attribute)));
     }
-    g_hash_table_insert(reading->next_hops, GUINT_TO_POINTER(id), links);
+    g_hash_table_insert(reading->state->next_hops, GUINT_TO_POINTER(id), links);
     return MNL_CB_OK;
 }
 
@@ -182,12 +196,12 @@ static int take_next_hop(const struct nlmsghdr *message, void *userdata)
 static void resolve_group(gpointer id, gpointer value, gpointer userdata)
 {
     Reading *reading = userdata;
-    GArray *links = g_hash_table_lookup(reading->next_hops, id);
+    GArray *links = g_hash_table_lookup(reading->state->next_hops, id);
     gsize size;
     const struct nexthop_grp *entries = g_bytes_get_data(value, &size);
 
     for (size_t i = 0; i < size / sizeof(*entries); i++) {
-        const GArray *hop = g_hash_table_lookup(reading->next_hops, GUINT_TO_POINTER(entries[i].id));
+        const GArray *hop = g_hash_table_lookup(reading->state->next_hops, GUINT_TO_POINTER(entries[i].id));
 
         if (hop)
             g_array_append_vals(links, hop->data, hop->len);
@@ -207,27 +221,6 @@ static void add_route(NetworkState *state, NetworkRoute route, int index)
     g_array_append_val(state->routes, route);
 }
 
-static void add_next_hops(NetworkState *state, NetworkRoute route, const struct nlattr *multipath)
-{
-    const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
-    int left = mnl_attr_get_payload_len(multipath);
-
-    for (; left >= (int) sizeof(*hop) && RTNH_OK(hop, left);
-         left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
-        add_route(state, route, hop->rtnh_ifindex);
-}
-
-/* With net.ipv4.nexthop_compat_mode=0 the kernel names the object alone. */
-static void add_next_hop_object(Reading *reading, NetworkRoute route, uint32_t id)
-{
-    const GArray *links = g_hash_table_lookup(reading->next_hops, GUINT_TO_POINTER(id));
-
-    if (!links || links->len == 0)
-        add_route(reading->state, route, 0);
-    for (unsigned i = 0; links && i < links->len; i++)
-        add_route(reading->state, route, g_array_index(links, int, i));
-}
-
 static bool leads_to_others(int family, const struct nlattr *destination)
 {
     const void *address = mnl_attr_get_payload(destination);
@@ -240,38 +233,19 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
 {
     const struct rtmsg *info = mnl_nlmsg_get_payload(message);
     NetworkRoute route = { .family = info->rtm_family, .is_default = info->rtm_dst_len == 0 };
-    const struct nlattr *attribute, *multipath = NULL;
+    g_autoptr(GArray) links = NULL;
+    const struct nlattr *attribute;
     Reading *reading = userdata;
-    uint32_t next_hop = 0;
-    int index = 0;
 
     if (address_size(info->rtm_family) == 0 || info->rtm_type != RTN_UNICAST ||
         (info->rtm_flags & RTM_F_CLONED))
         return MNL_CB_OK;
     mnl_attr_for_each(attribute, message, sizeof(*info))
-        switch (mnl_attr_get_type(attribute)) {
-        case RTA_DST:
-            if (!leads_to_others(info->rtm_family, attribute))
-                return MNL_CB_OK;
-            break;
-        case RTA_OIF:
-            index = (int) mnl_attr_get_u32(attribute);
-            break;
-        case RTA_MULTIPATH:
-            multipath = attribute;
-            break;
-        case RTA_NH_ID:
-            next_hop = mnl_attr_get_u32(attribute);
-            break;
-        default:
-            break;
-        }
-    if (multipath)
-        add_next_hops(reading->state, route, multipath);
-    else if (index == 0)
-        add_next_hop_object(reading, route, next_hop);
-    else
-        add_route(reading->state, route, index);
+        if (mnl_attr_get_type(attribute) == RTA_DST && !leads_to_others(info->rtm_family, attribute))
+            return MNL_CB_OK;
+    links = route_links(message, reading->state->next_hops);
+    for (unsigned i = 0; i < links->len; i++)
+        add_route(reading->state, route, g_array_index(links, int, i));
     return MNL_CB_OK;
 }
 
@@ -330,15 +304,13 @@ static int read_once(NetworkState **ret)
 {
     g_autoptr(GHashTable) groups =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
-    g_autoptr(GHashTable) next_hops =
-        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_array_unref);
     g_autoptr(NetworkState) state = network_state_new();
     g_autoptr(NetlinkSocket) socket = NULL;
     int r;
 
     r = netlink_open(NETLINK_ROUTE, &socket);
     if (r >= 0)
-        r = read_all(socket, &(Reading){ .state = state, .next_hops = next_hops, .groups = groups });
+        r = read_all(socket, &(Reading){ .state = state, .groups = groups });
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&state);

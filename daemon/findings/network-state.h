@@ -35,9 +35,10 @@ typedef struct NetworkRoute {
 } NetworkRoute;
 
 typedef struct NetworkState {
-    GArray *links;     /* NetworkLink */
-    GArray *addresses; /* NetworkAddress */
-    GArray *routes;    /* NetworkRoute */
+    GArray *links;         /* NetworkLink */
+    GArray *addresses;     /* NetworkAddress */
+    GArray *routes;        /* NetworkRoute */
+    GHashTable *next_hops; /* id of a next hop object -> GArray of int: the links that it leads to */
 } NetworkState;
 
 /* Returns an empty state. */
@@ -49,6 +50,9 @@ int network_state_read(NetworkState **ret);
 
 void network_state_free(NetworkState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetworkState, network_state_free)
+
+/* Returns the index of the link NAME; 0: none. */
+int network_state_find_name(const NetworkState *state, const char *name);
 
 /* Returns the link, or NULL. */
 const NetworkLink *network_state_find(const NetworkState *state, int index);

@@ -277,7 +277,7 @@ START_TEST(nvme_multipath)
     scene_mount(tree, 1, "259:0", "/srv", "ext4", "/dev/nvme0n1");
     expect("");
     tree_link(tree, SUBSYSTEM "/nvme0", controller);
-    expect("mount:/srv@nvme0n1");
+    expect("below:nvme-subsys0@0000:00:04.0 mount:/srv@nvme0n1");
 }
 END_TEST
 

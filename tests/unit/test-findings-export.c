@@ -104,15 +104,16 @@ START_TEST(open_nodes)
 
     files = g_new0(OpenFiles, 1);
     files->files = g_ptr_array_new_with_free_func(g_free);
-    add_file(opened[_i].pid, opened[_i].block, makedev(opened[_i].ma, opened[_i].mi), opened[_i].locks_shared);
+    add_file(opened[_i].pid, opened[_i].block, makedev(opened[_i].ma, opened[_i].mi),
+             opened[_i].locks_shared);
     ids = judge();
     ck_assert_str_eq(ids, opened[_i].ids);
     g_clear_pointer(&files, open_files_free);
 }
 END_TEST
 
-/* udevd's worker has locked the disk, opens its partition, and runs ata_id, which opens the disk too. A stranger
- * does not look just because udevd does; this very process holds claims. */
+/* udevd's worker has locked the disk, opens its partition, and runs ata_id, which opens the disk too. A
+ * stranger does not look just because udevd does; this very process holds claims. */
 START_TEST(udev_looks)
 {
     g_autofree char *during = NULL, *with_stranger = NULL;
@@ -206,9 +207,9 @@ START_TEST(target_that_cannot_be_told)
     g_autoptr(GPtrArray) findings = NULL;
 
     add_namespace(NVMET "a/namespaces/1", "/dev/gone", true);
-    findings = scene_expect(
-        tree, nvme, ALL,
-        "unknown:/sys/kernel/config/nvmet/subsystems/a/namespaces/1/device_path@0000:00:04.0");
+    findings =
+        scene_expect(tree, nvme, ALL,
+                     "unknown:/sys/kernel/config/nvmet/subsystems/a/namespaces/1/device_path@0000:00:04.0");
     ck_assert_int_eq(((Finding *) findings->pdata[0])->severity, FINDING_FATAL);
     ck_assert_ptr_nonnull(strstr(((Finding *) findings->pdata[0])->text, "/dev/gone"));
     tree_remove(tree, NVMET "a");
@@ -225,10 +226,12 @@ static const struct {
     const char *device, *enable, *udev_path, *info, *ids;
 } backends[] = {
     { "iblock_0/disk0", "1", "/dev/disk/by-id/that-is-gone",
-      IBLOCK_INFO "iBlock device: nvme0n1  UDEV PATH: /dev/nvme0n1\n        Major: 259 Minor: 0  CLAIMED: IBLOCK",
+      IBLOCK_INFO
+      "iBlock device: nvme0n1  UDEV PATH: /dev/nvme0n1\n        Major: 259 Minor: 0  CLAIMED: IBLOCK",
       "export:target/iblock_0/disk0@nvme0n1" },
     { "iblock_0/disk0", "1", "/dev/nvme0n1",
-      IBLOCK_INFO "iBlock device: sda  UDEV PATH: /dev/sda\n        Major: 8 Minor: 0  CLAIMED: IBLOCK", "" },
+      IBLOCK_INFO "iBlock device: sda  UDEV PATH: /dev/sda\n        Major: 8 Minor: 0  CLAIMED: IBLOCK",
+      "" },
     { "iblock_0/disk0", "0", "/dev/nvme0n1", IBLOCK_INFO "Major: 0 Minor: 0", "" },
     { "fileio_0/disk1", "1", "", FILEIO_INFO "/dev/nvme0n1p1  Size: 1073741824  Mode: O_DSYNC Async: 0",
       "export:target/fileio_0/disk1@nvme0n1p1" },
@@ -295,6 +298,33 @@ START_TEST(not_a_disk)
 }
 END_TEST
 
+/* A tape is in use when somebody has it open, by whichever of its nodes; and by a target that names no node.
+ */
+START_TEST(tape_drive)
+{
+    g_autofree char *adapter = tree_add_device(
+        tree,
+        &(TreeDevice){ .name = "0000:00:05.0", .class_code = 0x010700, .driver = "mpt3sas", .group = 8 });
+    g_autofree char *host = g_strconcat(adapter, "/host2/scsi_host/host2", NULL);
+    g_autofree char *unit = g_strconcat(adapter, "/host2/target2:0:0/2:0:0:0", NULL);
+    g_autofree char *tape = g_strconcat(unit, "/scsi_tape/nst0", NULL);
+
+    scene_add_process(tree, 812, "tar", 1, "/");
+    scene_add_child(tree, host, "scsi_host", NULL);
+    scene_add_child(tree, unit, "scsi", NULL);
+    scene_add_child(tree, tape, "scsi_tape", "1:3");
+    scene_expect_ids(tree, adapter, ALL, "");
+    scene_open(tree, 812, 3, "/dev/null");
+    scene_expect_ids(tree, adapter, ALL, "below:2:0:0:0@0000:00:05.0 export:nst0@0000:00:05.0");
+    tree_remove(tree, "proc/812");
+    write_attribute(TARGET "pscsi_0/tape", "enable", "1");
+    write_attribute(TARGET "pscsi_0/tape", "udev_path", "");
+    write_attribute(TARGET "pscsi_0/tape", "info", "SCSI Device Bus Location: Channel ID: 0");
+    scene_expect_ids(tree, adapter, ALL,
+                     "unknown:/sys/kernel/config/target/core/pscsi_0/tape/udev_path@0000:00:05.0");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("all");
@@ -311,5 +341,6 @@ int main(void)
     tcase_add_test(tests, usb_gadget);
     tcase_add_test(tests, export_of_what_is_stacked_on_the_disk);
     tcase_add_test(tests, not_a_disk);
+    tcase_add_test(tests, tape_drive);
     return unit_run("findings-export", tests);
 }

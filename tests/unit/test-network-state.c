@@ -1,69 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <check.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "link-stack.h"
+#include "namespace.h"
 #include "network-state.h"
 #include "scene.h"
 
-/* The reader of rtnetlink against the real one, in a network namespace of its own. Each test runs in its own
- * process. */
-
-static bool ip(const char *format, ...) G_GNUC_PRINTF(1, 2);
-
-/* Runs ip(8); returns false if it refuses, which tests that cannot go on without it report. */
-static bool ip(const char *format, ...)
-{
-    g_autofree char *arguments = NULL, *command = NULL, *complaint = NULL;
-    g_autoptr(GError) error = NULL;
-    va_list list;
-    int status;
-
-    va_start(list, format);
-    arguments = g_strdup_vprintf(format, list);
-    va_end(list);
-    command = g_strconcat("ip ", arguments, NULL);
-    if (!g_spawn_command_line_sync(command, NULL, &complaint, &status, &error))
-        ck_abort_msg("%s: %s", command, error->message);
-    return g_spawn_check_wait_status(status, NULL);
-}
-
-static void write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t) strlen(text));
-    close(fd);
-}
-
-/* Whoever is not root becomes it in a user namespace: ip(8) would lose its capabilities otherwise. */
-static void enter_namespace(void)
-{
-    g_autofree char *users = g_strdup_printf("0 %u 1", geteuid()),
-                    *groups = g_strdup_printf("0 %u 1", getegid());
-
-    if (unshare(CLONE_NEWNET) >= 0)
-        return;
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        ck_abort_msg("no network namespace of our own: %s", g_strerror(errno));
-    write_file("/proc/self/setgroups", "deny");
-    write_file("/proc/self/uid_map", users);
-    write_file("/proc/self/gid_map", groups);
-}
-
-/* Which kinds of interface there are depends on the kernel's modules; one of them must be there. */
-static void add_interface(void)
-{
-    if (!ip("link add nic type dummy") && !ip("link add nic type ifb"))
-        ck_abort_msg("this kernel has neither dummy nor ifb interfaces");
-}
+/* The reader of rtnetlink against the real one, in a network namespace of its own. */
 
 static NetworkState *read_state(void)
 {
@@ -107,13 +53,13 @@ END_TEST
 
 START_TEST(up_and_down)
 {
-    add_interface();
+    namespace_add_interface();
     {
         g_autoptr(NetworkState) state = read_state();
 
         ck_assert(!find_link(state, "nic")->up);
     }
-    ck_assert(ip("link set nic up"));
+    ck_assert(namespace_ip("link set nic up"));
     {
         g_autoptr(NetworkState) state = read_state();
 
@@ -127,12 +73,12 @@ START_TEST(addresses)
     g_autoptr(NetworkState) state = NULL;
     const char *const expected[] = { "192.0.2.1", "198.51.100.1", "169.254.3.4", "2001:db8::1", "fe80::7" };
 
-    add_interface();
-    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(ip("addr add 198.51.100.1 peer 198.51.100.2 dev nic"));
-    ck_assert(ip("addr add 169.254.3.4/16 dev nic"));
-    ck_assert(ip("addr add 2001:db8::1/64 dev nic"));
-    ck_assert(ip("addr add fe80::7/64 dev nic"));
+    namespace_add_interface();
+    ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(namespace_ip("addr add 198.51.100.1 peer 198.51.100.2 dev nic"));
+    ck_assert(namespace_ip("addr add 169.254.3.4/16 dev nic"));
+    ck_assert(namespace_ip("addr add 2001:db8::1/64 dev nic"));
+    ck_assert(namespace_ip("addr add fe80::7/64 dev nic"));
     state = read_state();
     ck_assert_uint_eq(state->addresses->len, G_N_ELEMENTS(expected));
     for (unsigned i = 0; i < state->addresses->len; i++) {
@@ -152,11 +98,11 @@ START_TEST(routes)
     g_autoptr(NetworkState) state = NULL;
     int nic;
 
-    add_interface();
+    namespace_add_interface();
     nic = (int) if_nametoindex("nic");
-    ck_assert(ip("link set nic up"));
-    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(ip("addr add 2001:db8::1/64 dev nic nodad"));
+    ck_assert(namespace_ip("link set nic up"));
+    ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(namespace_ip("addr add 2001:db8::1/64 dev nic nodad"));
     state = read_state();
     ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 0);
     ck_assert_uint_eq(count_routes(state, nic, AF_INET, false), 1);
@@ -164,9 +110,9 @@ START_TEST(routes)
     ck_assert_uint_eq(count_routes(state, nic, AF_INET6, false), 1);
     g_clear_pointer(&state, network_state_free);
 
-    ck_assert(ip("route add default via 192.0.2.254 table 100"));
-    ck_assert(ip("-6 route add default via 2001:db8::fe"));
-    ck_assert(ip("route add unreachable 203.0.113.0/24"));
+    ck_assert(namespace_ip("route add default via 192.0.2.254 table 100"));
+    ck_assert(namespace_ip("-6 route add default via 2001:db8::fe"));
+    ck_assert(namespace_ip("route add unreachable 203.0.113.0/24"));
     state = read_state();
     ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 1);
     ck_assert_uint_eq(count_routes(state, nic, AF_INET6, true), 1);
@@ -178,10 +124,10 @@ START_TEST(route_with_several_hops)
 {
     g_autoptr(NetworkState) state = NULL;
 
-    add_interface();
-    ck_assert(ip("link set nic up"));
-    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(ip("route add default nexthop via 192.0.2.253 dev nic nexthop via 192.0.2.254 dev nic"));
+    namespace_add_interface();
+    ck_assert(namespace_ip("link set nic up"));
+    ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(namespace_ip("route add default nexthop via 192.0.2.253 dev nic nexthop via 192.0.2.254 dev nic"));
     state = read_state();
     ck_assert_uint_eq(count_routes(state, (int) if_nametoindex("nic"), AF_INET, true), 1);
 }
@@ -189,10 +135,10 @@ END_TEST
 
 static void set_up_nic(void)
 {
-    add_interface();
-    ck_assert(ip("link set nic up"));
-    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(ip("addr add 2001:db8::1/64 dev nic nodad"));
+    namespace_add_interface();
+    ck_assert(namespace_ip("link set nic up"));
+    ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(namespace_ip("addr add 2001:db8::1/64 dev nic nodad"));
 }
 
 /* Next hop objects (ip-nexthop(8)), alone and as a group, told as links or as objects alone. */
@@ -204,13 +150,13 @@ START_TEST(next_hop_objects)
 
     set_up_nic();
     nic = (int) if_nametoindex("nic");
-    write_file("/proc/sys/net/ipv4/nexthop_compat_mode", modes[_i]);
-    ck_assert(ip("nexthop add id 1 via 192.0.2.253 dev nic"));
-    ck_assert(ip("nexthop add id 2 via 192.0.2.254 dev nic"));
-    ck_assert(ip("nexthop add id 3 group 1/2"));
-    ck_assert(ip("-6 nexthop add id 4 via 2001:db8::fe dev nic"));
-    ck_assert(ip("route add default nhid 3"));
-    ck_assert(ip("-6 route add default nhid 4"));
+    namespace_write("/proc/sys/net/ipv4/nexthop_compat_mode", modes[_i]);
+    ck_assert(namespace_ip("nexthop add id 1 via 192.0.2.253 dev nic"));
+    ck_assert(namespace_ip("nexthop add id 2 via 192.0.2.254 dev nic"));
+    ck_assert(namespace_ip("nexthop add id 3 group 1/2"));
+    ck_assert(namespace_ip("-6 nexthop add id 4 via 2001:db8::fe dev nic"));
+    ck_assert(namespace_ip("route add default nhid 3"));
+    ck_assert(namespace_ip("-6 route add default nhid 4"));
     state = read_state();
     ck_assert_uint_eq(count_routes(state, nic, AF_INET, true), 1);
     ck_assert_uint_eq(count_routes(state, nic, AF_INET6, true), 1);
@@ -225,14 +171,14 @@ START_TEST(stack_of_links)
     g_autoptr(NetworkState) state = NULL;
     g_autoptr(LinkStack) stack = NULL, beside = NULL;
 
-    add_interface();
-    ck_assert(ip("link add inner type bridge"));
-    ck_assert(ip("link set nic master inner"));
-    ck_assert(ip("link add overlay type vxlan id 5 dstport 4789 dev inner"));
-    ck_assert(ip("link add outer type bridge"));
-    ck_assert(ip("link set overlay master outer"));
-    ck_assert(ip("link add plug type veth peer name socket"));
-    ck_assert(ip("link set socket master outer"));
+    namespace_add_interface();
+    ck_assert(namespace_ip("link add inner type bridge"));
+    ck_assert(namespace_ip("link set nic master inner"));
+    ck_assert(namespace_ip("link add overlay type vxlan id 5 dstport 4789 dev inner"));
+    ck_assert(namespace_ip("link add outer type bridge"));
+    ck_assert(namespace_ip("link set overlay master outer"));
+    ck_assert(namespace_ip("link add plug type veth peer name socket"));
+    ck_assert(namespace_ip("link set socket master outer"));
     state = read_state();
     stack = link_stack_new(state, (int) if_nametoindex("plug"));
     ck_assert(link_stack_has(stack, (int) if_nametoindex("nic")));
@@ -254,8 +200,8 @@ START_TEST(other_namespace)
                                                                    .driver = "e1000e",
                                                                    .group = 4 });
 
-    ck_assert(ip("link add plug type veth peer name socket"));
-    ck_assert(ip("link set socket netns 1"));
+    ck_assert(namespace_ip("link add plug type veth peer name socket"));
+    ck_assert(namespace_ip("link set socket netns %d", (int) namespace_other()));
     state = read_state();
     ck_assert_ptr_null(network_state_find(state, (int) if_nametoindex("socket")));
     stack = link_stack_new(state, (int) if_nametoindex("plug"));
@@ -269,11 +215,11 @@ START_TEST(masters)
 {
     g_autoptr(NetworkState) state = NULL;
 
-    add_interface();
-    if (!ip("link add upper type bridge") && !ip("link add upper type bond") &&
-        !ip("link add upper type vrf table 10"))
+    namespace_add_interface();
+    if (!namespace_ip("link add upper type bridge") && !namespace_ip("link add upper type bond") &&
+        !namespace_ip("link add upper type vrf table 10"))
         ck_abort_msg("this kernel has neither bridges, bonds nor VRFs");
-    ck_assert(ip("link set nic master upper"));
+    ck_assert(namespace_ip("link set nic master upper"));
     state = read_state();
     ck_assert_int_eq(find_link(state, "nic")->master, if_nametoindex("upper"));
     ck_assert_int_eq(find_link(state, "upper")->master, 0);
@@ -285,14 +231,14 @@ START_TEST(lowers)
 {
     g_autoptr(NetworkState) state = NULL;
 
-    if (ip("link add nic type veth peer name upper")) {
+    if (namespace_ip("link add nic type veth peer name upper")) {
         state = read_state();
         ck_assert_int_eq(find_link(state, "upper")->lower, if_nametoindex("nic"));
         return;
     }
-    add_interface();
-    if (!ip("link add link nic name upper type vlan id 7") &&
-        !ip("link add link nic name upper type macvlan"))
+    namespace_add_interface();
+    if (!namespace_ip("link add link nic name upper type vlan id 7") &&
+        !namespace_ip("link add link nic name upper type macvlan"))
         ck_abort_msg("this kernel has neither veth, VLAN nor macvlan interfaces");
     state = read_state();
     ck_assert_int_eq(find_link(state, "upper")->lower, if_nametoindex("nic"));
@@ -311,21 +257,21 @@ START_TEST(interface_of_a_device)
     g_autofree char *index_path = g_strconcat(interface, "/ifindex", NULL), *index_text = NULL;
     g_autofree char *upper = g_strconcat(interface, "/upper_vlan7", NULL);
 
-    add_interface();
+    namespace_add_interface();
     index_text = g_strdup_printf("%u\n", if_nametoindex("nic"));
     scene_add_child(tree, interface, "net", NULL);
     tree_write(tree, index_path, index_text);
     scene_expect_ids(tree, device, FINDINGS_ALL, "");
 
-    ck_assert(ip("link set nic up"));
-    ck_assert(ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(ip("route add default via 192.0.2.254"));
+    ck_assert(namespace_ip("link set nic up"));
+    ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
+    ck_assert(namespace_ip("route add default via 192.0.2.254"));
     tree_link(tree, upper, "sys/devices/virtual/net/vlan7");
     scene_expect_ids(tree, device, FINDINGS_ALL,
                      "master:vlan7@nic route:0.0.0.0/0@nic addr:192.0.2.1@nic up:nic@0000:00:03.0");
 
     tree_remove(tree, upper);
-    ck_assert(ip("link del nic"));
+    ck_assert(namespace_ip("link del nic"));
     scene_expect_ids(tree, device, FINDINGS_ALL, "netns:nic@0000:00:03.0");
 }
 END_TEST
@@ -337,7 +283,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
-    tcase_add_checked_fixture(tests, enter_namespace, NULL);
+    tcase_add_checked_fixture(tests, namespace_enter, NULL);
     tcase_add_test(tests, fresh_namespace);
     tcase_add_test(tests, up_and_down);
     tcase_add_test(tests, addresses);

@@ -95,7 +95,7 @@ case_findings_holder()
     goes_free "$free"
 }
 
-case_findings_mount_on_a_holder()
+case_full_findings_mount_on_a_holder()
 {
     local node
     node=$(node_of "$free")
@@ -128,7 +128,7 @@ case_findings_holder_dm_crypt()
     goes_free "$free" --allow "signature:crypto_LUKS@${node##*/}"
 }
 
-case_findings_holder_logical_volume()
+case_full_findings_holder_logical_volume()
 {
     local node
     node=$(node_of "$free")
@@ -200,9 +200,7 @@ case_findings_loop_device_on_a_file()
     at_end umount /run/inner
     # The outer mount goes from every path but not from the kernel, as the loop device keeps its file open.
     umount --lazy /mnt
-    refused InUse switch "$free" identity
-    is 'the type' "$(type_of "$free")" DMA-FQ
-    is 'the driver' "$(driver_of "$free")" nvme
+    in_use "$free" "mount:ext4/${node##*/}@${node##*/}"
     umount /run/inner
     losetup --detach "$loop"
     goes_free "$free" --allow "signature:ext4@${node##*/}"
