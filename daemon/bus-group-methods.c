@@ -303,7 +303,9 @@ static void on_planned(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     code = manager_judge_call(call->manager, group, call->type, &detail);
-    if (!survey)
+    if (error == -ENODEV)
+        bus_call_refuse(call, REFUSAL_DEVICE_CHANGED, NULL, "a member was taken out or put in");
+    else if (!survey)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
              append_plan(reply, call, survey, code, detail) < 0)

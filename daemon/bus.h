@@ -69,8 +69,8 @@ void bus_call_authorise(BusCall *call, const char *const *actions, const ChangeS
 void bus_call_done(BusCall *call, sd_bus_message *reply);
 void bus_call_refuse(BusCall *call, RefusalCode code, const char *object, const char *detail);
 
-/* The worker of CALL does not answer in time: the caller is answered Timeout, the call is counted until its worker
- * has ended. OBJECT as above. */
+/* The worker of CALL does not answer in time: the caller is answered Timeout, the call is counted until
+ * its worker has ended. OBJECT as above. */
 void bus_call_late(BusCall *call, const char *object, const char *detail);
 
 /* For `done` of a job: true if nobody waits for the answer any more; CALL is freed then. */

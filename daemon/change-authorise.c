@@ -391,6 +391,10 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
         change_refuse(change, REFUSAL_NO_SUCH_GROUP, NULL);
         return;
     }
+    if (error == -ENODEV) {
+        change_refuse(change, REFUSAL_DEVICE_CHANGED, "a member was taken out or put in");
+        return;
+    }
     if (!change->survey) {
         change_refuse(change, REFUSAL_INTERNAL, job_error_text(error));
         return;

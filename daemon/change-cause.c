@@ -99,7 +99,8 @@ void change_explain_type_error(const Sequence *sequence, unsigned group, DomainT
         break;
     case ENOENT:
     case ENODEV:
-        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, error, "the group is gone, or has other members now");
+        sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, error,
+                      "the group is gone, or has other members now");
         break;
     default:
         sequence_fail(sequence, REFUSAL_SWITCH_FAILED, NULL, error, "%s", g_strerror(-error));

@@ -21,8 +21,8 @@ typedef struct Sequence {
 void sequence_begin(const Sequence *sequence);
 void sequence_end(const Sequence *sequence);
 
-/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own), and notes it in
- * the lock. */
+/* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own), and notes it in the
+ * lock. */
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 

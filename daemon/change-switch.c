@@ -357,8 +357,8 @@ static bool nodes_are_free(const Switch *w)
 }
 
 /*
- * Step 6, second half: where a bus would let the type be taken from under a driver at work, it is looked whether
- * somebody has bound one since the unbind.
+ * Step 6, second half: where a bus would let the type be taken from under a driver at work, it is looked
+ * whether somebody has bound one since the unbind.
  */
 static bool nobody_drives(const Switch *w)
 {

@@ -18,12 +18,12 @@
 typedef struct Claims Claims;
 
 /*
- * Claims all whole disks below MEMBERS, each a step of SEQUENCE with a limit of its own: disks that sleep are
- * woken one after the other. A disk that refuses O_EXCL gives a finding `excl` (or `holder`...:
- * only if no other finding of FINDINGS explains it), one whose lock is held the same, one with a signature a
- * finding `signature`; they are appended to FINDINGS. Node identity is checked through the opened fd
- * (S_ISBLK and device number as sysfs says), a node that cannot be judged gives `unknown`. Returns 0 with
- * *ret (also when findings were added); -ENODEV if a member vanished; -ENOMEM.
+ * Claims all whole disks below MEMBERS, each a step of SEQUENCE with a limit of its own: disks that sleep
+ * are woken one after the other. A disk that refuses O_EXCL gives a finding `excl` (or `holder`...: only if
+ * no other finding of FINDINGS explains it), one whose lock is held the same, one with a signature a finding
+ * `signature`; they are appended to FINDINGS. Node identity is checked through the opened fd (S_ISBLK and
+ * device number as sysfs says), a node that cannot be judged gives `unknown`. Returns 0 with *ret (also when
+ * findings were added); -ENODEV if a member vanished; -ENOMEM.
  */
 int claims_take(const Sequence *sequence, char **members, GPtrArray *findings, Claims **ret);
 

@@ -19,6 +19,7 @@ typedef struct GroupView {
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
 void group_view_free(GroupView *view);
 
-/* Without blocking: true if MEMBERS (ChangeMember) are the members of the group ID now, all of them and no other. */
+/* Without blocking: true if MEMBERS (ChangeMember) are the members of the group ID now, all of them and
+ * no other. */
 bool group_has_members(int root_fd, unsigned id, const GPtrArray *members);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupView, group_view_free)

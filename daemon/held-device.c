@@ -260,8 +260,8 @@ static bool entries_are_back(const HeldDevice *held)
 }
 
 /*
- * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so that
- * only a re-plug between that look and the write can make it another device's.
+ * `bind` and `unbind` take a name, not a descriptor: whose it is is looked at with the file already open, so
+ * that only a re-plug between that look and the write can make it another device's.
  */
 static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_fd, const char *path)
 {

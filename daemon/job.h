@@ -38,8 +38,8 @@ int job_run(sd_event *event, int root_fd, const ChangeRequest *request, const Jo
 int job_recover(sd_event *event, int root_fd, const char *key, const ChangeLimits *limits,
                 const JobCallbacks *callbacks, void *userdata, Job **ret);
 
-/* Waits until nobody holds the lock of the change KEY, with the deadline that job_set_deadline() gives it; answer:
- * nothing of use. */
+/* Waits until nobody holds the lock of the change KEY, with the deadline that job_set_deadline() gives
+ * it; answer: nothing of use. */
 int job_wait_lock(sd_event *event, int root_fd, const char *key, const JobCallbacks *callbacks,
                   void *userdata, Job **ret);
 

@@ -87,9 +87,9 @@ static int lock_within_a_second(int fd)
 }
 
 /*
- * Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close it,
- * and then the bus, first of all. One that had just been forked when the last daemon was killed is about to: it
- * is waited for.
+ * Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close
+ * it, and then the bus, first of all. One that had just been forked when the last daemon was killed is about
+ * to: it is waited for.
  */
 static int lock_instance(int root_fd)
 {

@@ -195,7 +195,8 @@ void managed_group_forget_use(ManagedGroup *group)
 
 bool managed_group_is_busy(const ManagedGroup *group)
 {
-    return group->scanning || (group->survey && !group->survey_late) || group->queued || (group->changing && !group->stuck);
+    return group->scanning || (group->survey && !group->survey_late) || group->queued ||
+        (group->changing && !group->stuck);
 }
 
 bool managed_group_unbinds(const ManagedGroup *group)

@@ -123,7 +123,8 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     }
 }
 
-/* Nobody tries again what a call has asked for, but the group is said to have failed until something differs. */
+/* Nobody tries again what a call has asked for, but the group is said to have failed until something
+ * differs. */
 static void judge_call_result(ManagedGroup *group, const ChangeResult *result)
 {
     managed_group_forget_tries(group);
@@ -192,8 +193,8 @@ static void give_up(Manager *manager, ManagedGroup *group)
     report_given_up(group);
 }
 
-/* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was itself a
- * recovery as often as may be. */
+/* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was
+ * itself a recovery as often as may be. */
 static void recover_after(Manager *manager, const Change *change)
 {
     ManagedGroup *group = manager_group(manager, change->item.group);
@@ -270,8 +271,9 @@ void manager_change_goes_on(Manager *manager, Change *change)
 /* --- work of others: the early pass, or a worker that outlived its daemon */
 
 /*
- * Known by the lock it holds. What it does, and until when that may take, it has noted there: so a group that was
- * stuck before a restart is stuck after it, and becomes stuck and whole again as if the worker were our own.
+ * Known by the lock it holds. What it does, and until when that may take, it has noted there: so a group
+ * that was stuck before a restart is stuck after it, and becomes stuck and whole again as if the worker were
+ * our own.
  */
 typedef struct Orphan {
     Manager *manager;

@@ -13,11 +13,12 @@
 #include "settings.h"
 #include "transaction.h"
 
-/* Shorter than systemd's own limit (TimeoutStopSec=, 90 s): a `bind` that does not return must not keep the unit
- * from being started again. */
+/* Shorter than systemd's own limit (TimeoutStopSec=, 90 s): a `bind` that does not return must not keep
+ * the unit from being started again. */
 #define TOGETHER_USEC (60 * G_USEC_PER_SEC)
 
-/* One record after the other: groups may hang together. Each in a worker, which goes on without us if it has to. */
+/* One record after the other: groups may hang together. Each in a worker, which goes on without us if it
+ * has to. */
 typedef struct Recovery {
     sd_event *event;
     int root_fd;
@@ -186,14 +187,15 @@ static int recovery_init(Recovery *recovery, int root_fd)
     recovery->root_fd = root_fd;
     recovery->journal = journal_new(NULL);
     settings_set_defaults(&recovery->settings);
-    (void) settings_load(root_fd, &recovery->settings, diagnostics); /* what is wrong in it, the daemon has said */
+    /* What is wrong in it, the daemon has said. */
+    (void) settings_load(root_fd, &recovery->settings, diagnostics);
     (void) sigemptyset(&child);
     (void) sigaddset(&child, SIGCHLD);
     (void) sigprocmask(SIG_BLOCK, &child, NULL);
     r = sd_event_new(&recovery->event);
     if (r >= 0)
-        r = sd_event_add_time_relative(recovery->event, NULL, CLOCK_MONOTONIC, TOGETHER_USEC, 0, on_time_is_over,
-                                       recovery);
+        r = sd_event_add_time_relative(recovery->event, NULL, CLOCK_MONOTONIC, TOGETHER_USEC, 0,
+                                       on_time_is_over, recovery);
     return r < 0 ? r : record_list(root_fd, &recovery->keys);
 }
 

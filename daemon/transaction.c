@@ -54,6 +54,9 @@ int transaction_survey(int root_fd, const ChangeRequest *request, ChangeSurvey *
     blocking = findings_blocking(survey->findings, request->accept, request->allow);
     if (survey->refusal == REFUSAL_NONE && blocking->len > 0)
         survey->refusal = change_findings_refusal(blocking, &survey->detail);
+    /* What is being pulled looks as if it could not be judged. */
+    if (survey->refusal != REFUSAL_NONE && !group_has_members(root_fd, request->group, survey->members))
+        return -ENODEV;
     *ret = g_steal_pointer(&survey);
     return 0;
 }
@@ -198,7 +201,8 @@ static void blame_replug(const Sequence *sequence, unsigned group)
     result->code = REFUSAL_NONE;
     g_clear_pointer(&result->detail, g_free);
     g_ptr_array_set_size(result->findings, 0);
-    sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, -result->error, "a member was taken out or put in");
+    sequence_fail(sequence, REFUSAL_DEVICE_CHANGED, NULL, -result->error,
+                  "a member was taken out or put in");
 }
 
 static void run_surveyed(const Sequence *sequence, const ChangeRequest *request, const ChangeSurvey *survey,
@@ -243,7 +247,8 @@ typedef enum Leftover {
     LEFTOVER_STAYS,     /* a device could not be brought back */
 } Leftover;
 
-/* What an earlier change of this group left behind under KEY is recovered. Returns false if that cannot be told. */
+/* What an earlier change of this group left behind under KEY is recovered. Returns false if that cannot
+ * be told. */
 static bool finish_record(const Sequence *sequence, const char *key, Leftover *ret)
 {
     g_autoptr(ChangeResult) recovered = change_result_new();

@@ -88,8 +88,8 @@ ChangeSurvey *change_survey_new(void);
 void change_survey_free(ChangeSurvey *survey);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeSurvey, change_survey_free)
 
-/* Reads afresh and plans. Returns 0 with *ret, also for a refusal; -ENOENT: no such group; -errno.
- * Changes nothing, takes no lock. */
+/* Reads afresh and plans. Returns 0 with *ret, also for a refusal; -ENOENT: no such group; -ENODEV: a member
+ * was taken out or put in meanwhile; -errno. Changes nothing, takes no lock. */
 int transaction_survey(int root_fd, const ChangeRequest *request, ChangeSurvey **ret);
 
 /* The plan alone, pure: from what was read to HOW, order and refusal. DEVICES: array of Device. */

@@ -8,8 +8,9 @@
 /*
  * A forked child that runs one function which may block, and tells the daemon through a socket. The child
  * closes every other descriptor first (a child that kept the bus socket would keep a dead daemon's name
- * owned), resets signals, and ends with _exit. It does not die with the daemon if it does not ask for that. Descriptors 0 to 2 stay. The
- * journal's socket does not: a function that runs in the child reports by messages and never logs.
+ * owned), resets signals, and ends with _exit. It does not die with the daemon if it does not ask for that.
+ * Descriptors 0 to 2 stay. The journal's socket does not: a function that runs in the child reports by
+ * messages and never logs.
  */
 typedef struct Worker Worker;
 
@@ -27,8 +28,8 @@ typedef int (*WorkerFunction)(int socket_fd, void *userdata);
 int worker_send(int socket_fd, GVariant *message);
 
 /*
- * Child side, for one that only reads: it ends with the daemon, as nobody else wants what it finds. SOCKET_FD tells
- * whether there is still a daemon.
+ * Child side, for one that only reads: it ends with the daemon, as nobody else wants what it finds.
+ * SOCKET_FD tells whether there is still a daemon.
  */
 void worker_end_with_daemon(int socket_fd);
 

@@ -46,7 +46,8 @@ int group_read_type(int root_fd, unsigned id, DomainType *ret);
  */
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
-/* Opens `type` for group_write_type(). Returns the descriptor, the caller's, or -errno; -ENOENT: no such group. */
+/* Opens `type` for group_write_type(). Returns the descriptor, the caller's, or -errno; -ENOENT: no such
+ * group. */
 int group_open_type(int root_fd, unsigned id);
 
 /*

@@ -95,14 +95,14 @@ int record_lock(int root_fd, const char *key, bool wait);
 int record_is_locked(int root_fd, const char *key);
 
 /*
- * What the holder of the lock LOCK_FD does now, for whoever finds it held: STEP, for people, and until when that
- * may take (UNTIL_USEC of CLOCK_MONOTONIC, 0: no limit of its own). The first line of the lock's file; it says
- * nothing when nobody holds the lock. A note that cannot be written is nobody's harm.
+ * What the holder of the lock LOCK_FD does now, for whoever finds it held: STEP, for people, and until when
+ * that may take (UNTIL_USEC of CLOCK_MONOTONIC, 0: no limit of its own). The first line of the lock's file;
+ * it says nothing when nobody holds the lock. A note that cannot be written is nobody's harm.
  */
 void record_lock_note(int lock_fd, const char *step, uint64_t until_usec);
 
-/* Reads it. Returns 0 with *ret_step (caller frees); -ENOENT: no such lock; -ENODATA: no note, or none that can be
- * understood; -errno. Does not block. */
+/* Reads it. Returns 0 with *ret_step (caller frees); -ENOENT: no such lock; -ENODATA: no note, or none
+ * that can be understood; -errno. Does not block. */
 int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec);
 
 /* Opens change/KEY.lock (O_PATH), to be told of notes by inotify(7). Returns the descriptor or -errno. */

@@ -42,8 +42,9 @@ int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret);
 int sysfs_write(int dir_fd, const char *path, const char *text);
 
 /*
- * The two halves of sysfs_write(), for who has to look once more between them: what is opened stays that of the
- * device or group that was there, and takes nothing any more once that is gone (-ENODEV; fs/kernfs/file.c).
+ * The two halves of sysfs_write(), for who has to look once more between them: what is opened stays that of
+ * the device or group that was there, and takes nothing any more once that is gone (-ENODEV;
+ * fs/kernfs/file.c).
  */
 int sysfs_open_write(int dir_fd, const char *path);
 int sysfs_write_fd(int fd, const char *text);

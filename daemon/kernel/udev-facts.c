@@ -118,7 +118,8 @@ static void add_kernel_properties(const Device *device, GHashTable *properties)
     add(properties, "PCI_SLOT_NAME", g_strdup(facts->name));
     add(properties, "PCI_CLASS", g_strdup_printf("%04X", facts->class_code));
     add(properties, "PCI_ID", g_strdup_printf("%04X:%04X", facts->vendor, facts->device));
-    add(properties, "PCI_SUBSYS_ID", g_strdup_printf("%04X:%04X", facts->subsystem_vendor, facts->subsystem_device));
+    add(properties, "PCI_SUBSYS_ID",
+        g_strdup_printf("%04X:%04X", facts->subsystem_vendor, facts->subsystem_device));
 }
 
 static void set_all_facts(GHashTable *properties, Device *device)

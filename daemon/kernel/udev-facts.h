@@ -17,8 +17,8 @@
 void udev_facts_take(struct udev_device *udev, bool full, Device *device);
 
 /*
- * The same from udev's database, for a device of which no event has come. Never reads the device's `uevent`: since
- * Linux 6.10 that waits for the device's lock, which an unbind that hangs holds (drivers/base/core.c, uevent_show()).
- * What the kernel puts there is known otherwise. Returns 0; -ENOENT: udev has not processed it; -errno.
+ * The same from udev's database, for a device of which no event has come. Never reads the device's `uevent`,
+ * as libudev does: some kernels show that only with the device's lock, which an unbind that hangs holds.
+ * What the kernel says there is known otherwise. Returns 0; -ENOENT: udev has not processed it; -errno.
  */
 int udev_facts_read(int root_fd, bool full, Device *device);

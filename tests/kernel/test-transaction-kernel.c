@@ -611,7 +611,8 @@ START_TEST(record_of_a_pulled_first_member_is_recovered)
 }
 END_TEST
 
-/* A bus whose drivers do not claim their group: the kernel would switch under one that is bound meanwhile. */
+/* A bus whose drivers do not claim their group: the kernel would switch under one that is bound
+ * meanwhile. */
 START_TEST(driver_bound_by_others_is_seen)
 {
     g_autoptr(Scene) scene = g_new0(Scene, 1);

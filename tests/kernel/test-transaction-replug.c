@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A member of the group is pulled, or replaced by a device of the same or of another kind, before every operation
- * that the change makes on /sys and /run. After each: the change says DeviceChanged (or is done, if nothing was
- * left to do to the device), nobody has lost a driver, no record and no override is left, and from that operation
- * on nothing of ours was written to the newcomer. What the kernel itself leaves open is one write: `unbind`, `bind`
- * and `type` take a name or a group, so what was opened for the old device and looked at a moment ago may meet the
- * new one; then the newcomer is as whole as its driver makes it.
+ * A member of the group is pulled, or replaced by a device of the same or of another kind, before every
+ * operation that the change makes on /sys and /run. After each: the change says DeviceChanged (or is done,
+ * if nothing was left to do to the device), nobody has lost a driver, no record and no override is left, and
+ * from that operation on nothing of ours was written to the newcomer. What the kernel itself leaves open is
+ * one write: `unbind`, `bind` and `type` take a name or a group, so what was opened for the old device and
+ * looked at a moment ago may meet the new one; then the newcomer is as whole as its driver makes it.
  *
  * test-transaction-replug GROUP
  */
@@ -90,8 +90,8 @@ static int run_change(void *data)
         return CHILD_DEVICE_CHANGED;
     if (group->refused && result->undone)
         return CHILD_UNDONE;
-    fprintf(stderr, "refusal %d%s: %s: %s\n", result->code, result->broken ? " (broken)" : "", result->object,
-            result->detail);
+    fprintf(stderr, "refusal %d%s: %s: %s\n", result->code, result->broken ? " (broken)" : "",
+            result->object, result->detail);
     return CHILD_OTHER;
 }
 
@@ -158,8 +158,9 @@ static void check_newcomer_untouched(const GPtrArray *log, unsigned n, const cha
         const Operation *operation = g_ptr_array_index(log, i);
 
         at += counts(operation);
-        ck_assert_msg(at <= n || !meets_newcomer(operation), "%s: the newcomer was met by a write of %s to %s",
-                      point, operation->bytes, operation->path);
+        ck_assert_msg(at <= n || !meets_newcomer(operation),
+                      "%s: the newcomer was met by a write of %s to %s", point, operation->bytes,
+                      operation->path);
     }
 }
 
@@ -180,14 +181,16 @@ static void check_devices(const Scene *scene, Event event, const char *point)
     for (size_t i = 0; scene->devices[i]; i++) {
         const char *device = scene->devices[i];
         g_autofree char *driver = scene_driver(scene, device), *override = NULL;
-        bool other = event == EVENT_OTHER && i == group->victim && !g_str_equal(scene->drivers[i], "pcieport");
+        bool other = event == EVENT_OTHER && i == group->victim &&
+            !g_str_equal(scene->drivers[i], "pcieport");
 
         if (event == EVENT_PULLED && is_newcomer(device))
             continue;
         override = scene_override(scene, device);
-        ck_assert_msg(g_str_equal(driver, other ? "" : scene->drivers[i]), "%s: %s has the driver '%s'", point,
-                      device, driver);
-        ck_assert_msg(g_str_equal(override, "(null)"), "%s: %s has the override %s", point, device, override);
+        ck_assert_msg(g_str_equal(driver, other ? "" : scene->drivers[i]), "%s: %s has the driver '%s'",
+                      point, device, driver);
+        ck_assert_msg(g_str_equal(override, "(null)"), "%s: %s has the override %s", point, device,
+                      override);
     }
 }
 

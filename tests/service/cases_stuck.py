@@ -10,7 +10,7 @@ import subprocess
 
 from bus import Connection, Variant
 from cases_fault import check_whole, records
-from harness import GROUP, MANAGER, ROOT, case, equal, expect_error
+from harness import DEVICE, GROUP, MANAGER, ROOT, case, equal, expect_error
 
 SHORT = "[Daemon]\nUnbindTimeoutSec=1\nTypeTimeoutSec=1\nBindTimeoutSec=1\nSettleSec=1\n"
 CARDS = {number: f"0000:{number}:00.0" for number in range(10, 18)}
@@ -221,3 +221,19 @@ def uevent_that_cannot_be_read(context):
     context.call(ROOT, MANAGER, "Reload")
     equal(context.change(11, "identity"), "identity")
     context.kernel("release stuck")
+
+
+@case(topology="eight")
+def look_that_hangs_counts_until_it_ends(context):
+    """One look of a caller at a time, and one that has hung for so long that its caller was answered is still one."""
+    features = (f"{ROOT}/device/pci/_30000_3a12_3a00_2e0", DEVICE, "GetFeatures")
+    context.kernel(f"rule stuck op=read path=*/{CARDS[12]}/config block")
+    expect_error("Timeout", context.call, *features, timeout=60)
+    expect_error("org.freedesktop.DBus.Error.LimitsExceeded", context.call, *features)
+    waiters = children_of(context.daemon.process.pid)
+    context.kernel("release stuck")
+    for pid in waiters:
+        wait_end(pid)
+    # It has heard of the end when it has answered this, and counts no more.
+    context.groups()
+    assert context.call(*features)

@@ -340,7 +340,8 @@ END_TEST
 
 START_TEST(lock_tells_what_its_holder_does)
 {
-    static const char *const unreadable[] = { "", "12", "12 \n", "12 unbind", "x unbind\n", "12 \377\n", "-1 a\n" };
+    static const char *const unreadable[] = { "", "12", "12 \n", "12 unbind", "x unbind\n",
+                                              "12 \377\n", "-1 a\n" };
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *step = NULL;
     uint64_t until;

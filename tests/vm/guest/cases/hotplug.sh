@@ -99,6 +99,18 @@ stop_workers()
     done
 }
 
+# What the holder of the lock has noted there; the first worker of a call only looks, and takes no lock.
+step_of()
+{
+    local lock=/run/iommu-policy/change/pci:$1.lock step
+    if flock --shared --nonblock "$lock" true; then
+        echo survey
+        return
+    fi
+    read -r _ step _ <"$lock"
+    echo "$step"
+}
+
 is_bound_again()
 {
     [[ $(driver_of "$subject") == nvme ]] && has_node "$subject"
@@ -120,8 +132,8 @@ replug_once()
     random_moment "$span"
     look_for_workers "$pid"
     [[ -n $workers ]] && stop_workers || return 1
-    step=$(cut -d ' ' -f 2 "/run/iommu-policy/change/pci:$subject.lock" 2>/dev/null || true)
-    steps[${step:-none}]=$((${steps[${step:-none}]-0} + 1))
+    step=$(step_of "$subject")
+    steps[$step]=$((${steps[$step]-0} + 1))
     "$1" "$subject"
     wait_until 60 is_bound_again || fail "the newcomer has no driver (at $step)"
     newcomer=$(identity_of "$subject")
