@@ -20,6 +20,8 @@ static gboolean no_unbind, persist;
 static char **allow;
 static char *reason_text;
 
+#define RESULT_TYPE G_VARIANT_TYPE("(tsss)") /* time in µs, type, error, text */
+
 static GVariant *set_options(void)
 {
     GVariantBuilder options;
@@ -54,8 +56,22 @@ static int set_type(Client *client, const char *group, const char *type, GVarian
     return 0;
 }
 
+/* What the group's last change left to see to: disks and interfaces with other names, addresses that are gone.
+ * NULL if there is nothing, or this call changed nothing. The caller frees it. */
+static char *left_to_see_to(GVariant *before, GVariant *after)
+{
+    g_autoptr(GVariant) old = g_variant_lookup_value(before, "LastResult", RESULT_TYPE);
+    g_autoptr(GVariant) new = g_variant_lookup_value(after, "LastResult", RESULT_TYPE);
+    const char *text;
+
+    if (!old || !new || g_variant_equal(old, new))
+        return NULL;
+    g_variant_get_child(new, 3, "&s", &text);
+    return *text ? g_strdup(text) : NULL;
+}
+
 static void print_type(Client *client, const char *target, const char *effective, const char *state,
-                       const char *pending_reason)
+                       const char *pending_reason, const char *note)
 {
     if (client->json) {
         JsonObject *answer = json_object_new();
@@ -63,21 +79,25 @@ static void print_type(Client *client, const char *target, const char *effective
         json_object_set_string_member(answer, "type", effective);
         json_object_set_string_member(answer, "state", state);
         json_object_set_string_member(answer, "pending_reason", pending_reason);
+        if (note)
+            json_object_set_string_member(answer, "note", note);
         json_print_object(answer, false);
     } else if (strcmp(state, "pending") == 0)
         printf("%s: %s; pending: %s; see: iommuctl why %s\n", target, effective, pending_reason, target);
     else
-        printf("%s: %s\n", target, effective);
+        printf("%s: %s%s%s\n", target, effective, note ? "; " : "", note ?: "");
 }
 
 static int run_set_or_revert(Client *client, const char *target, const char *type, GVariant *options)
 {
-    g_autoptr(GVariant) owned = g_variant_ref_sink(options), properties = NULL;
-    g_autofree char *group = NULL, *effective = NULL;
+    g_autoptr(GVariant) owned = g_variant_ref_sink(options), before = NULL, properties = NULL;
+    g_autofree char *group = NULL, *effective = NULL, *note = NULL;
     const char *state;
     int r;
 
     r = target_find_group(client, target, &group);
+    if (r >= 0)
+        r = client_properties(client, group, IOMMU_POLICY_GROUP_INTERFACE, &before);
     if (r >= 0)
         r = set_type(client, group, type, owned, &effective);
     if (r >= 0)
@@ -86,7 +106,8 @@ static int run_set_or_revert(Client *client, const char *target, const char *typ
         return r;
 
     state = property_string(properties, "State");
-    print_type(client, target, effective, state, property_string(properties, "PendingReason"));
+    note = left_to_see_to(before, properties);
+    print_type(client, target, effective, state, property_string(properties, "PendingReason"), note);
     return strcmp(state, "pending") == 0 ? EXIT_CODE_PENDING : EXIT_CODE_DONE;
 }
 

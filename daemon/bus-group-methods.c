@@ -74,6 +74,7 @@ static void drop_call(BusCall *call)
     ManagedGroup *group = manager_group(manager, call->group);
     const CallRecord *record = group ? call_store_find(manager->calls, group) : NULL;
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_autoptr(JournalCaller) caller = NULL;
     g_auto(Drop) drop = { 0 };
 
     if (!record) {
@@ -86,7 +87,8 @@ static void drop_call(BusCall *call)
         bus_call_refuse(call, REFUSAL_DEVICE_CHANGED, NULL, "it would end in something else now");
         return;
     }
-    manager_drop_call(manager, group);
+    caller = journal_caller_new(manager->journal, call->message);
+    manager_drop_call(manager, group, caller);
     if (!call->options.wait) {
         on_back_to_rules(manager, call);
         bus_call_free(call);

@@ -8,6 +8,7 @@
 #include "iommu-policy-names.h"
 #include "manager.h"
 #include "persist.h"
+#include "report.h"
 
 /* --- what is asked of polkit */
 
@@ -161,6 +162,7 @@ RefusalCode change_judge_again(const Change *change, ManagedGroup *group, char *
 
 static void refuse_as_surveyed(Change *change)
 {
+    report_refused(change, change->survey->refusal, change->survey->object, change->survey->detail);
     change_answer(change, change->survey->refusal, change->survey->object, change->survey->detail);
     manager_drop_change(change->manager, change);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "transaction.h"
 
+#include "escape.h"
 #include "findings.h"
 
 /* The values that go into a change and come out of it: made, freed, and packed for a worker's message. */
@@ -95,6 +96,14 @@ void change_survey_free(ChangeSurvey *survey)
     g_free(survey);
 }
 
+static void step_time_free(void *data)
+{
+    ChangeStepTime *step = data;
+
+    g_free(step->name);
+    g_free(step);
+}
+
 ChangeResult *change_result_new(void)
 {
     ChangeResult *result = g_new0(ChangeResult, 1);
@@ -103,6 +112,7 @@ ChangeResult *change_result_new(void)
     result->how = CHANGE_REFUSED;
     result->findings = findings_new();
     result->notes = g_ptr_array_new_with_free_func(g_free);
+    result->steps = g_ptr_array_new_with_free_func(step_time_free);
     return result;
 }
 
@@ -114,12 +124,26 @@ void change_result_free(ChangeResult *result)
     g_free(result->detail);
     g_ptr_array_unref(result->findings);
     g_ptr_array_unref(result->notes);
+    g_ptr_array_unref(result->steps);
     g_free(result);
+}
+
+/* What a worker says is believed only if it has a meaning: the process may have gone mad. */
+static bool is_meaningful(int how, int type, int refusal)
+{
+    return change_how_to_string(how) && (type == _DOMAIN_TYPE_INVALID || domain_type_to_string(type)) &&
+           refusal >= REFUSAL_NONE && refusal < _REFUSAL_CODE_MAX;
 }
 
 static char *text_or_null(const char *text)
 {
     return *text ? g_strdup(text) : NULL;
+}
+
+/* A message is UTF-8; an interface may be called anything. */
+static GVariant *text_to_variant(const char *text)
+{
+    return g_variant_new_take_string(printable_text(text ?: ""));
 }
 
 static GVariant *members_to_variant(const GPtrArray *members)
@@ -156,20 +180,25 @@ static void members_from_variant(GVariant *variant, GPtrArray *members)
 
 GVariant *change_survey_to_variant(const ChangeSurvey *survey)
 {
-    return g_variant_new("(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "iss)", survey->how, survey->type_from,
+    return g_variant_new("(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "i@s@s)", survey->how, survey->type_from,
                          members_to_variant(survey->members), findings_to_variant(survey->findings),
-                         survey->refusal, survey->object ?: "", survey->detail ?: "");
+                         survey->refusal, text_to_variant(survey->object), text_to_variant(survey->detail));
 }
 
 ChangeSurvey *change_survey_from_variant(GVariant *variant)
 {
     g_autoptr(GVariant) members = NULL, findings = NULL;
-    ChangeSurvey *survey = change_survey_new();
     const char *object, *detail;
     int how, type, refusal;
+    ChangeSurvey *survey;
 
+    if (!g_variant_is_of_type(variant, G_VARIANT_TYPE(CHANGE_SURVEY_FORMAT)))
+        return NULL;
     g_variant_get(variant, "(ii@" MEMBERS_FORMAT "@" FINDINGS_FORMAT "i&s&s)", &how, &type, &members,
                   &findings, &refusal, &object, &detail);
+    if (!is_meaningful(how, type, refusal))
+        return NULL;
+    survey = change_survey_new();
     survey->how = how;
     survey->type_from = type;
     survey->refusal = refusal;
@@ -181,28 +210,68 @@ ChangeSurvey *change_survey_from_variant(GVariant *variant)
     return survey;
 }
 
+static GVariant *steps_to_variant(const GPtrArray *steps)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(st)"));
+    for (guint i = 0; i < steps->len; i++) {
+        const ChangeStepTime *step = g_ptr_array_index(steps, i);
+
+        g_variant_builder_add(&builder, "(@st)", text_to_variant(step->name), step->usec);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static void steps_from_variant(GVariant *variant, GPtrArray *steps)
+{
+    GVariantIter iter;
+    const char *name;
+    guint64 usec;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_next(&iter, "(&st)", &name, &usec)) {
+        ChangeStepTime *step = g_new(ChangeStepTime, 1);
+
+        *step = (ChangeStepTime) { .name = g_strdup(name), .usec = usec };
+        g_ptr_array_add(steps, step);
+    }
+}
+
 GVariant *change_result_to_variant(const ChangeResult *result)
 {
-    GVariant *notes = g_variant_new_strv((const char *const *) result->notes->pdata, result->notes->len);
+    GVariantBuilder notes;
 
-    return g_variant_new("(issiiibb@" FINDINGS_FORMAT "@astt)", result->code, result->object ?: "",
-                         result->detail ?: "", result->error, result->type, result->how, result->undone,
-                         result->broken, findings_to_variant(result->findings), notes, result->kernel_usec,
-                         result->total_usec);
+    g_variant_builder_init(&notes, G_VARIANT_TYPE_STRING_ARRAY);
+    for (guint i = 0; i < result->notes->len; i++)
+        g_variant_builder_add_value(&notes, text_to_variant(result->notes->pdata[i]));
+    return g_variant_new("(i@s@siiibb@" FINDINGS_FORMAT "as@a(st)tt)", result->code,
+                         text_to_variant(result->object), text_to_variant(result->detail), result->error,
+                         result->type, result->how, result->undone, result->broken,
+                         findings_to_variant(result->findings), &notes, steps_to_variant(result->steps),
+                         result->kernel_usec, result->total_usec);
 }
 
 ChangeResult *change_result_from_variant(GVariant *variant)
 {
-    g_autoptr(GVariant) findings = NULL;
+    g_autoptr(GVariant) findings = NULL, steps = NULL;
     g_autofree const char **notes = NULL;
-    ChangeResult *result = change_result_new();
     const char *object, *detail;
-    int code, type, how;
+    guint64 kernel_usec, total_usec;
+    int code, error, type, how;
     gboolean undone, broken;
+    ChangeResult *result;
 
-    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&stt)", &code, &object, &detail, &result->error,
-                  &type, &how, &undone, &broken, &findings, &notes, &result->kernel_usec,
-                  &result->total_usec);
+    if (!g_variant_is_of_type(variant, G_VARIANT_TYPE(CHANGE_RESULT_FORMAT)))
+        return NULL;
+    g_variant_get(variant, "(i&s&siiibb@" FINDINGS_FORMAT "^a&s@a(st)tt)", &code, &object, &detail, &error,
+                  &type, &how, &undone, &broken, &findings, &notes, &steps, &kernel_usec, &total_usec);
+    if (!is_meaningful(how, type, code) || error < 0)
+        return NULL;
+    result = change_result_new();
+    result->kernel_usec = kernel_usec;
+    result->total_usec = total_usec;
+    result->error = error;
     result->code = code;
     result->type = type;
     result->how = how;
@@ -212,6 +281,7 @@ ChangeResult *change_result_from_variant(GVariant *variant)
     result->detail = text_or_null(detail);
     for (size_t i = 0; notes[i]; i++)
         g_ptr_array_add(result->notes, g_strdup(notes[i]));
+    steps_from_variant(steps, result->steps);
     g_ptr_array_unref(result->findings);
     result->findings = findings_from_variant(findings);
     return result;

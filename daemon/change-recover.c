@@ -217,8 +217,10 @@ int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits
     if (lock < 0)
         return lock;
     sequence.lock_fd = lock;
+    sequence_begin(&sequence);
     sequence_step(&sequence, limits->unbind_usec, "look at the devices");
     r = change_recover_locked(&sequence, key);
+    sequence_end(&sequence);
     result->total_usec = sequence_now() - start;
     if (r < 0 && r != -EBADMSG)
         return r;

@@ -18,16 +18,46 @@ uint64_t sequence_now(void)
     return (uint64_t) g_get_monotonic_time();
 }
 
+/* A step that runs holds the time of its beginning. */
+static void end_step(const ChangeResult *result, uint64_t now)
+{
+    ChangeStepTime *last;
+
+    if (result->steps->len == 0)
+        return;
+    last = g_ptr_array_index(result->steps, result->steps->len - 1);
+    last->usec = now - last->usec;
+}
+
+static void begin_step(const ChangeResult *result, const char *name)
+{
+    uint64_t now = sequence_now();
+    ChangeStepTime *step = g_new(ChangeStepTime, 1);
+
+    end_step(result, now);
+    *step = (ChangeStepTime) { .name = g_strdup(name), .usec = now };
+    g_ptr_array_add(result->steps, step);
+}
+
+void sequence_begin(const Sequence *sequence)
+{
+    begin_step(sequence->result, "look");
+}
+
+void sequence_end(const Sequence *sequence)
+{
+    end_step(sequence->result, sequence_now());
+}
+
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
 {
     g_autofree char *name = NULL;
     va_list arguments;
 
-    if (!sequence->step && sequence->lock_fd < 0)
-        return;
     va_start(arguments, format);
     name = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    begin_step(sequence->result, name);
     if (sequence->lock_fd >= 0)
         record_lock_note(sequence->lock_fd, name, limit_usec > 0 ? sequence_now() + limit_usec : 0);
     if (sequence->step)

@@ -17,6 +17,10 @@ typedef struct Sequence {
     const GPtrArray *members; /* ChangeMember: whose group it is that is written to */
 } Sequence;
 
+/* The first step, of which nobody is told: looking. And the end of the last. */
+void sequence_begin(const Sequence *sequence);
+void sequence_end(const Sequence *sequence);
+
 /* Tells that a step begins which may take up to LIMIT_USEC (0: no limit of its own), and notes it in the lock. */
 void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *format, ...)
     G_GNUC_PRINTF(3, 4);

@@ -7,6 +7,7 @@
 
 #include "change-cause.h"
 #include "change-give-back.h"
+#include "change-losses.h"
 #include "children.h"
 #include "claim.h"
 #include "cleanup.h"
@@ -27,6 +28,7 @@ typedef struct Switch {
     const ChangeRequest *request;
     const ChangeSurvey *survey;
     const GroupView *view;
+    NetworkState *network; /* before the first unbind, if one of them has an interface; or NULL */
     GPtrArray *held;   /* HeldDevice: the members that are unbound, children before parents */
     Claims *claims;
     uint64_t looked_usec; /* when the findings had been gathered */
@@ -37,6 +39,7 @@ static void switch_clear(Switch *w)
 {
     g_clear_pointer(&w->claims, claims_release);
     g_clear_pointer(&w->held, g_ptr_array_unref);
+    g_clear_pointer(&w->network, network_state_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Switch, switch_clear)
 
@@ -73,6 +76,7 @@ static int look_below(int root_fd, HeldDevice *held)
     r = children_read(root_fd, held->syspath, &children);
     if (r < 0)
         return r;
+    children_identify(root_fd, children);
     held->children = g_steal_pointer(&children);
     return 0;
 }
@@ -126,6 +130,7 @@ static bool prepare(Switch *w)
         if (!prepare_device(w, held))
             return false;
     }
+    w->network = change_losses_look(w->sequence, w->held);
     return true;
 }
 
@@ -438,17 +443,6 @@ static bool retake(Switch *w)
     return true;
 }
 
-/* Step 8. Said, not repaired: what belongs above the device (names in fstab, addresses) is not ours. */
-static void care_after(const Switch *w)
-{
-    for (guint i = 0; i < w->held->len; i++) {
-        const HeldDevice *held = g_ptr_array_index(w->held, i);
-
-        if (held->children_now)
-            children_compare(held->children, held->children_now, w->sequence->result->notes);
-    }
-}
-
 static void remove_record(const Switch *w)
 {
     int r = record_remove(w->sequence->root_fd, w->view->key);
@@ -488,7 +482,7 @@ static void go_back(Switch *w, bool to_old_type)
     w->claims = claims_release(w->claims);
     settle_type(w, to_old_type);
     back = change_give_back(w->sequence, w->held, true, &restored);
-    care_after(w);
+    change_losses_report(w->sequence, w->held, w->network);
     (void) group_read_type(w->sequence->root_fd, w->request->group, &result->type);
     result->undone = back && !result->broken && result->type == w->survey->type_from;
     if (back && restored)
@@ -507,7 +501,7 @@ static void run_recorded(Switch *w)
     }
     if (change_give_back(sequence, w->held, false, &restored) &&
         type_is_kept(sequence, request->group, request->type, request->out, true)) {
-        care_after(w);
+        change_losses_report(sequence, w->held, w->network);
         if (restored)
             remove_record(w);
         return;

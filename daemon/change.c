@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager.h"
 #include "persist.h"
+#include "report.h"
 
 static void change_end(Change *change)
 {
@@ -89,6 +90,7 @@ void change_free(Change *change)
     queue_item_clear(&change->item);
     g_free(change->record_key);
     g_free(change->step);
+    (void) journal_caller_unref(change->caller);
     g_free(change);
 }
 
@@ -114,6 +116,8 @@ void change_answer(Change *change, RefusalCode code, const char *object, const c
 
 void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
+    if (code != REFUSAL_NONE)
+        report_refused(change, code, NULL, detail);
     change_answer(change, code, NULL, detail);
     change_end(change);
 }
@@ -153,6 +157,7 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
     Change *change = userdata;
     g_autoptr(ChangeResult) result = answer ? change_result_from_variant(answer) : NULL;
     bool done = result && result->code == REFUSAL_NONE;
+    g_autofree char *detail = NULL;
 
     change->job = job_free(change->job);
     manager_change_done(change->manager, change, result, error);
@@ -161,7 +166,9 @@ static void on_run_done(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     if (result)
-        change_answer(change, result->code, result->object, result->detail);
+        detail = report_detail(result);
+    if (result)
+        change_answer(change, result->code, result->object, detail);
     else
         change_answer(change, REFUSAL_INTERRUPTED, NULL, NULL);
     change_end(change);
@@ -271,6 +278,7 @@ void change_authorised(Change *change)
         change_refuse(change, code, detail);
         return;
     }
+    report_override(change, group);
     if (!change->options.wait)
         change_answer(change, REFUSAL_NONE, NULL, NULL);
     if (change->request->how == CHANGE_NOTHING) {
@@ -318,6 +326,7 @@ void change_new_for_call(Manager *manager, ManagedGroup *group, ChangeCall *call
     change->uid = call->uid;
     change->place = g_steal_pointer(&call->place);
     change->message = sd_bus_message_ref(call->message);
+    change->caller = journal_caller_new(manager->journal, call->message);
     change->reply = call->reply;
     change->options = call->options;
     call->options = (ChangeOptions) { 0 };

@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "change-queue.h"
 #include "job.h"
+#include "journal.h"
 #include "notify.h"
 #include "refusal.h"
 #include "transaction.h"
@@ -65,6 +66,7 @@ typedef struct Change {
     CallPlace *place;        /* in the manager's limits */
     AuthQuestion *question;
     ChangeSurvey *survey;
+    JournalCaller *caller;   /* for the journal */
     FindingKindSet accepted; /* disruptive kinds that the call allowed */
 } Change;
 

@@ -7,11 +7,15 @@
 
 #include "sysfs.h"
 
+#define CLASS_BLOCK "sys/class/block"
+#define CLASS_NET "sys/class/net"
+
 void child_free(Child *child)
 {
     if (!child)
         return;
     g_free(child->name);
+    g_free(child->identity);
     g_free(child);
 }
 
@@ -32,7 +36,7 @@ static bool link_is_below(const char *link, const char *syspath)
 /* A partition's directory lies in that of its disk: .../block/sda/sda1, .../nvme0/nvme0n1/nvme0n1p1. */
 static bool is_partition(int root_fd, const char *name)
 {
-    g_autofree char *path = g_strdup_printf("sys/class/block/%s/partition", name);
+    g_autofree char *path = g_strdup_printf(CLASS_BLOCK "/%s/partition", name);
     g_autofree char *number = NULL;
 
     return sysfs_read(root_fd, path, &number) >= 0;
@@ -40,7 +44,7 @@ static bool is_partition(int root_fd, const char *name)
 
 static bool interface_is_up(int root_fd, const char *name)
 {
-    g_autofree char *path = g_strdup_printf("sys/class/net/%s/flags", name);
+    g_autofree char *path = g_strdup_printf(CLASS_NET "/%s/flags", name);
     uint64_t flags;
 
     return sysfs_read_u64(root_fd, path, 16, &flags) >= 0 && flags & IFF_UP;
@@ -48,7 +52,7 @@ static bool interface_is_up(int root_fd, const char *name)
 
 static int read_class(int root_fd, bool net, const char *syspath, GPtrArray *children)
 {
-    const char *class = net ? "sys/class/net" : "sys/class/block";
+    const char *class = net ? CLASS_NET : CLASS_BLOCK;
     g_auto(GStrv) names = NULL;
     int r;
 
@@ -135,36 +139,99 @@ bool children_have_names(const GPtrArray *before, const GPtrArray *now)
     return true;
 }
 
-/* The next of NOW from *POSITION on that is of the kind of WANTED and was not there before: taken for
- * WANTED's new name. */
-static const Child *next_new(const GPtrArray *before, const GPtrArray *now, const Child *wanted,
-                             guint *position)
-{
-    for (; *position < now->len; (*position)++) {
-        const Child *child = g_ptr_array_index(now, *position);
+/* --- who is who */
 
-        if (child->net == wanted->net && !find(before, child)) {
-            (*position)++;
-            return child;
-        }
+static char *read_first(int root_fd, const char *class, const char *name, const char *const *attributes)
+{
+    for (; *attributes; attributes++) {
+        g_autofree char *path = g_strdup_printf("%s/%s/%s", class, name, *attributes);
+        g_autofree char *text = NULL;
+
+        if (sysfs_read(root_fd, path, &text) >= 0 && *g_strstrip(text))
+            return g_steal_pointer(&text);
     }
     return NULL;
 }
 
-void children_compare(const GPtrArray *before, const GPtrArray *now, GPtrArray *notes)
+/* NVMe and virtio disks have the attribute themselves, SCSI disks at their device. A controller's serial number
+ * would be that of all its disks. */
+static char *read_identity(int root_fd, const Child *child)
 {
-    guint position[2] = { 0, 0 };
+    static const char *const of_disk[] = { "wwid", "device/wwid", "serial", NULL };
+    static const char *const address[] = { "address", NULL }, *const port[] = { "dev_port", NULL };
+    g_autofree char *address_text = NULL, *port_text = NULL;
 
+    if (!child->net)
+        return read_first(root_fd, CLASS_BLOCK, child->name, of_disk);
+    address_text = read_first(root_fd, CLASS_NET, child->name, address);
+    port_text = read_first(root_fd, CLASS_NET, child->name, port);
+    return address_text ? g_strdup_printf("%s port %s", address_text, port_text ?: "0") : NULL;
+}
+
+void children_identify(int root_fd, GPtrArray *children)
+{
+    for (guint i = 0; i < children->len; i++) {
+        Child *child = g_ptr_array_index(children, i);
+
+        if (!child->identity)
+            child->identity = read_identity(root_fd, child);
+    }
+}
+
+typedef bool (*ChildTest)(const Child *old, const Child *new);
+
+static bool is_same_child(const Child *old, const Child *new)
+{
+    return old->net == new->net && old->identity && g_strcmp0(old->identity, new->identity) == 0;
+}
+
+/* An interface loses an address that somebody had given it, such as a bond. */
+static bool may_be_same(const Child *old, const Child *new)
+{
+    return old->net == new->net && (old->net || !old->identity || !new->identity);
+}
+
+static bool has_same_name(const Child *old, const Child *new)
+{
+    return may_be_same(old, new) && g_str_equal(old->name, new->name);
+}
+
+/* Two that have the same identity (a dual-ported card with one address) are told apart by their order. */
+static void match_by(const GPtrArray *before, GPtrArray *left, GPtrArray *matches, ChildTest test)
+{
     for (guint i = 0; i < before->len; i++) {
-        const Child *old = g_ptr_array_index(before, i);
-        const char *kind = old->net ? "interface" : "disk";
-        const Child *new = find(now, old);
-
-        if (!new) {
-            new = next_new(before, now, old, &position[old->net]);
-            g_ptr_array_add(notes, new ? g_strdup_printf("%s %s came back as %s", kind, old->name, new->name)
-                                       : g_strdup_printf("%s %s has not come back", kind, old->name));
+        for (guint j = 0; j < left->len && !matches->pdata[i]; j++) {
+            if (!test(g_ptr_array_index(before, i), g_ptr_array_index(left, j)))
+                continue;
+            matches->pdata[i] = g_ptr_array_steal_index(left, j);
         }
+    }
+}
+
+GPtrArray *children_match(const GPtrArray *before, const GPtrArray *now)
+{
+    g_autoptr(GPtrArray) left = g_ptr_array_sized_new(now->len);
+    GPtrArray *matches = g_ptr_array_new();
+
+    for (guint i = 0; i < now->len; i++)
+        g_ptr_array_add(left, now->pdata[i]);
+    g_ptr_array_set_size(matches, (int) before->len);
+    match_by(before, left, matches, is_same_child);
+    match_by(before, left, matches, has_same_name);
+    match_by(before, left, matches, may_be_same);
+    return matches;
+}
+
+void children_compare(const GPtrArray *before, const GPtrArray *matches, GPtrArray *notes)
+{
+    for (guint i = 0; i < before->len; i++) {
+        const Child *old = g_ptr_array_index(before, i), *new = g_ptr_array_index(matches, i);
+        const char *kind = old->net ? "interface" : "disk";
+
+        if (!new)
+            g_ptr_array_add(notes, g_strdup_printf("%s %s has not come back", kind, old->name));
+        else if (!g_str_equal(new->name, old->name))
+            g_ptr_array_add(notes, g_strdup_printf("%s %s came back as %s", kind, old->name, new->name));
         if (new && old->up && !new->up)
             g_ptr_array_add(notes, g_strdup_printf("interface %s was up and is down", new->name));
     }

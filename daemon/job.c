@@ -14,6 +14,8 @@
 
 /* step, its limit in µs, and "" · "", -errno or 0, and the answer */
 #define MESSAGE_FORMAT "(sxv)"
+/* The kernel's MAX_ERRNO (include/linux/err.h). */
+#define ERRNO_MAX 4095
 #define READ_DEADLINE_USEC (30 * G_GUINT64_CONSTANT(1000000))
 
 struct Job {
@@ -128,7 +130,7 @@ static void on_message(Worker *worker, GVariant *message, void *userdata)
 
     g_variant_get(message, "(&sxv)", &step, &number, &answer);
     if (!*step) {
-        job->error = (int) number;
+        job->error = (int) CLAMP(number, -ERRNO_MAX, 0);
         g_clear_pointer(&job->answer, g_variant_unref);
         job->answer = g_steal_pointer(&answer);
         return;

@@ -71,6 +71,7 @@ static void members_changed(ManagedGroup *group)
     group->changed |= GROUP_DEVICES;
     group->broken = false;
     group->auto_settled = true;
+    group->refusal_told = 0;
     managed_group_forget_tries(group);
     managed_group_forget_use(group);
 }

@@ -69,6 +69,8 @@ struct ManagedGroup {
     bool broken;           /* a member is left without its driver */
     char *step;            /* of the change, or NULL */
     LastResult last_result;
+    unsigned refusal_told; /* of a rule's change, as the journal has it; 0: none since */
+    bool forbidden_told;   /* the journal has it that the type is forbidden */
     char **last_findings;  /* ids that stood in the way of the last change: a call may allow them */
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */

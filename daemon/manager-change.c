@@ -8,6 +8,7 @@
 #include "findings.h"
 #include "log.h"
 #include "record.h"
+#include "report.h"
 
 /* How often a rule's change may find other members than it was decided for before that counts as failed. */
 #define DIFFERED_MAX 3
@@ -68,47 +69,6 @@ void manager_submit(Manager *manager, Change *change)
 }
 
 /* --- results */
-
-static char *result_text(const Change *change, const ManagedGroup *group, const ChangeResult *result)
-{
-    g_autofree char *object = g_strdup_printf("group %u", group->id);
-    g_autofree char *target = g_strdup_printf("%u", group->id);
-
-    if (!result)
-        return refusal_text(REFUSAL_INTERRUPTED, object, target, NULL);
-    if (result->code != REFUSAL_NONE)
-        return refusal_text(result->code, result->object ?: object, target, result->detail);
-    if (result->notes && result->notes->len > 0) {
-        g_autoptr(GString) text = g_string_new(NULL);
-
-        for (guint i = 0; i < result->notes->len; i++)
-            g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", (const char *) result->notes->pdata[i]);
-        return g_string_free(g_steal_pointer(&text), FALSE);
-    }
-    return g_strdup("");
-}
-
-static void log_result(const Change *change, const ManagedGroup *group, const ChangeResult *result,
-                       const char *text)
-{
-    uint64_t total = (uint64_t) g_get_monotonic_time() - change->started_at;
-    bool done = result && result->code == REFUSAL_NONE;
-    g_autofree char *line = g_strdup_printf(
-        "%s %s %s (%s) in %" G_GUINT64_FORMAT " µs, of which the kernel %" G_GUINT64_FORMAT "%s%s%s%s",
-        change->origin == CHANGE_BY_RECOVERY ? "recovery" : "change to",
-        change->request ? domain_type_to_string(change->request->type) : "", done ? "done" : "not done",
-        change->request && change->request->origin ? change->request->origin : "left by an earlier change",
-        total, result ? result->kernel_usec : 0, *text ? ": " : "", text,
-        change->options.reason ? "; reason: " : "", change->options.reason ?: "");
-
-    /* The times are fields, too, for whoever adds them up. */
-    (void) sd_journal_send("PRIORITY=%i",
-                           done ? LOG_NOTICE : result && result->broken ? LOG_ERR : LOG_WARNING,
-                           "IOMMU_GROUP=%u", group->id, "IOMMU_CHANGE_USEC=%" G_GUINT64_FORMAT, total,
-                           "IOMMU_WORKER_USEC=%" G_GUINT64_FORMAT, result ? result->total_usec : 0,
-                           "IOMMU_KERNEL_USEC=%" G_GUINT64_FORMAT, result ? result->kernel_usec : 0,
-                           "MESSAGE=group %u: %s", group->id, line, NULL);
-}
 
 /* ZFS, a target and the like are only seen by trying, which must not be done once a minute. */
 static bool only_seen_by_trying(const ChangeResult *result)
@@ -205,10 +165,10 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
                         const ChangeResult *result)
 {
     DomainType asked = change->request ? change->request->type : _DOMAIN_TYPE_INVALID;
-    g_autofree char *text = result_text(change, group, result);
+    g_autofree char *text = report_text(group, result);
     RefusalCode code = result ? result->code : REFUSAL_INTERRUPTED;
 
-    log_result(change, group, result, text);
+    report_result(change, group, result, text);
     keep_finding_ids(group, result);
     if (change->request)
         managed_group_set_result(group, asked, code == REFUSAL_NONE ? NULL : refusal_bus_name(code),
@@ -291,7 +251,7 @@ void manager_change_late(Manager *manager, Change *change)
     if (!group || !group->changing)
         return;
     group->stuck = true;
-    log_group(LOG_ERR, group->id, NULL, group->step ?: "a change does not return");
+    report_stuck(group, change);
     managed_group_set_state(group, GROUP_STUCK, PENDING_NONE, NULL);
     manager_touch(manager, group);
     manager_run_queue(manager);
@@ -304,7 +264,7 @@ void manager_change_goes_on(Manager *manager, Change *change)
     if (!group || !group->stuck)
         return;
     group->stuck = false;
-    log_group(LOG_NOTICE, group->id, NULL, "what hung has returned, the change goes on");
+    report_goes_on(group, change);
     managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
     manager_touch(manager, group);
 }

@@ -8,6 +8,7 @@
 #include "group.h"
 #include "log.h"
 #include "next-step.h"
+#include "report.h"
 
 /* A survey looks at every process: several at once would only take each other's time. */
 #define SURVEYS_AT_ONCE 4
@@ -215,6 +216,7 @@ static void on_surveyed(Job *job, int error, GVariant *answer, void *userdata)
     group->survey = job_free(group->survey);
     if (survey) {
         take_survey(group, survey);
+        report_in_use(group, survey);
     } else {
         group->use = USE_BUSY; /* nobody knows: not free */
         log_group(LOG_WARNING, group->id, NULL, "cannot tell whether it is in use");
@@ -288,16 +290,17 @@ static int state_level(const NextStep *step)
 {
     if (step->state == GROUP_FAILED || step->state == GROUP_BROKEN || step->state == GROUP_STUCK)
         return LOG_ERR;
-    return step->reason == PENDING_FORBIDDEN_TYPE ? LOG_WARNING : LOG_INFO;
+    return LOG_INFO;
 }
 
 /* A state that lasts is worth a line; those on the way to it are not, nor the rest that a group is found in,
- * nor the success of a change, which has a line of its own. */
+ * nor what has an entry of its own: the success of a change, a use, a forbidden type. */
 static bool worth_a_line(const ManagedGroup *group, const NextStep *step)
 {
     if (group->state == step->state && group->reason == step->reason)
         return false;
-    if (step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING)
+    if (step->state == GROUP_CHANGING || step->reason == PENDING_SETTLING ||
+        step->reason == PENDING_IN_USE || step->reason == PENDING_FORBIDDEN_TYPE)
         return false;
     return (step->state != GROUP_SETTLED && step->state != GROUP_DISABLED) ||
         (group->state != GROUP_CHANGING && group->reason != PENDING_SETTLING);
@@ -360,6 +363,8 @@ static void watch_uses(Manager *manager, const ManagedGroup *group)
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
 {
     log_state(group, step, decision);
+    if (!group->changing)
+        report_forbidden_type(group, decision);
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
     watch_uses(manager, group);
@@ -422,8 +427,10 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
     evaluate(manager, group, false);
 }
 
-void manager_drop_call(Manager *manager, ManagedGroup *group)
+void manager_drop_call(Manager *manager, ManagedGroup *group, JournalCaller *caller)
 {
+    const CallRecord *call = call_store_find(manager->calls, group);
+    DomainType dropped = call ? call->type : _DOMAIN_TYPE_INVALID;
     int r = call_store_drop(manager->calls, group->key);
 
     if (r < 0)
@@ -431,6 +438,7 @@ void manager_drop_call(Manager *manager, ManagedGroup *group)
                   "what a call asked for is remembered by the next start of the daemon");
     managed_group_forget_tries(group);
     manager_evaluate(manager, group);
+    report_call_dropped(group, dropped, caller);
 }
 
 /* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads
@@ -516,10 +524,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
     if (!group->type_known && manager->starting)
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {
-        g_autofree char *text = g_strdup_printf("its type has become %s without us (drift)",
-                                                domain_type_to_string(scanned->type));
-
-        log_group(LOG_NOTICE, group->id, NULL, text);
+        report_drift(group, scanned->type);
         group->auto_settled = false;
         managed_group_forget_tries(group);
     }

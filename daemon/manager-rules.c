@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "diagnostic.h"
 #include "log.h"
+#include "report.h"
 #include "rule.h"
 
 
@@ -44,14 +45,14 @@ static void log_diagnostics(const GPtrArray *diagnostics)
     }
 }
 
-void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics)
+void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
+                        JournalCaller *caller)
 {
     bool late = ask_late_keys(rules);
 
     log_diagnostics(diagnostics);
     if (rule_set_is_frozen(rules))
-        log_error("the rules are frozen until every rule file can be read: nothing is relaxed, nothing is "
-                  "unbound");
+        report_frozen(manager, caller);
     g_clear_pointer(&manager->rules, rule_set_unref);
     manager->rules = rules;
     manager->changed |= MANAGER_STATE | MANAGER_RULE_FILES;
@@ -60,21 +61,24 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     manager->rules_are_late = late;
 }
 
-int manager_reload(Manager *manager, GPtrArray **ret_diagnostics)
+int manager_reload(Manager *manager, JournalCaller *caller, GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     bool was_late = manager->rules_are_late;
     RuleSet *rules = NULL;
+    unsigned errors, warnings;
     int r;
 
     r = rule_set_load(manager->root_fd, manager->rules, &rules, &diagnostics);
     if (r < 0)
         return r;
-    manager_take_rules(manager, rules, diagnostics);
+    manager_take_rules(manager, rules, diagnostics, caller);
+    errors = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
+    warnings = diagnostics_count(diagnostics, DIAGNOSTIC_WARNING);
+    report_reloaded(manager, errors, warnings, caller);
     if (manager->rules_are_late && !was_late)
         manager_ask_udev(manager);
-    notify_reloaded(manager, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR),
-                    diagnostics_count(diagnostics, DIAGNOSTIC_WARNING));
+    notify_reloaded(manager, errors, warnings);
     manager_touch(manager, NULL);
     manager_evaluate_all(manager);
     manager_count_untranslated(manager);

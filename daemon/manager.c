@@ -238,7 +238,7 @@ static int load_rules(Manager *manager)
 
     if (r < 0)
         return r;
-    manager_take_rules(manager, rules, diagnostics);
+    manager_take_rules(manager, rules, diagnostics, NULL);
     return 0;
 }
 
@@ -265,6 +265,7 @@ static void manager_init(Manager *manager)
     manager->orphans = g_ptr_array_new_with_free_func(orphan_free);
     manager->waiters = g_ptr_array_new_with_free_func(waiter_free);
     manager->queue = change_queue_new();
+    manager->journal = journal_new(manager->event);
     g_queue_init(&manager->udev_pending);
     call_limits_init(&manager->change_limits, &change_limits);
     call_limits_init(&manager->look_limits, &look_limits);
@@ -396,6 +397,7 @@ Manager *manager_free(Manager *manager)
     CLEAR_SOURCE(manager->stop_timer);
     CLEAR_SOURCE(manager->tell_source);
     (void) call_store_free(manager->calls);
+    (void) journal_free(manager->journal);
     call_limits_clear(&manager->change_limits);
     call_limits_clear(&manager->look_limits);
     call_limits_clear(&manager->explain_limits);

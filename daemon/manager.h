@@ -13,6 +13,7 @@
 #include "change-queue.h"
 #include "device-watch.h"
 #include "host.h"
+#include "journal.h"
 #include "managed-device.h"
 #include "managed-group.h"
 #include "mount-watch.h"
@@ -36,6 +37,7 @@
 struct Manager {
     sd_event *event;
     sd_bus *bus;             /* NULL without a bus */
+    Journal *journal;
     int root_fd;             /* borrowed */
     Settings settings;
     Host *host;
@@ -151,8 +153,8 @@ Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, 
 /* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be
  * NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
-/* Forgets what a call asked for GROUP: back to the rules. */
-void manager_drop_call(Manager *manager, ManagedGroup *group);
+/* Forgets what a call asked for GROUP, as CALLER wants: back to the rules. */
+void manager_drop_call(Manager *manager, ManagedGroup *group, JournalCaller *caller);
 /* Decides, and does or starts what follows. */
 void manager_evaluate(Manager *manager, ManagedGroup *group);
 /* A device has just been added to GROUP: tries to be faster than its driver. */
@@ -187,11 +189,12 @@ void manager_wait_for_lock(Manager *manager, unsigned group, const char *key);
 void orphan_free(void *orphan);
 
 /* --- manager-rules.c */
-/* Reads the rule files again and looks at every group. *ret_diagnostics (array of Diagnostic) is the
- * caller's. Returns 0 or -errno: then the old rules stay. */
-int manager_reload(Manager *manager, GPtrArray **ret_diagnostics);
-/* Takes RULES in force at start, and logs DIAGNOSTICS. */
-void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics);
+/* Reads the rule files again, as CALLER wants, and looks at every group. *ret_diagnostics (array of
+ * Diagnostic) is the caller's. Returns 0 or -errno: then the old rules stay. */
+int manager_reload(Manager *manager, JournalCaller *caller, GPtrArray **ret_diagnostics);
+/* Takes RULES in force, and logs DIAGNOSTICS. CALLER wanted it; NULL: at start. */
+void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
+                        JournalCaller *caller);
 /* Looks at every group again, forgetting failed tries. */
 void manager_apply(Manager *manager);
 /* Calls READY once none of the groups IDS (GArray of unsigned) has anything under way; from the loop, never

@@ -9,13 +9,20 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "diagnostic.h"
 #include "iommu-policy-names.h"
+#include "rule-parse.h"
 
 static char *file_name(const ManagedGroup *group)
 {
     const DeviceFacts *facts = ((const ManagedDevice *) group->members->pdata[0])->device->facts;
+    g_autofree char *name = g_strdup_printf("05-call-%s-%s.conf", facts->bus, facts->name);
+    char *text = g_utf8_make_valid(name, -1);
 
-    return g_strdup_printf("05-call-%s-%s.conf", facts->bus, facts->name);
+    for (char *c = text; *c; c++)
+        if (g_ascii_iscntrl(*c)) /* no file of such a name is read (policy/conf-files.c) */
+            *c = '_';
+    return text;
 }
 
 char *persist_path(const ManagedGroup *group)
@@ -25,14 +32,33 @@ char *persist_path(const ManagedGroup *group)
     return g_strdup_printf("/" IOMMU_POLICY_RULE_DIR_ETC "/%s", name);
 }
 
-/* A value of a match key is a list of globs: what is special in one stands for itself in the file. */
+/* The bytes that *C begins with and that can stand in a file; 0: none can. */
+static size_t text_length(const char *c)
+{
+    gunichar character = g_utf8_get_char_validated(c, -1);
+
+    if (character == (gunichar) -1 || character == (gunichar) -2 || g_unichar_iscntrl(character))
+        return 0;
+    return (size_t) (g_utf8_next_char(c) - c);
+}
+
+/*
+ * A value of a match key is a list of globs: what is special in one stands for itself in the file. What ends a
+ * word ("platform/Fixed MDIO bus.0"), begins a comment or a negation, escapes, or is no text cannot stand
+ * there: "?" matches it, in the daemon's locale each byte of it.
+ */
 static void append_literal(GString *text, const char *literal)
 {
-    for (const char *c = literal; *c; c++) {
+    for (const char *c = literal; *c;) {
+        size_t length = text_length(c);
+
         if (strchr("*?[]", *c))
             g_string_append_printf(text, "[%c]", *c);
+        else if (length == 0 || strchr(" \\", *c) || (c == literal && strchr("!#;", *c)))
+            g_string_append_c(text, '?');
         else
-            g_string_append_c(text, *c);
+            g_string_append_len(text, c, (gssize) length);
+        c += MAX(length, 1);
     }
 }
 
@@ -45,20 +71,25 @@ static void append_match(GString *text, const DeviceFacts *facts)
         g_string_append_printf(text, "Id=%04x:%04x\n", facts->vendor, facts->device);
 }
 
-/* A file is lines: what a caller wrote must not become another one. */
+/* A file is lines of text: what a caller wrote must not become another one, nor make the file unreadable. A
+ * value of which nothing is left has no line. */
 static void append_line(GString *text, const char *key, const char *value)
 {
-    g_autofree char *clean = g_utf8_make_valid(value, -1);
-    size_t length;
+    g_autoptr(GString) clean = g_string_new(NULL);
+    size_t start;
 
-    for (char *c = clean; *c; c++)
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
+    for (const char *c = value; *c;) {
+        size_t length = text_length(c);
+
+        g_string_append_len(clean, length > 0 ? c : " ", (gssize) MAX(length, 1));
+        c += MAX(length, 1);
+    }
     /* A backslash at the end would take the next line in. */
-    length = strlen(g_strstrip(clean));
-    while (length > 0 && strchr(" \\", clean[length - 1]))
-        clean[--length] = '\0';
-    g_string_append_printf(text, "%s%s\n", key, clean);
+    while (clean->len > 0 && strchr(" \\", clean->str[clean->len - 1]))
+        g_string_truncate(clean, clean->len - 1);
+    start = strspn(clean->str, " ");
+    if (start < clean->len)
+        g_string_append_printf(text, "%s%s\n", key, clean->str + start);
 }
 
 static void append_accept(GString *text, FindingKindSet accept)
@@ -137,6 +168,15 @@ bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const Manage
     return true;
 }
 
+/* A file that our own reader refuses would freeze all rules. */
+static bool is_readable(const char *path, const char *text)
+{
+    g_autoptr(GPtrArray) diagnostics = diagnostics_new();
+    g_autoptr(Rule) rule = rule_parse(text, strlen(text), path, diagnostics);
+
+    return rule != NULL;
+}
+
 static int write_whole(int fd, const char *text)
 {
     size_t left = strlen(text);
@@ -166,9 +206,12 @@ int persist_write(int root_fd, const char *path, const char *text)
 {
     g_autofree char *name = g_path_get_basename(path);
     g_autofree char *temporary = g_strdup_printf(".%s.new", name);
-    _cleanup_close_ int dir_fd = open_rule_dir(root_fd), fd = -EBADF;
+    _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
     int r;
 
+    if (!is_readable(path, text))
+        return -EINVAL;
+    dir_fd = open_rule_dir(root_fd);
     if (dir_fd < 0)
         return dir_fd;
     (void) unlinkat(dir_fd, temporary, 0);

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "diagnostic.h"
 #include "job.h"
+#include "journal.h"
 #include "log.h"
 #include "record.h"
 #include "settings.h"
@@ -21,16 +22,20 @@ typedef struct Recovery {
     sd_event *event;
     int root_fd;
     Settings settings;
+    Journal *journal;
     char **keys;
     guint next;
-    Job *job;   /* at keys[next - 1] */
-    char *step; /* of it, or NULL */
+    Job *job;       /* at keys[next - 1] */
+    Record *record; /* as it was before, or NULL: after a recovery that went well it is gone */
+    char *step;     /* of the job, or NULL */
     int result;
 } Recovery;
 
 static void recovery_clear(Recovery *recovery)
 {
     (void) job_free(recovery->job);
+    (void) journal_free(recovery->journal);
+    g_clear_pointer(&recovery->record, record_free);
     g_strfreev(recovery->keys);
     g_free(recovery->step);
     sd_event_unref(recovery->event);
@@ -42,6 +47,32 @@ static void start_next(Recovery *recovery);
 static const char *current_key(const Recovery *recovery)
 {
     return recovery->keys[recovery->next - 1];
+}
+
+static void report(const Recovery *recovery, const ChangeResult *result)
+{
+    const Record *record = recovery->record;
+    const char *key = current_key(recovery);
+    bool done = result->code == REFUSAL_NONE;
+    JournalEntry *entry = journal_entry_new(done ? JOURNAL_RECOVERED : JOURNAL_BROKEN,
+                                            done ? LOG_NOTICE : LOG_ERR);
+    g_autofree char *text = NULL;
+
+    if (record) {
+        journal_entry_add_number(entry, "GROUP", record->group);
+        for (guint i = 0; i < record->members->len; i++)
+            journal_entry_add(entry, "DEVICE", ((const RecordMember *) record->members->pdata[i])->name);
+        journal_entry_add(entry, "FROM", domain_type_to_string(record->old_type));
+        journal_entry_add(entry, "TO", domain_type_to_string(record->wanted_type));
+    }
+    journal_entry_add(entry, "TYPE", domain_type_to_string(result->type));
+    journal_entry_add(entry, "RESULT", done ? "done" : refusal_name(result->code));
+    for (guint i = 0; i < result->notes->len; i++)
+        journal_entry_add(entry, "NOTE", result->notes->pdata[i]);
+    if (!done)
+        text = refusal_text(result->code, result->object ?: key, NULL, result->detail);
+    journal_entry_say(entry, "%s: %s", key, text ?: "recovered from an interrupted change");
+    journal_write(recovery->journal, entry, NULL);
 }
 
 static void on_step(Job *job, const char *name, void *userdata)
@@ -79,7 +110,6 @@ static void log_unreadable(int root_fd, const char *key)
 static int judge(const Recovery *recovery, int error, const ChangeResult *result)
 {
     const char *key = current_key(recovery);
-    g_autofree char *text = NULL;
 
     if (error == -EWOULDBLOCK) {
         log_info("%s: its worker still runs and finishes by itself", key);
@@ -95,13 +125,8 @@ static int judge(const Recovery *recovery, int error, const ChangeResult *result
         log_error("%s: record not recovered: %s", key, job_error_text(error));
         return -EIO;
     }
-    if (result->code == REFUSAL_NONE) {
-        log_notice("%s: recovered from an interrupted change", key);
-        return 0;
-    }
-    text = refusal_text(result->code, result->object ?: key, NULL, result->detail);
-    log_error("%s", text);
-    return -EIO;
+    report(recovery, result);
+    return result->code == REFUSAL_NONE ? 0 : -EIO;
 }
 
 static void on_done(Job *job, int error, GVariant *answer, void *userdata)
@@ -115,6 +140,15 @@ static void on_done(Job *job, int error, GVariant *answer, void *userdata)
     start_next(recovery);
 }
 
+static void read_record(Recovery *recovery)
+{
+    g_autofree char *error = NULL;
+
+    g_clear_pointer(&recovery->record, record_free);
+    /* What is wrong with it, the recovery says. */
+    (void) record_load(recovery->root_fd, recovery->keys[recovery->next], &recovery->record, &error);
+}
+
 static void start_next(Recovery *recovery)
 {
     static const JobCallbacks callbacks = { .step = on_step, .late = on_late, .done = on_done };
@@ -122,6 +156,7 @@ static void start_next(Recovery *recovery)
 
     g_clear_pointer(&recovery->step, g_free);
     for (; recovery->keys[recovery->next]; recovery->next++) {
+        read_record(recovery);
         r = job_recover(recovery->event, recovery->root_fd, recovery->keys[recovery->next],
                         &recovery->settings.limits, &callbacks, recovery, &recovery->job);
         if (r >= 0) {
@@ -149,6 +184,7 @@ static int recovery_init(Recovery *recovery, int root_fd)
     int r;
 
     recovery->root_fd = root_fd;
+    recovery->journal = journal_new(NULL);
     settings_set_defaults(&recovery->settings);
     (void) settings_load(root_fd, &recovery->settings, diagnostics); /* what is wrong in it, the daemon has said */
     (void) sigemptyset(&child);

@@ -85,7 +85,7 @@ static void on_message(Worker *worker, GVariant *message, void *userdata)
     (void) worker_set_deadline(worker, READ_DEADLINE_USEC);
 
     reserved = reserved_from_variant(iter);
-    group.error = -group.error;
+    group.error = group.error >= 0 ? -group.error : -EBADMSG;
     group.type = domain_type_from_string(type);
     group.reserved = reserved;
     if (group.error == 0 && group.type < 0)

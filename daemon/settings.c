@@ -2,6 +2,8 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "diagnostic.h"
 #include "iommu-policy-names.h"
@@ -67,7 +69,8 @@ static void load_key(GKeyFile *file, const char *key, Settings *settings, GPtrAr
         complain(diagnostics, key, "unknown key");
         return;
     }
-    text = g_key_file_get_string(file, SECTION, key, NULL);
+    /* As it stands there: an escaped newline would end the line of the journal that shows it. */
+    text = g_key_file_get_value(file, SECTION, key, NULL);
     if (!text || !*g_strstrip(text)) {
         *setting_value(settings, setting) = setting->default_sec * USEC_PER_SEC;
         return;
@@ -95,6 +98,17 @@ static void load_sections(GKeyFile *file, Settings *settings, GPtrArray *diagnos
         load_key(file, *key, settings, diagnostics);
 }
 
+/* What is complained about is shown, in one line each. */
+static bool is_text(const char *text)
+{
+    if (!g_utf8_validate(text, -1, NULL))
+        return false;
+    for (const char *c = text; *c; c = g_utf8_next_char(c))
+        if (g_unichar_iscntrl(g_utf8_get_char(c)) && !strchr("\n\t", *c) && strncmp(c, "\r\n", 2) != 0)
+            return false;
+    return true;
+}
+
 int settings_load(int root_fd, Settings *settings, GPtrArray *diagnostics)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
@@ -107,6 +121,11 @@ int settings_load(int root_fd, Settings *settings, GPtrArray *diagnostics)
         return 0;
     if (r < 0)
         return r;
+    if (!is_text(text)) {
+        diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, FILE_NAME, 0, 0,
+                        "control characters or invalid UTF-8: this is not a text file");
+        return 0;
+    }
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &error)) {
         diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, FILE_NAME, 0, 0, "%s", error->message);
         return 0;

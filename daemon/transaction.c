@@ -371,7 +371,9 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
     if (!request->members || !request->origin)
         return -EINVAL;
     result->object = g_strdup_printf("group %u", request->group);
+    sequence_begin(&sequence);
     run_change(&sequence, request);
+    sequence_end(&sequence);
     result->total_usec = sequence_now() - start;
     *ret = g_steal_pointer(&result);
     return 0;

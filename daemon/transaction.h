@@ -96,6 +96,12 @@ int transaction_survey(int root_fd, const ChangeRequest *request, ChangeSurvey *
 void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
                       ChangeSurvey *survey);
 
+/* How long a step took; from its beginning to that of the next. */
+typedef struct ChangeStepTime {
+    char *name;                /* as ChangeStep is told it; the first, "look", is what comes before */
+    uint64_t usec;
+} ChangeStepTime;
+
 typedef struct ChangeResult {
     RefusalCode code;          /* REFUSAL_NONE: done */
     char *object, *detail;     /* for refusal_text() */
@@ -106,6 +112,7 @@ typedef struct ChangeResult {
     bool broken;               /* a member is left without its driver, or with the wrong type */
     GPtrArray *findings;       /* Finding: what stood in the way, for InUse */
     GPtrArray *notes; /* char *: stricter type than asked, names that changed, links that went down */
+    GPtrArray *steps;          /* ChangeStepTime, in their order: their sum is total_usec */
     uint64_t kernel_usec;      /* time spent inside writes to sysfs */
     uint64_t total_usec;
 } ChangeResult;
@@ -135,9 +142,10 @@ int transaction_run(int root_fd, const ChangeRequest *request, ChangeStep step, 
 int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step,
                         void *userdata, ChangeResult **ret);
 
-/* For a worker's messages; floating, of these types, which the readers must be given. */
+/* For a worker's messages; floating, of these types. The readers return NULL for a value of another type, or
+ * with a number that has no meaning. */
 #define CHANGE_SURVEY_FORMAT "(iia(ssstsb)a(ssisssi)iss)"
-#define CHANGE_RESULT_FORMAT "(issiiibba(ssisssi)astt)"
+#define CHANGE_RESULT_FORMAT "(issiiibba(ssisssi)asa(st)tt)"
 GVariant *change_survey_to_variant(const ChangeSurvey *survey);
 ChangeSurvey *change_survey_from_variant(GVariant *variant);
 GVariant *change_result_to_variant(const ChangeResult *result);

@@ -79,6 +79,9 @@ void findings_add_node_users(const Evidence *evidence, const Member *member, con
 /* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound, rdma. */
 bool descendant_has_own_kind(const Descendant *descendant);
 
+/* Tells uid 0 WHO is concerned ("alice"), with what the bus cannot carry taken out. */
+void finding_add_private(Finding *finding, const char *who);
+
 /* Tells uid 0 which processes FINDING is about. */
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids);
 

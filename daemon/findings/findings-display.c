@@ -6,9 +6,9 @@
 #include "sysfs.h"
 
 /*
- * What somebody looks at: screens, graphics that a process draws with, the kernel's console. A bound graphics
- * device (PCI class 03) is never taken for idle: its drivers are known to hang or to fail when they are
- * unbound, whoever uses them.
+ * What somebody looks at: screens, graphics that a process draws with, the kernel's console. A bound
+ * graphics device (PCI class 03) is never taken for idle: its drivers are known to hang or to fail when they
+ * are unbound, whoever uses them.
  */
 
 #define CLASS_DISPLAY 0x03
@@ -43,8 +43,8 @@ static void add_driver(const Member *member, GPtrArray *findings)
 {
     findings_add(findings, FINDING_DISPLAY, FINDING_DISRUPTIVE, member->name, member->device->driver,
                  member->name,
-                 "graphics drivers such as %s are known to hang when they are unbound; allow that, or set the "
-                 "boot default instead",
+                 "graphics drivers such as %s are known to hang when they are unbound; allow that, or set "
+                 "the boot default instead",
                  member->device->driver);
 }
 
@@ -63,7 +63,8 @@ static void judge_connector(const Evidence *evidence, const Member *member, cons
 {
     if (attribute_is(evidence->root_fd, connector, "enabled", "enabled"))
         findings_add(findings, FINDING_DISPLAY, FINDING_DISRUPTIVE, member->name, connector->name,
-                     member->name, "%s shows a picture; end the graphical session, or allow that it goes dark",
+                     member->name,
+                     "%s shows a picture; end the graphical session, or allow that it goes dark",
                      connector->name);
     else if (attribute_is(evidence->root_fd, connector, "status", "connected"))
         findings_add(findings, FINDING_DISPLAY, FINDING_DISRUPTIVE, member->name, connector->name,
@@ -71,8 +72,8 @@ static void judge_connector(const Evidence *evidence, const Member *member, cons
                      connector->name);
 }
 
-/* The text console on frame buffers (drivers/tty/vt/vt.c: class vtconsole); which of them it draws on, nothing
- * in sysfs tells. */
+/* The text console on frame buffers (drivers/tty/vt/vt.c: class vtconsole); which of them it draws on,
+ * nothing in sysfs tells. */
 static void judge_frame_buffer(const Evidence *evidence, const Member *member, const Descendant *buffer,
                                GPtrArray *findings)
 {
@@ -129,7 +130,8 @@ static void judge_shared_nodes(const Evidence *evidence, const Member *member, G
             continue;
         finding = findings_add(findings, FINDING_DISPLAY, FINDING_DISRUPTIVE, member->name,
                                shared_nodes[i].node, member->name,
-                               "a process computes with a device of the driver %s, perhaps %s; stop it first",
+                               "a process computes with a device of the driver %s, perhaps %s; stop it "
+                               "first",
                                driver, member->name);
         finding_name_processes(finding, evidence->root_fd, pids);
     }

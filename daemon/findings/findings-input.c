@@ -13,8 +13,8 @@
 
 /*
  * A bitmap of capabilities: words of a long in hexadecimal, the most significant first, those that are zero
- * at the start left out (drivers/input/input.c, input_print_bitmap()). True if one of FIRST to LAST is in it,
- * or if it is none.
+ * at the start left out (drivers/input/input.c, input_print_bitmap()). True if one of FIRST to LAST is in
+ * it, or if it is none.
  */
 static bool bitmap_has(const char *text, unsigned first, unsigned last)
 {

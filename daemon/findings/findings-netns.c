@@ -34,18 +34,18 @@ static bool has_interface_below(const Member *member, const char *path)
     return false;
 }
 
-static void add_missing(const Evidence *evidence, const Member *member, const char *where, const char *driver,
-                        GPtrArray *findings)
+static void add_missing(const Evidence *evidence, const Member *member, const char *where,
+                        const char *driver, GPtrArray *findings)
 {
     g_autofree char *namespaces = network_namespaces_to_string(evidence->root_fd);
     Finding *finding;
 
     finding = findings_add(findings, FINDING_NETNS, FINDING_FATAL, member->name, "no-interface", where,
-                           "%s (driver %s) shows no interface here; bring it back from its network namespace "
-                           "first",
+                           "%s (driver %s) shows no interface here; bring it back from its network "
+                           "namespace first",
                            where, driver);
     if (namespaces)
-        finding->private_text = g_strdup_printf("%s: %s", finding->text, namespaces);
+        finding_add_private(finding, namespaces);
 }
 
 /* A port that speaks InfiniBand has an interface only if somebody wants IP over it. */

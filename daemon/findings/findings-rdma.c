@@ -101,8 +101,8 @@ static void judge_device(const Evidence *evidence, const Member *member, const c
     if (pids->len == 0 && !modules)
         return;
     finding = findings_add(findings, FINDING_RDMA, FINDING_FATAL, member->name, name, member->name,
-                           "the RDMA device %s is in use%s%s; end what uses it first", name,
-                           modules ?: "", pids->len == 0 ? "" : modules ? " and a process" : " by a process");
+                           "the RDMA device %s is in use%s%s; end what uses it first", name, modules ?: "",
+                           pids->len == 0 ? "" : modules ? " and a process" : " by a process");
     if (pids->len > 0)
         finding_name_processes(finding, evidence->root_fd, pids);
 }
@@ -114,19 +114,21 @@ static void judge_interface(const Evidence *evidence, const Member *member, cons
     g_autofree char *type_path = g_strdup_printf("%s/type", interface->path);
     const NetworkLink *link;
     uint64_t type;
+    int index;
 
     if (!evidence->network || sysfs_read_u64(evidence->root_fd, type_path, 10, &type) < 0 ||
         type != HARDWARE_INFINIBAND)
         return;
-    link = network_state_find(evidence->network, network_state_find_name(evidence->network, interface->name));
+    index = network_state_find_name(evidence->network, interface->name);
+    link = network_state_find(evidence->network, index);
     if (link && link->up)
         findings_add(findings, FINDING_RDMA, FINDING_FATAL, member->name, interface->name, member->name,
                      "%s, IP over InfiniBand, is up; set it down first (ip link set %s down)",
                      interface->name, interface->name);
 }
 
-/* An RDMA device is of one network namespace where they are kept apart (rdma-system(8), netns exclusive); its
- * nodes are of none. */
+/* An RDMA device is of one network namespace where they are kept apart (rdma-system(8), netns exclusive);
+ * its nodes are of none. */
 static void judge_missing(const Member *member, GPtrArray *findings)
 {
     if (descendants_have(member->descendants, "infiniband_verbs") &&
@@ -134,6 +136,11 @@ static void judge_missing(const Member *member, GPtrArray *findings)
         findings_add(findings, FINDING_NETNS, FINDING_FATAL, member->name, "no-rdma-device", member->name,
                      "%s shows no RDMA device here; bring it back from its network namespace first",
                      member->name);
+}
+
+static const RdmaDevice *find_device(const Evidence *evidence, const char *name)
+{
+    return evidence->rdma ? rdma_state_find(evidence->rdma, name) : NULL;
 }
 
 void findings_judge_rdma(const Evidence *evidence, const Member *member, GPtrArray *findings)
@@ -149,8 +156,8 @@ void findings_judge_rdma(const Evidence *evidence, const Member *member, GPtrArr
         if (descendant_is(descendant, "net"))
             judge_interface(evidence, member, descendant, findings);
         else if (descendant_is(descendant, "infiniband"))
-            judge_device(evidence, member, descendant->name,
-                         evidence->rdma ? rdma_state_find(evidence->rdma, descendant->name) : NULL, findings);
+            judge_device(evidence, member, descendant->name, find_device(evidence, descendant->name),
+                         findings);
     }
     for (unsigned i = 0; evidence->rdma && i < evidence->rdma->devices->len; i++) {
         const RdmaDevice *device = g_ptr_array_index(evidence->rdma->devices, i);

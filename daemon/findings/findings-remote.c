@@ -31,11 +31,11 @@ static void add_peer(const RemoteWays *ways, const NetworkState *state, const Re
             add_word(people, way->peer->who);
     }
     finding = findings_add(findings, FINDING_REMOTE, FINDING_FATAL, member, peer->name, name,
-                           "the way to %s goes or may go through %s (%s); end that first, or give it another "
-                           "way",
+                           "the way to %s goes or may go through %s (%s); end that first, or give it "
+                           "another way",
                            peer->name, name, uses->str);
     if (people->len > 0)
-        finding->private_text = g_strdup_printf("%s: %s", finding->text, people->str);
+        finding_add_private(finding, people->str);
 }
 
 void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,

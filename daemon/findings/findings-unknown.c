@@ -21,9 +21,9 @@ static const char *const scsi_drivers[] = { "sd", "sr", "ses", "st", "ch", NULL 
 static const char *const mmc_drivers[] = { "mmcblk", NULL };
 static const char *const usb_switch_drivers[] = { "intel_xhci_usb_sw", NULL };
 /* They make interfaces and RDMA devices, which are judged, below the PCI device itself. */
-static const char *const auxiliary_drivers[] = { "bnxt_re.rdma",       "irdma.gen_1",        "irdma.gen_2",
-                                                 "mana_ib.rdma",       "mlx5_core.eth",      "mlx5_core.eth-rep",
-                                                 "mlx5_ib.multiport",  "mlx5_ib.rdma",       "mlx5_ib.rep",
+static const char *const auxiliary_drivers[] = { "bnxt_re.rdma",  "irdma.gen_1",       "irdma.gen_2",
+                                                 "mana_ib.rdma",  "mlx5_core.eth",     "mlx5_core.eth-rep",
+                                                 "mlx5_ib.rdma",  "mlx5_ib.multiport", "mlx5_ib.rep",
                                                  NULL };
 
 static const JudgedSubsystem judged_subsystems[] = {
@@ -85,7 +85,8 @@ static bool is_judged(const Member *member, const Descendant *descendant)
     return false;
 }
 
-/* Users of an unknown InfiniBand interface would be a fatal finding; the rest that is not judged, a disruptive one. */
+/* Users of an unknown InfiniBand interface would be a fatal finding; the rest that is not judged, a
+ * disruptive one. */
 static void judge_descendants(const Member *member, GPtrArray *findings)
 {
     for (unsigned i = 0; i < member->descendants->len; i++) {

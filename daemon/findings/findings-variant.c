@@ -19,10 +19,13 @@ GVariant *findings_to_variant(const GPtrArray *findings)
 GPtrArray *findings_from_variant(GVariant *variant)
 {
     const char *id, *member, *object, *text, *private_text;
-    GPtrArray *findings = findings_new();
     int kind, severity;
+    GPtrArray *findings;
     GVariantIter iter;
 
+    if (!g_variant_is_of_type(variant, G_VARIANT_TYPE(FINDINGS_FORMAT)))
+        return NULL;
+    findings = findings_new();
     g_variant_iter_init(&iter, variant);
     while (g_variant_iter_next(&iter, "(&s&si&s&s&si)", &id, &member, &kind, &object, &text, &private_text,
                                &severity)) {

@@ -50,11 +50,18 @@ Finding *findings_add(GPtrArray *findings, FindingKind kind, FindingSeverity sev
     return finding;
 }
 
+void finding_add_private(Finding *finding, const char *who)
+{
+    g_autofree char *printable = printable_text(who);
+
+    finding->private_text = g_strdup_printf("%s: %s", finding->text, printable);
+}
+
 void finding_name_processes(Finding *finding, int root_fd, const GArray *pids)
 {
     g_autofree char *processes = process_list_to_string(root_fd, pids);
 
-    finding->private_text = g_strdup_printf("%s: %s", finding->text, processes);
+    finding_add_private(finding, processes);
 }
 
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source)
@@ -215,10 +222,10 @@ static void evidence_clear(Evidence *evidence)
     g_clear_pointer(&evidence->files, open_files_free);
     g_clear_pointer(&evidence->mounts, mount_table_free);
     g_clear_pointer(&evidence->blocks, block_table_free);
-    g_clear_pointer(&evidence->exports, export_table_free);
     g_clear_pointer(&evidence->remote, remote_ways_free);
     g_clear_pointer(&evidence->rdma, rdma_state_free);
     g_clear_pointer(&evidence->rdma_unread, g_free);
+    g_clear_pointer(&evidence->exports, export_table_free);
     g_clear_pointer(&evidence->network, network_state_free);
     g_clear_pointer(&evidence->files_unread, g_free);
     g_clear_pointer(&evidence->mounts_unread, g_free);

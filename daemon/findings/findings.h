@@ -77,7 +77,7 @@ int findings_node_holders(int root_fd, const GArray *nodes, pid_t self, const ch
  */
 GPtrArray *findings_blocking(const GPtrArray *findings, FindingKindSet accept, char **allow);
 
-/* a(...) for a worker's message, and back. */
+/* a(...) for a worker's message, and back: NULL for a value of another type. */
 GVariant *findings_to_variant(const GPtrArray *findings);
 GPtrArray *findings_from_variant(GVariant *variant);
 #define FINDINGS_FORMAT "a(ssisssi)" /* id member kind object text private_text ("": none) severity */

@@ -40,8 +40,8 @@ static const char *find_value(char *const *lines, const char *key)
     return NULL;
 }
 
-/* What logind keeps of a session (src/login/logind-session.c, session_save()). One that is closing has ended;
- * processes that it left behind keep it. */
+/* What logind keeps of a session (src/login/logind-session.c, session_save()). One that is closing has
+ * ended; processes that it left behind keep it. */
 static void take_session(const char *text, GPtrArray *records)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -87,7 +87,7 @@ static bool is_alive(int root_fd, pid_t pid)
 /* Who draws on a local display or works in a terminal multiplexer has ":0", "tmux(812).%0" there. */
 static bool is_host_name(const char *text)
 {
-    return *text && *text != ':' && strspn(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-_") == strlen(text);
+    return *text && text[strspn(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-_")] == '\0';
 }
 
 /* The host of a record: its address, else what stands first in its name ("192.0.2.1 via mosh [812]",

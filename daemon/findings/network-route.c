@@ -3,6 +3,7 @@
 #include <linux/rtnetlink.h>
 
 #include "network-route.h"
+#include "rtnetlink-message.h"
 
 typedef struct Answer {
     GHashTable *next_hops;
@@ -15,7 +16,8 @@ static void add_next_hops(GArray *links, const struct nlattr *multipath)
     const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
     int left = mnl_attr_get_payload_len(multipath);
 
-    for (; RTNH_OK(hop, left); left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+    for (; left >= (int) sizeof(*hop) && RTNH_OK(hop, left);
+         left -= (int) RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
         g_array_append_val(links, hop->rtnh_ifindex);
 }
 
@@ -65,7 +67,7 @@ static int take_answer(const struct nlmsghdr *message, void *userdata)
     const struct rtmsg *info = mnl_nlmsg_get_payload(message);
     Answer *answer = userdata;
 
-    if (message->nlmsg_type != RTM_NEWROUTE)
+    if (message->nlmsg_type != RTM_NEWROUTE || !rtnetlink_message_is_sound(message))
         return MNL_CB_OK;
     answer->own = info->rtm_type == RTN_LOCAL;
     g_clear_pointer(&answer->links, g_array_unref);

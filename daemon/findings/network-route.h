@@ -10,7 +10,8 @@
 
 /*
  * The links that the route MESSAGE (RTM_NEWROUTE) leads to: GArray of int, one for each next hop, 0 for one
- * that NEXT_HOPS does not have. The kernel names next hop objects alone if net.ipv4.nexthop_compat_mode is 0.
+ * that NEXT_HOPS does not have. The kernel names next hop objects alone if net.ipv4.nexthop_compat_mode is
+ * 0.
  */
 GArray *route_links(const struct nlmsghdr *message, GHashTable *next_hops);
 

@@ -9,6 +9,7 @@
 #include "netlink-socket.h"
 #include "network-route.h"
 #include "network-state.h"
+#include "rtnetlink-message.h"
 
 #define DUMP_ATTEMPTS 8
 
@@ -248,15 +249,31 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
     return MNL_CB_OK;
 }
 
-static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
-                Reading *reading)
+typedef struct Dump {
+    mnl_cb_t take;
+    Reading *reading;
+} Dump;
+
+/* What cannot be understood must not pass for a machine without links. */
+static int take_sound(const struct nlmsghdr *message, void *userdata)
+{
+    const Dump *dump = userdata;
+
+    if (rtnetlink_message_is_sound(message))
+        return dump->take(message, dump->reading);
+    errno = EBADMSG;
+    return MNL_CB_ERROR;
+}
+
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size,
+                mnl_cb_t take, Reading *reading)
 {
     char buffer[NETLINK_REQUEST_SIZE];
     struct rtgenmsg *generic; /* the start of all these headers */
     struct nlmsghdr *request = netlink_request(buffer, type, NLM_F_DUMP, header_size, &generic);
 
     generic->rtgen_family = family;
-    return netlink_ask(socket, request, take, reading);
+    return netlink_ask(socket, request, take_sound, &(Dump){ .take = take, .reading = reading });
 }
 
 static int read_next_hops(NetlinkSocket *socket, Reading *reading)

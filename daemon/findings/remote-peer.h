@@ -29,8 +29,8 @@ typedef struct RemotePeers {
  * writes none); of file systems by the mount option addr= (NFS, CIFS); of iSCSI and NVMe over fabrics by
  * sysfs. MOUNTS may be NULL.
  *
- * Not seen: what user space alone keeps (FUSE, NBD without a record), Ceph, DRBD; logins over UDP that left no
- * record.
+ * Not seen: file systems and disks that name no address (FUSE, Ceph, NBD, DRBD); logins over UDP that left
+ * no record.
  */
 RemotePeers *remote_peers_read(int root_fd, const MountTable *mounts);
 
@@ -40,8 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RemotePeers, remote_peers_free)
 /* Appends a peer of which only HOST, an address or a name, is known. WHO may be NULL. */
 void remote_peers_add(RemotePeers *peers, const char *host, const char *use, const char *who);
 
-/* Appends the peers of CONNECTIONS (GArray of TcpConnection, tcp-connections.h) whose socket process PID has,
- * as a login of WHO. Returns how many. */
+/* Appends the peers of CONNECTIONS (GArray of TcpConnection, tcp-connections.h) whose socket process PID
+ * has, as a login of WHO. Returns how many. */
 unsigned remote_peers_add_login(RemotePeers *peers, int root_fd, const GArray *connections, pid_t pid,
                                 const char *who);
 

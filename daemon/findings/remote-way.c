@@ -61,8 +61,8 @@ typedef struct Finder {
     NetlinkSocket *socket;
 } Finder;
 
-/* Asks for the way to the peer through LINK, an interface or a VRF (0: any). Returns true if there is one, or
- * if the peer is this machine. */
+/* Asks for the way to the peer through LINK, an interface or a VRF (0: any). Returns true if there is one,
+ * or if the peer is this machine. */
 static bool add_route(const Finder *finder, RemoteWay *way, int link)
 {
     const RouteQuestion question = { .to = way->peer->address, .from = way->peer->local, .link = link };

@@ -17,9 +17,9 @@ typedef struct RemoteWays {
 } RemoteWays;
 
 /*
- * Finds the ways to PEERS, which it takes over, by STATE and by asking the kernel for routes: from our end of
- * the connection and through the VRF that its socket is bound to, where these are known; else in every VRF,
- * too. Returns 0; -errno of the socket.
+ * Finds the ways to PEERS, which it takes over, by STATE and by asking the kernel for routes: from our end
+ * of the connection and through the VRF that its socket is bound to, where these are known; else in every
+ * VRF, too. Returns 0; -errno of the socket.
  */
 int remote_ways_find(const NetworkState *state, RemotePeers *peers, RemoteWays **ret);
 

@@ -16,6 +16,7 @@ typedef struct TcpConnection {
 
 /*
  * Lists those of this process's network namespace (sock_diag(7)). Returns 0 with a GArray of TcpConnection;
- * -ENOENT or -EPROTONOSUPPORT if this kernel cannot tell; -EAGAIN if they changed each time we looked; -errno.
+ * -ENOENT or -EPROTONOSUPPORT if this kernel cannot tell; -EAGAIN if they changed each time we looked;
+ * -errno.
  */
 int tcp_connections_read(GArray **ret);

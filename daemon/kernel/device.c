@@ -415,6 +415,7 @@ void device_set_udev(Device *device, GHashTable *properties, char **macs, char *
     DeviceFacts *facts = device->facts;
     GHashTable *copy = properties ? copy_properties(properties) : NULL;
     char **old_macs = facts->mac_addresses, **old_serials = facts->serials;
+    const char *model_name;
 
     g_clear_pointer(&facts->properties, g_hash_table_unref);
     facts->properties = copy;
@@ -428,7 +429,10 @@ void device_set_udev(Device *device, GHashTable *properties, char **macs, char *
     g_strfreev(old_serials);
 
     g_free(device->model_name);
-    device->model_name = copy ? g_strdup(g_hash_table_lookup(copy, "ID_MODEL_FROM_DATABASE")) : NULL;
+    model_name = copy ? g_hash_table_lookup(copy, "ID_MODEL_FROM_DATABASE") : NULL;
+    /* Anybody's hwdb file says it, and one string that the bus does not carry hides all objects from those who
+     * ask for all. */
+    device->model_name = model_name ? g_utf8_make_valid(model_name, -1) : NULL;
 }
 
 static const struct {

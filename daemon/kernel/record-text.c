@@ -306,8 +306,13 @@ static int reader_identity(Reader *reader, const GPtrArray *members, RecordMembe
     if ((r = reader_number(reader, "inode", 10, UINT64_MAX, &member->inode)) < 0)
         return r;
     if (has_member(members, member)) {
+        g_autoptr(GString) key = g_string_new(NULL);
+
+        /* The error goes to the bus, which carries text alone. */
+        append_escaped(key, member->bus);
+        append_escaped(g_string_append_c(key, ':'), member->name);
         reader->line = line;
-        return reader_fail(reader, "%s:%s is there twice", member->bus, member->name);
+        return reader_fail(reader, "%s is there twice", key->str);
     }
     return 0;
 }

@@ -649,6 +649,65 @@ START_TEST(other_name_is_told)
 }
 END_TEST
 
+static void run(const char *command)
+{
+    int status = system(command);
+
+    ck_assert_msg(status == 0, "%s: %d", command, status);
+}
+
+/* What the kernel does to an interface, which the fake one does not have: it goes with the driver, and comes back
+ * as nobody has set it up. */
+static void remake_interface(const char *step, uint64_t limit_usec, void *userdata)
+{
+    if (g_str_has_prefix(step, "unbind "))
+        run("ip link delete eth0");
+    else if (g_str_has_prefix(step, "bind "))
+        run("ip link add eth0 type dummy || ip link add eth0 type ifb");
+}
+
+START_TEST(lost_addresses_are_told)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = NULL;
+    g_autoptr(ChangeResult) result = NULL;
+    g_autofree char *notes = NULL;
+
+    run("ip link add eth0 type dummy || ip link add eth0 type ifb");
+    run("ip address add 192.0.2.5/24 dev eth0 && ip link set eth0 up");
+    fixture_command(scene->fixture, "attribute " CARD_PATH "/net/eth0/flags 0x1003");
+    request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    ck_assert_int_eq(transaction_run(scene->root_fd, request, remake_interface, NULL, &result), 0);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    g_ptr_array_add(result->notes, NULL);
+    notes = g_strjoinv("; ", (char **) result->notes->pdata);
+    g_ptr_array_set_size(result->notes, (int) result->notes->len - 1);
+    ck_assert_str_eq(notes, "interface eth0 was up and is down; address 192.0.2.5 of interface eth0 is gone");
+}
+END_TEST
+
+START_TEST(steps_add_up)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = scene_change(scene, request);
+    g_autoptr(GString) names = g_string_new(NULL);
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < result->steps->len; i++) {
+        const ChangeStepTime *step = g_ptr_array_index(result->steps, i);
+
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", step->name);
+        sum += step->usec;
+    }
+    /* A probe that has not ended yet is a step more. */
+    ck_assert_msg(g_str_has_prefix(names->str, "look, write type identity, unbind " CARD
+                                               ", write type identity, bind " CARD), "%s", names->str);
+    ck_assert_uint_le(sum, result->total_usec);
+    ck_assert_uint_le(result->kernel_usec, sum);
+}
+END_TEST
+
 START_TEST(driver_without_unbind_is_left)
 {
     static const char *const devices[] = { "0000:00:1f.0", NULL };
@@ -720,6 +779,8 @@ int main(void)
     tcase_add_test(tcase, fallback_to_stricter_is_told);
     tcase_add_test(tcase, forbidden_outcome_is_undone);
     tcase_add_test(tcase, other_name_is_told);
+    tcase_add_test(tcase, lost_addresses_are_told);
+    tcase_add_test(tcase, steps_add_up);
     tcase_add_test(tcase, driver_without_unbind_is_left);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

@@ -81,6 +81,28 @@ def client_sets_and_reverts(context):
     equal(ask(context, "why", "0")["wanted"], "")
 
 
+@case()
+def client_tells_what_is_to_be_seen_to(context):
+    """The card comes back under another name: said by the call, in LastResult and in the journal."""
+    context.kernel(f"child {CARD} net:eth7")
+    note = "interface eth0 came back as eth7"
+    equal(run(context, "set", "0", "identity", *allowed(context, "0")), f"0: identity; {note}\n")
+    equal(context.group(0, "LastResult")[3], note)
+    context.journal.wait(lambda entry: entry.get("IOMMU_NOTE") == note)
+    equal(run(context, "set", "0", "identity"), "0: identity\n")
+    context.kernel(f"child {CARD} net:eth0")
+    equal(ask(context, "set", "0", "DMA", *allowed(context, "0"))["note"], "interface eth7 came back as eth0")
+
+
+@case()
+def client_tells_what_is_to_be_seen_to_after_a_failure(context):
+    context.kernel(f"child {CARD} net:eth7")
+    context.kernel("rule fault op=write path=*/type nth=2 count=100 fail EIO")
+    text = run(context, "set", "0", "identity", *allowed(context, "0"), code=1)
+    contains(text, "interface eth0 came back as eth7")
+    contains(context.group(0, "LastResult")[3], "interface eth0 came back as eth7")
+
+
 @case(rules={"30-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
 def client_exit_codes(context):
     contains(run(context, "set", "0", "identity", code=5), "30-forbid.conf:4")

@@ -74,7 +74,8 @@ class Kernel:
 
 
 class Journal(threading.Thread):
-    """Takes what is sent to the journal's socket, as dictionaries of fields."""
+    """Takes what is sent to the journal's socket, as dictionaries of fields; one that stands there several times has a
+    line for each value."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -105,7 +106,8 @@ class Journal(threading.Thread):
             if not equals:
                 size = struct.unpack("<Q", data[:8])[0]
                 value, data = data[8:8 + size], data[9 + size:]
-            fields[name.decode()] = value.decode(errors="replace")
+            text = value.decode(errors="replace")
+            fields[name.decode()] = f"{fields[name.decode()]}\n{text}" if name.decode() in fields else text
         return fields
 
     def wait(self, wanted, timeout=30):

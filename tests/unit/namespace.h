@@ -14,8 +14,8 @@ void namespace_enter(void);
 /* Runs ip(8); returns false if it refuses, which tests that cannot go on without it report. */
 bool namespace_ip(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* Adds the interface "nic". Which kinds there are depends on the kernel's modules; one of them must be there.
- */
+/* Adds the interface "nic". Which kinds there are depends on the kernel's modules; one of them must be
+ * there. */
 void namespace_add_interface(void);
 
 /* Writes TEXT to the file PATH of /proc. */

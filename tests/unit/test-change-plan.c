@@ -230,6 +230,46 @@ START_TEST(result_survives_message)
 }
 END_TEST
 
+/* A process that has gone mad may say anything. */
+START_TEST(message_without_meaning)
+{
+    static const char *const texts[] = {
+        "(5, 0, @a(ssstsb) [], @a(ssisssi) [], 0, '', '')",
+        "(-1, 0, @a(ssstsb) [], @a(ssisssi) [], 0, '', '')",
+        "(0, 7, @a(ssstsb) [], @a(ssisssi) [], 0, '', '')",
+        "(0, 0, @a(ssstsb) [], @a(ssisssi) [], 1000, '', '')",
+        "(0, 0, @a(ssstsb) [], @a(ssisssi) [], -22, '', '')",
+        "(1000, '', '', 0, 0, 0, false, false, @a(ssisssi) [], @as [], uint64 0, uint64 0)",
+        "(0, '', '', -5, 0, 0, false, false, @a(ssisssi) [], @as [], uint64 0, uint64 0)",
+        "(0, '', '', 0, 0, 5, false, false, @a(ssisssi) [], @as [], uint64 0, uint64 0)",
+        "false",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GVariant) message = g_variant_parse(NULL, texts[i], NULL, NULL, NULL);
+
+        ck_assert_ptr_nonnull(message);
+        ck_assert_ptr_null(change_survey_from_variant(message));
+        ck_assert_ptr_null(change_result_from_variant(message));
+        ck_assert_ptr_null(findings_from_variant(message));
+    }
+}
+END_TEST
+
+START_TEST(texts_are_made_fit_for_a_message)
+{
+    g_autoptr(ChangeResult) result = change_result_new(), back = NULL;
+    g_autoptr(GVariant) variant = NULL;
+
+    result->detail = g_strdup("\xff");
+    g_ptr_array_add(result->notes, g_strdup("interface e\xe4\n was up"));
+    variant = g_variant_ref_sink(change_result_to_variant(result));
+    back = change_result_from_variant(variant);
+    ck_assert_str_eq(back->detail, "\xef\xbf\xbd");
+    ck_assert_str_eq(back->notes->pdata[0], "interface e\xef\xbf\xbd\xef\xbf\xbd was up");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("change plan");
@@ -241,6 +281,8 @@ int main(void)
     tcase_add_test(tcase, words);
     tcase_add_test(tcase, survey_survives_message);
     tcase_add_test(tcase, result_survives_message);
+    tcase_add_test(tcase, message_without_meaning);
+    tcase_add_test(tcase, texts_are_made_fit_for_a_message);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -70,7 +70,10 @@ static GPtrArray *take(int expected)
     GPtrArray *findings = findings_new();
     g_autoptr(Claims) claims = NULL;
     const ChangeLimits limits = { 0 };
-    const Sequence sequence = { .root_fd = tree->fd, .limits = &limits, .lock_fd = -EBADF };
+    g_autoptr(ChangeResult) result = change_result_new();
+    const Sequence sequence = {
+        .root_fd = tree->fd, .limits = &limits, .result = result, .lock_fd = -EBADF
+    };
 
     ck_assert_int_eq(claims_take(&sequence, members, findings, &claims), expected);
     return findings;
@@ -133,9 +136,10 @@ END_TEST
 static void assert_notes(const GPtrArray *before, const GPtrArray *now, const char *first,
                          const char *second)
 {
-    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free), matches = NULL;
 
-    children_compare(before, now, notes);
+    matches = children_match(before, now);
+    children_compare(before, matches, notes);
     ck_assert_int_eq(notes->len, (first != NULL) + (second != NULL));
     if (first)
         ck_assert_str_eq(g_ptr_array_index(notes, 0), first);
@@ -147,14 +151,21 @@ START_TEST(children_are_compared)
 {
     g_autofree char *disk = disk_path(), *controller = g_strdup_printf("%s/nvme/nvme0", device);
     g_autofree char *net = g_strdup_printf("%s/net", device),
-                    *flags = g_strdup_printf("%s/net/eth0/flags", device);
+                    *flags = g_strdup_printf("%s/net/eth0/flags", device),
+                    *address = g_strdup_printf("%s/net/eth0/address", device),
+                    *wwid = g_strdup_printf("%s/wwid", disk);
     g_autoptr(GPtrArray) before = NULL, same = NULL, other = NULL, gone = NULL;
 
     tree_write(tree, "sys/class/net/bonding_masters", "\n");
     add_node("eth0", net, "net", NULL);
     tree_write(tree, flags, "0x1003\n");
+    tree_write(tree, address, "52:54:00:12:34:56\n");
     ck_assert_int_eq(children_read(tree->fd, device, &before), 0);
     ck_assert_int_eq(before->len, 2);
+    tree_write(tree, wwid, " nvme.1b36-4652\n");
+    children_identify(tree->fd, before);
+    ck_assert_str_eq(((const Child *) before->pdata[0])->identity, "nvme.1b36-4652");
+    ck_assert_str_eq(((const Child *) before->pdata[1])->identity, "52:54:00:12:34:56 port 0");
     ck_assert(children_have(before, false) && children_have(before, true));
     ck_assert_int_eq(children_read(tree->fd, device, &same), 0);
     ck_assert(children_are_back(before, same));

@@ -286,6 +286,19 @@ START_TEST(udev_facts)
 }
 END_TEST
 
+/* The bus carries text alone, and udev's files are anybody's. */
+START_TEST(model_name_is_text)
+{
+    g_autoptr(GHashTable) properties = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(Device) device = read_device(tree, &nvme, NULL);
+
+    g_hash_table_insert(properties, (gpointer) "ID_MODEL_FROM_DATABASE", (gpointer) "Model\xff");
+    device_set_udev(device, properties, NULL, NULL);
+    ck_assert_str_eq(device->model_name, "Model\xef\xbf\xbd");
+}
+END_TEST
+
 START_TEST(late_facts_follow_the_inode)
 {
     g_autoptr(Tree) tree = tree_new();
@@ -416,6 +429,7 @@ int main(void)
     tcase_add_test(cases, what_is_no_device);
     tcase_add_test(cases, a_device_that_is_going_is_gone);
     tcase_add_test(cases, udev_facts);
+    tcase_add_test(cases, model_name_is_text);
     tcase_add_test(cases, late_facts_follow_the_inode);
     tcase_add_test(cases, finds_by_name);
     tcase_add_loop_test(cases, knows_drivers, 0, G_N_ELEMENTS(drivers));

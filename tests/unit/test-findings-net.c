@@ -79,6 +79,15 @@ static const Case cases[] = {
       .routes = { { 5, AF_INET, true } }, .ids = UP },
     { .links = { ETH0, ETH1, { .index = 5, .name = "eth1.7", .up = true, .lower = 3, .kind = "vlan" } },
       .routes = { { 5, AF_INET, true }, { 2, AF_INET, false } }, .ids = UP },
+    /* a VRF leads to its ports, and its own table counts as any */
+    { .links = { { .index = 2, .name = "eth0", .up = true, .master = 5 },
+                 { .index = 5, .name = "vrf0", .up = true, .kind = "vrf" } },
+      .routes = { { 5, AF_INET, true }, { 2, AF_INET6, true } },
+      .ids = "master:vrf0@eth0 " DEFAULT "route:::/0@eth0 " UP },
+    { .links = { ETH0, { .index = 3, .name = "eth1", .up = true, .master = 5 },
+                 { .index = 5, .name = "vrf0", .up = true, .kind = "vrf" } },
+      .routes = { { 5, AF_INET, true }, { 3, AF_INET, true } },
+      .ids = UP },
     /* a veth leads to its other end's bridge */
     { .links = { { .index = 2, .name = "eth0", .up = true, .master = 5 },
                  { .index = 5, .name = "br0", .up = true, .kind = "bridge" },

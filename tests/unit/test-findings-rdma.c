@@ -202,7 +202,9 @@ END_TEST
 
 static NetworkState *make_network(bool up)
 {
-    static const NetworkLink upper = { .index = 5, .name = "eth0.7", .up = true, .lower = 2, .kind = "vlan" };
+    static const NetworkLink upper = {
+        .index = 5, .name = "eth0.7", .up = true, .lower = 2, .kind = "vlan"
+    };
     NetworkState *network = network_state_new();
     NetworkLink link = { .index = 2, .name = "eth0", .up = up };
 

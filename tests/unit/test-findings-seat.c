@@ -136,7 +136,9 @@ START_TEST(graphics_in_use)
         g_autoptr(GPtrArray) findings = scene_expect(
             tree, device, FINDINGS_ALL, "display:renderD128@" MEMBER " unknown:class-120000@" MEMBER);
 
-        ck_assert_ptr_nonnull(strstr(scene_find(findings, "display:renderD128@" MEMBER)->private_text, "812"));
+        const Finding *finding = scene_find(findings, "display:renderD128@" MEMBER);
+
+        ck_assert_ptr_nonnull(strstr(finding->private_text, "812"));
     }
 }
 END_TEST
@@ -216,7 +218,8 @@ static const struct {
 
 START_TEST(keys)
 {
-    g_autofree char *device = add(0x0c0330, "xhci_hcd"), *input = g_strconcat(device, "/usb1/input/input3", NULL);
+    g_autofree char *device = add(0x0c0330, "xhci_hcd");
+    g_autofree char *input = g_strconcat(device, "/usb1/input/input3", NULL);
 
     add_child(device, "usb1", "usb", NULL);
     expect(device, "");
@@ -231,7 +234,8 @@ END_TEST
 /* What a program reads counts, even if no hand is on it. */
 START_TEST(input_nodes)
 {
-    g_autofree char *device = add(0x0c0330, "xhci_hcd"), *input = g_strconcat(device, "/usb1/input/input3", NULL);
+    g_autofree char *device = add(0x0c0330, "xhci_hcd");
+    g_autofree char *input = g_strconcat(device, "/usb1/input/input3", NULL);
 
     add_child(device, "usb1", "usb", NULL);
     add_child(device, "usb1/input/input3", "input", NULL);

@@ -127,7 +127,8 @@ START_TEST(route_with_several_hops)
     namespace_add_interface();
     ck_assert(namespace_ip("link set nic up"));
     ck_assert(namespace_ip("addr add 192.0.2.1/24 dev nic"));
-    ck_assert(namespace_ip("route add default nexthop via 192.0.2.253 dev nic nexthop via 192.0.2.254 dev nic"));
+    ck_assert(namespace_ip("route add default nexthop via 192.0.2.253 dev nic "
+                           "nexthop via 192.0.2.254 dev nic"));
     state = read_state();
     ck_assert_uint_eq(count_routes(state, (int) if_nametoindex("nic"), AF_INET, true), 1);
 }

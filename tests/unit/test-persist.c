@@ -95,14 +95,73 @@ START_TEST(written_over_and_readable)
 {
     g_autoptr(Scene) scene = scene_new();
     g_autofree char *path = persist_path(&scene->group), *text = NULL;
+    const char *new = "[Match]\nAny=yes\n[Policy]\nType=auto\n";
     struct stat st;
 
-    ck_assert_int_eq(persist_write(scene->tree->fd, path, "old"), 0);
-    ck_assert_int_eq(persist_write(scene->tree->fd, path, "new"), 0);
+    ck_assert_int_eq(persist_write(scene->tree->fd, path, "[Match]\nAny=yes\n[Policy]\nType=DMA\n"), 0);
+    ck_assert_int_eq(persist_write(scene->tree->fd, path, new), 0);
     text = tree_read(scene->tree, path + 1);
-    ck_assert_str_eq(text, "new");
+    ck_assert_str_eq(text, new);
     ck_assert_int_eq(fstatat(scene->tree->fd, path + 1, &st, 0), 0);
     ck_assert_uint_eq(st.st_mode & 07777, 0644);
+}
+END_TEST
+
+/* Hundreds of members, of which nobody could read the file again. */
+START_TEST(too_large)
+{
+    g_autoptr(Scene) scene = scene_new();
+    g_autofree char *path = persist_path(&scene->group), *text = NULL, *found = NULL;
+
+    for (unsigned i = 0; i < 900; i++) {
+        g_autofree char *name = g_strdup_printf("0000:%02x:%02x.%u", i / 256 + 2, i / 8 % 32, i % 8);
+        g_autofree char *member = g_strdup_printf("pci0000:00/0000:00:05.0/0000:01:00.0/%s", name);
+
+        add(scene, name, member, false);
+    }
+    text = persist_text(&scene->group, &request);
+    ck_assert_uint_gt(strlen(text), 64 * 1024);
+    ck_assert_int_eq(persist_write(scene->tree->fd, path, text), -EINVAL);
+    found = tree_read(scene->tree, path + 1);
+    ck_assert_ptr_null(found);
+}
+END_TEST
+
+/* What a caller may say without a word of sense in it. */
+static const char *const reasons[] = { "", " ", "\\", " \\ \\", "\t", "\xc2\x85", "\xff", "# x", "[Policy]" };
+
+START_TEST(any_reason)
+{
+    g_autoptr(Scene) scene = scene_new();
+    PersistRequest other = request;
+    g_autofree char *path = persist_path(&scene->group), *text = NULL;
+
+    other.reason = reasons[_i];
+    text = persist_text(&scene->group, &other);
+    ck_assert_int_eq(persist_write(scene->tree->fd, path, text), 0);
+}
+END_TEST
+
+/* Names that the kernel has given, and some that it could. */
+static const char *const names[] = { "Fixed MDIO bus.0", "!x", "#x", "a\\b", "\xe4", "\xc3\xa4", "a*[1]?\x01" };
+
+START_TEST(any_name)
+{
+    g_autoptr(Scene) scene = scene_new();
+    g_autoptr(HostFacts) host = host_facts_new("x86-64", "");
+    g_autoptr(GPtrArray) diagnostics = NULL;
+    g_autoptr(RuleSet) rules = NULL;
+    g_autofree char *path = NULL, *text = NULL, *device_path = g_strconcat(names[_i], "/x", NULL);
+    ManagedDevice *device;
+
+    g_ptr_array_set_size(scene->group.members, 0);
+    device = add(scene, names[_i], device_path, false);
+    path = persist_path(&scene->group);
+    text = persist_text(&scene->group, &request);
+    ck_assert_int_eq(persist_write(scene->tree->fd, path, text), 0);
+    rules = load(scene, &diagnostics);
+    ck_assert_uint_eq(diagnostics->len, 0);
+    ck_assert_int_eq(rule_match(rule_set_rules(rules)->pdata[0], device->device->facts, host), TRISTATE_YES);
 }
 END_TEST
 
@@ -142,6 +201,9 @@ int main(void)
 
     tcase_add_test(cases, what_is_written_is_a_rule);
     tcase_add_test(cases, written_over_and_readable);
+    tcase_add_test(cases, too_large);
+    tcase_add_loop_test(cases, any_reason, 0, G_N_ELEMENTS(reasons));
+    tcase_add_loop_test(cases, any_name, 0, G_N_ELEMENTS(names));
     tcase_add_loop_test(cases, conflicts, 0, G_N_ELEMENTS(rivals));
     return unit_run("persist", cases);
 }

@@ -79,7 +79,8 @@ END_TEST
 
 START_TEST(kinds_of_addresses)
 {
-    static const char *const own[] = { "127.0.0.1", "127.3.4.5", "::1", "::", "0.0.0.0", "::ffff:127.0.0.1" };
+    static const char *const own[] = { "127.0.0.1", "127.3.4.5", "::1",
+                                       "::",        "0.0.0.0",   "::ffff:127.0.0.1" };
     static const char *const local[] = { "169.254.1.2", "fe80::1", "febf::1" };
     static const char *const other[] = { "192.0.2.1", "128.0.0.1", "2001:db8::1", "fec0::1", "169.253.0.1" };
     IpAddress address;
@@ -147,7 +148,9 @@ static const struct {
 
 START_TEST(records_of_utmp)
 {
-    struct utmp record = { .ut_type = (short) records[_i].type, .ut_pid = records[_i].pid, .ut_user = "alice" };
+    struct utmp record = { .ut_type = (short) records[_i].type,
+                           .ut_pid = records[_i].pid,
+                           .ut_user = "alice" };
     g_autoptr(GByteArray) file = g_byte_array_new();
     IpAddress address;
 
@@ -230,7 +233,8 @@ static const struct {
 } controllers[] = {
     { "tcp\n", "traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.7\n",
       "192.0.2.1 (the NVMe controller nvme3) -\n" },
-    { "rdma\n", "host_traddr=192.0.2.7,traddr=[2001:db8::1]\n", "2001:db8::1 (the NVMe controller nvme3) -\n" },
+    { "rdma\n", "host_traddr=192.0.2.7,traddr=[2001:db8::1]\n",
+      "2001:db8::1 (the NVMe controller nvme3) -\n" },
     { "tcp\n", "trsvcid=4420\n", "not-told (the NVMe controller nvme3) -\n" },
     { "tcp\n", "\n", "" },
     { "pcie\n", "0000:00:04.0\n", "" },

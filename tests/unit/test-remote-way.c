@@ -155,7 +155,8 @@ START_TEST(several_hops)
 {
     set_up_nic("nic");
     ck_assert(namespace_ip("route add 203.0.113.0/24 nexthop via 192.0.2.254 nexthop via 198.51.100.254"));
-    ck_assert(namespace_ip("-6 route add 2001:db8:2::/64 nexthop via 2001:db8::fe nexthop via 2001:db8:1::fe"));
+    ck_assert(namespace_ip("-6 route add 2001:db8:2::/64 nexthop via 2001:db8::fe "
+                           "nexthop via 2001:db8:1::fe"));
     expect("203.0.113.1", "nic spare");
     expect("2001:db8:2::1", "nic spare");
 }
@@ -377,6 +378,33 @@ START_TEST(leader_of_a_session)
 }
 END_TEST
 
+/* Names of people and hosts come from files that others write: what the bus cannot carry is taken out. Two
+ * from one place are one finding. */
+START_TEST(names_of_people)
+{
+    g_autoptr(Tree) tree = scene_new();
+    g_autoptr(GPtrArray) findings = NULL;
+    g_autofree char *nic = NULL;
+    const Finding *finding;
+
+    set_up_nic("nic");
+    nic = add_device(tree, "0000:00:03.0", "nic");
+    tree_write(tree, "run/systemd/sessions/3", "USER=al\x1b\xffice\nREMOTE=1\nREMOTE_HOST=192.0.2.1\n");
+    tree_write(tree, "run/systemd/sessions/4", "USER=bob\nREMOTE=1\nREMOTE_HOST=192.0.2.1\n");
+    tree_write(tree, "run/systemd/sessions/5", "USER=eve\nREMOTE=1\nREMOTE_HOST=far\x1b\xff\n");
+    tree_write(tree, "sys/class/nvme/nvme3/transport", "tcp\n");
+    tree_write(tree, "sys/class/nvme/nvme3/address", "traddr=192.0.2.1\n");
+    ck_assert_int_eq(findings_collect(tree->fd, (char *[]){ nic, NULL }, FINDINGS_ALL, &findings), 0);
+    finding = scene_find(findings, "remote:192.0.2.1@nic");
+    ck_assert_ptr_nonnull(strstr(finding->text, "(a remote login, the NVMe controller nvme3)"));
+    ck_assert(g_str_has_suffix(finding->private_text, "ice, bob"));
+    ck_assert(g_utf8_validate(finding->private_text, -1, NULL));
+    ck_assert_ptr_null(strchr(finding->private_text, '\x1b'));
+    finding = scene_find(findings, "remote:far\\x1b\\xff@nic");
+    ck_assert(g_utf8_validate(finding->text, -1, NULL));
+}
+END_TEST
+
 /* What goes out is none: its port is not listened on. */
 START_TEST(outgoing_connection)
 {
@@ -414,6 +442,7 @@ int main(void)
     tcase_add_test(tests, nested_bridges);
     tcase_add_loop_test(tests, connection, 0, G_N_ELEMENTS(families));
     tcase_add_test(tests, leader_of_a_session);
+    tcase_add_test(tests, names_of_people);
     tcase_add_test(tests, outgoing_connection);
     return unit_run("remote-way", tests);
 }

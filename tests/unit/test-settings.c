@@ -78,6 +78,10 @@ static const struct {
     { "[Deamon]\nSettleSec=1\n", "[Deamon]" },
     { "SettleSec=1\n", "daemon.conf" },
     { "\x7f" "ELF", "daemon.conf" },
+    { "[Daemon]\n\xe4=1\n", "UTF-8" },
+    { "[Daemon]\nSettleSec=\033[2J\n", "control" },
+    { "[Daemon]\nSettleSec=1\rProbeSec=x\n", "control" },
+    { "[Daemon]\nSettleSec=\\nx\n", "\\nx" },
 };
 
 START_TEST(bad_values_keep_what_was_there)

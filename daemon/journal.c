@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "audit-log.h"
+#include "cleanup.h"
+#include "iommu-policy-messages.h"
+#include "log.h"
+
+#define FIELD_PREFIX "IOMMU_"
+#define BUS_TIMEOUT (25 * G_USEC_PER_SEC) /* the bus itself is asked, it answers at once */
+/* An audit record has room for 8970 bytes (libaudit.h, MAX_AUDIT_MESSAGE_LENGTH), coded ones are twice as
+ * long. */
+#define AUDIT_VALUE_MAX 1024u
+
+static const struct {
+    const char *id;
+    const char *operation; /* op= of the audit record */
+    bool success;          /* res= of it */
+} messages[_JOURNAL_MESSAGE_MAX] = {
+    [JOURNAL_CHANGE_DONE] = { IOMMU_POLICY_MESSAGE_CHANGE_DONE, "iommu-change", true },
+    [JOURNAL_CHANGE_FAILED] = { IOMMU_POLICY_MESSAGE_CHANGE_FAILED, "iommu-change", false },
+    [JOURNAL_REFUSED] = { IOMMU_POLICY_MESSAGE_REFUSED, "iommu-refuse", false },
+    [JOURNAL_OVERRIDE] = { IOMMU_POLICY_MESSAGE_OVERRIDE, "iommu-override", true },
+    [JOURNAL_BROKEN] = { IOMMU_POLICY_MESSAGE_BROKEN, "iommu-broken", false },
+    [JOURNAL_STUCK] = { IOMMU_POLICY_MESSAGE_STUCK, "iommu-stuck", false },
+    [JOURNAL_GOES_ON] = { IOMMU_POLICY_MESSAGE_GOES_ON, "iommu-goes-on", true },
+    [JOURNAL_RECOVERED] = { IOMMU_POLICY_MESSAGE_RECOVERED, "iommu-recover", true },
+    [JOURNAL_DRIFT] = { IOMMU_POLICY_MESSAGE_DRIFT, "iommu-drift", true },
+    [JOURNAL_FORBIDDEN_TYPE] = { IOMMU_POLICY_MESSAGE_FORBIDDEN_TYPE, "iommu-forbidden-type", false },
+    [JOURNAL_RULES_FROZEN] = { IOMMU_POLICY_MESSAGE_RULES_FROZEN, "iommu-rules-freeze", false },
+    [JOURNAL_RULES_RELOADED] = { IOMMU_POLICY_MESSAGE_RULES_RELOADED, "iommu-rules-reload", true },
+    [JOURNAL_CALL_DROPPED] = { IOMMU_POLICY_MESSAGE_CALL_DROPPED, "iommu-drop-call", true },
+};
+
+struct JournalEntry {
+    JournalMessage message;
+    GPtrArray *fields; /* "IOMMU_GROUP=7" */
+};
+
+struct Journal {
+    AuditLog *audit;
+    GPtrArray *asking; /* JournalCaller of whom the bus has not answered yet */
+};
+
+struct JournalCaller {
+    unsigned references;
+    Journal *journal;
+    sd_bus_slot *slot;   /* while the bus is asked */
+    bool known;
+    uid_t uid;
+    pid_t pid;           /* 0: not known */
+    GPtrArray *waiting;  /* JournalEntry */
+};
+
+/* --- entries */
+
+static void entry_free(void *data)
+{
+    JournalEntry *entry = data;
+
+    g_ptr_array_unref(entry->fields);
+    g_free(entry);
+}
+
+/* GLib counts the separators of lines and paragraphs (U+2028, U+2029) as printable. */
+static bool stays_in_line(gunichar letter)
+{
+    GUnicodeType type = g_unichar_type(letter);
+
+    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
+           type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/* A line of a device's name must not read as a line of the journal. */
+static char *clean(const char *value)
+{
+    g_autofree char *valid = g_utf8_make_valid(value, -1);
+    GString *text = g_string_sized_new(strlen(valid));
+
+    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
+        gunichar letter = g_utf8_get_char(c);
+
+        g_string_append_unichar(text, stays_in_line(letter) ? letter : ' ');
+    }
+    return g_string_free(text, FALSE);
+}
+
+JournalEntry *journal_entry_new(JournalMessage message, int level)
+{
+    JournalEntry *entry = g_new0(JournalEntry, 1);
+
+    entry->message = message;
+    entry->fields = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(entry->fields, g_strdup_printf("MESSAGE_ID=%s", messages[message].id));
+    g_ptr_array_add(entry->fields, g_strdup_printf("PRIORITY=%i", level));
+    return entry;
+}
+
+void journal_entry_add(JournalEntry *entry, const char *field, const char *value)
+{
+    g_autofree char *text = NULL;
+
+    if (!value || !*value)
+        return;
+    text = clean(value);
+    g_ptr_array_add(entry->fields, g_strdup_printf(FIELD_PREFIX "%s=%s", field, text));
+}
+
+void journal_entry_add_number(JournalEntry *entry, const char *field, uint64_t value)
+{
+    g_ptr_array_add(entry->fields, g_strdup_printf(FIELD_PREFIX "%s=%" G_GUINT64_FORMAT, field, value));
+}
+
+void journal_entry_say(JournalEntry *entry, const char *format, ...)
+{
+    g_autofree char *text = NULL, *line = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    line = clean(text);
+    g_ptr_array_add(entry->fields, g_strdup_printf("MESSAGE=%s", line));
+}
+
+/* --- writing */
+
+static void send_to_journal(const JournalEntry *entry)
+{
+    g_autofree struct iovec *parts = g_new(struct iovec, entry->fields->len);
+
+    for (guint i = 0; i < entry->fields->len; i++)
+        parts[i] = (struct iovec) {
+            .iov_base = entry->fields->pdata[i],
+            .iov_len = strlen(entry->fields->pdata[i]),
+        };
+    (void) sd_journal_sendv(parts, (int) entry->fields->len);
+}
+
+/* The values of a field that stands there several times are one, with commas. */
+static GString *take_values(GPtrArray *fields, guint first, size_t name_length)
+{
+    const char *name = fields->pdata[first];
+    GString *values = g_string_new(name + name_length + 1);
+
+    for (guint i = first + 1; i < fields->len;) {
+        const char *field = fields->pdata[i];
+
+        if (strncmp(field, name, name_length + 1) != 0) {
+            i++;
+            continue;
+        }
+        g_string_append_printf(values, ",%s", field + name_length + 1);
+        g_ptr_array_remove_index(fields, i);
+    }
+    if (values->len > AUDIT_VALUE_MAX) {
+        g_string_truncate(values, AUDIT_VALUE_MAX);
+        g_string_append(values, "...");
+    }
+    return values;
+}
+
+static bool belongs_into_audit(const char *field)
+{
+    return g_str_has_prefix(field, FIELD_PREFIX) && !g_str_has_prefix(field, FIELD_PREFIX "STEP=");
+}
+
+/* Consumes the fields of ENTRY. */
+static void send_to_audit(AuditLog *log, JournalEntry *entry)
+{
+    g_autoptr(GString) text = g_string_new("op=");
+
+    g_string_append(text, messages[entry->message].operation);
+    for (guint i = 0; i < entry->fields->len; i++) {
+        const char *field = entry->fields->pdata[i];
+        size_t length = strcspn(field, "=");
+        g_autofree char *name = g_ascii_strdown(field, (gssize) length);
+        g_autoptr(GString) values = NULL;
+
+        if (!belongs_into_audit(field))
+            continue;
+        values = take_values(entry->fields, i, length);
+        audit_log_append(text, name, values->str);
+    }
+    audit_log_write(log, text->str, messages[entry->message].success);
+}
+
+static void add_caller(JournalEntry *entry, const JournalCaller *caller)
+{
+    if (caller->uid != (uid_t) -1)
+        journal_entry_add_number(entry, "UID", caller->uid);
+    if (caller->pid <= 0)
+        return;
+    journal_entry_add_number(entry, "PID", (uint64_t) caller->pid);
+    /* journald adds what it knows of this process: systemd.journal-fields(7), OBJECT_PID=. */
+    g_ptr_array_add(entry->fields, g_strdup_printf("OBJECT_PID=%d", (int) caller->pid));
+}
+
+static void write_now(Journal *journal, JournalEntry *entry, const JournalCaller *caller)
+{
+    if (caller)
+        add_caller(entry, caller);
+    send_to_journal(entry);
+    send_to_audit(journal->audit, entry);
+    entry_free(entry);
+}
+
+void journal_write(Journal *journal, JournalEntry *entry, JournalCaller *caller)
+{
+    if (!caller || caller->known)
+        write_now(journal, entry, caller);
+    else
+        g_ptr_array_add(caller->waiting, entry);
+}
+
+/* --- who asked */
+
+static JournalCaller *caller_new(Journal *journal)
+{
+    JournalCaller *caller = g_new0(JournalCaller, 1);
+
+    caller->references = 1;
+    caller->journal = journal;
+    caller->uid = (uid_t) -1;
+    caller->waiting = g_ptr_array_new_with_free_func(entry_free);
+    return caller;
+}
+
+JournalCaller *journal_caller_unref(JournalCaller *caller)
+{
+    if (!caller || --caller->references > 0)
+        return NULL;
+    g_ptr_array_unref(caller->waiting);
+    g_free(caller);
+    return NULL;
+}
+
+static void caller_is_known(JournalCaller *caller)
+{
+    CLEAR_SLOT(caller->slot);
+    caller->known = true;
+    while (caller->waiting->len > 0)
+        write_now(caller->journal, g_ptr_array_steal_index(caller->waiting, 0), caller);
+}
+
+/* Whoever has gone leaves no credentials: then they stay unknown. */
+static int read_credentials(sd_bus_message *reply, JournalCaller *caller)
+{
+    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+        const char *name;
+        uint32_t number;
+
+        r = sd_bus_message_read(reply, "s", &name);
+        if (r >= 0 && (g_str_equal(name, "UnixUserID") || g_str_equal(name, "ProcessID"))) {
+            r = sd_bus_message_read(reply, "v", "u", &number);
+            if (r >= 0 && *name == 'U')
+                caller->uid = number;
+            else if (r >= 0)
+                caller->pid = (pid_t) number;
+        } else if (r >= 0) {
+            r = sd_bus_message_skip(reply, "v");
+        }
+        if (r >= 0)
+            r = sd_bus_message_exit_container(reply);
+    }
+    return r;
+}
+
+static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    JournalCaller *caller = userdata;
+
+    if (!sd_bus_message_is_method_error(reply, NULL))
+        (void) read_credentials(reply, caller);
+    caller_is_known(caller);
+    g_ptr_array_remove_fast(caller->journal->asking, caller);
+    return 0;
+}
+
+static int ask_bus(JournalCaller *caller, sd_bus_message *message)
+{
+    sd_bus *bus = sd_bus_message_get_bus(message);
+    g_autoptr(sd_bus_message) ask = NULL;
+    int r = sd_bus_message_new_method_call(bus, &ask, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                           "org.freedesktop.DBus", "GetConnectionCredentials");
+
+    if (r >= 0)
+        r = sd_bus_message_append(ask, "s", sd_bus_message_get_sender(message));
+    if (r >= 0)
+        r = sd_bus_call_async(bus, &caller->slot, ask, on_credentials, caller, BUS_TIMEOUT);
+    return r;
+}
+
+JournalCaller *journal_caller_new(Journal *journal, sd_bus_message *message)
+{
+    JournalCaller *caller = caller_new(journal);
+
+    if (ask_bus(caller, message) < 0) {
+        caller->known = true;
+        return caller;
+    }
+    caller->references++;
+    g_ptr_array_add(journal->asking, caller);
+    return caller;
+}
+
+JournalCaller *journal_caller_new_known(Journal *journal, uid_t uid, pid_t pid)
+{
+    JournalCaller *caller = caller_new(journal);
+
+    caller->known = true;
+    caller->uid = uid;
+    caller->pid = pid;
+    return caller;
+}
+
+/* --- life */
+
+static void forget_asking(void *data)
+{
+    (void) journal_caller_unref(data);
+}
+
+Journal *journal_new(sd_event *event)
+{
+    Journal *journal = g_new0(Journal, 1);
+
+    journal->audit = audit_log_new(event);
+    journal->asking = g_ptr_array_new_with_free_func(forget_asking);
+    return journal;
+}
+
+Journal *journal_free(Journal *journal)
+{
+    if (!journal)
+        return NULL;
+    for (guint i = 0; i < journal->asking->len; i++)
+        caller_is_known(journal->asking->pdata[i]);
+    g_ptr_array_unref(journal->asking);
+    (void) audit_log_free(journal->audit);
+    g_free(journal);
+    return NULL;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+/*
+ * The trail: what has been changed, refused and allowed, by whom and why, as entries of the journal with fields
+ * to search for, and as audit records. docs/journal.md lists the fields and the messages; lines without them,
+ * for whoever reads along, are log.h's.
+ *
+ * Whatever a value says, it stays within its field: control characters, and bytes that are no UTF-8, are
+ * replaced.
+ */
+typedef struct Journal Journal;
+
+/* One for each MESSAGE_ID of iommu-policy-messages.h. */
+typedef enum JournalMessage {
+    JOURNAL_CHANGE_DONE,
+    JOURNAL_CHANGE_FAILED,
+    JOURNAL_REFUSED,
+    JOURNAL_OVERRIDE,
+    JOURNAL_BROKEN,
+    JOURNAL_STUCK,
+    JOURNAL_GOES_ON,
+    JOURNAL_RECOVERED,
+    JOURNAL_DRIFT,
+    JOURNAL_FORBIDDEN_TYPE,
+    JOURNAL_RULES_FROZEN,
+    JOURNAL_RULES_RELOADED,
+    JOURNAL_CALL_DROPPED,
+    _JOURNAL_MESSAGE_MAX,
+} JournalMessage;
+
+/* EVENT NULL: of a program without a loop. */
+Journal *journal_new(sd_event *event);
+/* Entries that wait to learn who called are written without that. Accepts NULL; returns NULL. */
+Journal *journal_free(Journal *journal);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
+
+/* --- who asked */
+
+/* The process that sent a message or a signal. Of a message it has to be asked of the bus: entries wait for the
+ * answer, nobody else does. */
+typedef struct JournalCaller JournalCaller;
+
+/* Asks the bus who sent MESSAGE; never NULL. */
+JournalCaller *journal_caller_new(Journal *journal, sd_bus_message *message);
+/* What a signal says of its sender. */
+JournalCaller *journal_caller_new_known(Journal *journal, uid_t uid, pid_t pid);
+/* Entries that wait are still written. Accepts NULL; returns NULL. */
+JournalCaller *journal_caller_unref(JournalCaller *caller);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalCaller, journal_caller_unref)
+
+/* --- entries */
+
+typedef struct JournalEntry JournalEntry;
+
+/* LEVEL: LOG_ERR ... LOG_INFO. */
+JournalEntry *journal_entry_new(JournalMessage message, int level);
+
+/* Adds FIELD, without the prefix IOMMU_ that it gets: "GROUP", "FROM". The same field may be added several
+ * times, and is then found by each of its values. With VALUE NULL or "" nothing is added. */
+void journal_entry_add(JournalEntry *entry, const char *field, const char *value);
+void journal_entry_add_number(JournalEntry *entry, const char *field, uint64_t value);
+
+/* The sentence for people. */
+void journal_entry_say(JournalEntry *entry, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Writes ENTRY and frees it: at once, or, with a CALLER (NULL: nobody asked) of whom nothing is known yet, when
+ * the bus has answered. */
+void journal_write(Journal *journal, JournalEntry *entry, JournalCaller *caller);

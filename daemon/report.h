@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "change.h"
+#include "managed-group.h"
+#include "rule-set.h"
+
+/*
+ * What the manager tells of groups, changes and rules, as entries of the journal (journal.h). Passive looks are
+ * not told, and a settled machine tells nothing.
+ */
+
+/* What RESULT (NULL: the worker was cut off) means, for people: what LastResult says; "" if all is said with
+ * the type. The caller frees it. */
+char *report_text(const ManagedGroup *group, const ChangeResult *result);
+
+/* The detail of RESULT's refusal with what users of the devices have to see to, or NULL. The caller frees it. */
+char *report_detail(const ChangeResult *result);
+
+/* CHANGE ended with RESULT, which reads as TEXT. A rule's refusal that says what the last one said is not told
+ * again. */
+void report_result(const Change *change, ManagedGroup *group, const ChangeResult *result, const char *text);
+
+/* A call's CHANGE is refused before it began. OBJECT and DETAIL as for change_answer(). */
+void report_refused(const Change *change, RefusalCode code, const char *object, const char *detail);
+
+/* A call's CHANGE goes on in spite of findings that it allows. */
+void report_override(const Change *change, const ManagedGroup *group);
+
+/* A rule's change has to wait for the end of a use that SURVEY found: told once, until it finds another. */
+void report_in_use(ManagedGroup *group, const ChangeSurvey *survey);
+
+/* A step of the group's change does not return; and it has. */
+void report_stuck(const ManagedGroup *group, const Change *change);
+void report_goes_on(const ManagedGroup *group, const Change *change);
+
+/* Somebody else has written TYPE. */
+void report_drift(const ManagedGroup *group, DomainType type);
+
+/* The group is in a type that a rule forbids: told once, until it is not. DECISION says what is wanted. */
+void report_forbidden_type(ManagedGroup *group, const Decision *decision);
+
+/* What CALLER had asked for is dropped: back to WANTED (_DOMAIN_TYPE_INVALID: nothing). */
+void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller);
+
+/* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines before. */
+void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller);
+/* The rules are frozen from now on. CALLER NULL: found so at start. */
+void report_frozen(Manager *manager, JournalCaller *caller);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * MESSAGE_ID= of what the daemon writes to the journal, as `journalctl MESSAGE_ID=` takes it. An id is never
+ * changed and never used for something else. units/iommu-policy.catalog explains each; a test holds the two
+ * against each other.
+ */
+
+#define IOMMU_POLICY_MESSAGE_CHANGE_DONE "53dd8aaadb1a4f418abc56636b4705a8"
+#define IOMMU_POLICY_MESSAGE_CHANGE_FAILED "448d34afb55942308d4dc6322359854e"
+#define IOMMU_POLICY_MESSAGE_REFUSED "a0072ac1c07c4c6bbb8c4815f5a6fbd6"
+#define IOMMU_POLICY_MESSAGE_OVERRIDE "d5af729c247949b28795abe035e0637b"
+#define IOMMU_POLICY_MESSAGE_BROKEN "ddac9bb22567497d99cc4bd9285cfe5b"
+#define IOMMU_POLICY_MESSAGE_STUCK "afdedb562f264473a0a0a52219bf1507"
+#define IOMMU_POLICY_MESSAGE_GOES_ON "f541ac6583fb49b086cef3bc50c3a0a9"
+#define IOMMU_POLICY_MESSAGE_RECOVERED "7f0181d07f774a848cba5401d668b82e"
+#define IOMMU_POLICY_MESSAGE_DRIFT "89a8c6101ab84258a582b786ee933a2f"
+#define IOMMU_POLICY_MESSAGE_FORBIDDEN_TYPE "6d1323da75384d00a0867d390930ab4a"
+#define IOMMU_POLICY_MESSAGE_RULES_FROZEN "8822a5a83fa2425d9ae0f08d02ce3064"
+#define IOMMU_POLICY_MESSAGE_RULES_RELOADED "20bfcfa4f1a34e90a94746fe0a223833"
+#define IOMMU_POLICY_MESSAGE_CALL_DROPPED "ad4bb8245c3649059c73731f6ebcc2ee"

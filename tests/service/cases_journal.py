@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is written to the journal: each change, refusal and override, with its fields, and nothing twice."""
+
+import os
+import pathlib
+import re
+import signal
+
+from bus import Connection, Variant
+from harness import MANAGER, ROOT, USER, case, equal, expect_error
+
+BUS_ERROR = "org.freedesktop.DBus.Error"
+CARD = "0000:00:06.0"
+YES = "polkit.addRule(function(action, subject) { return polkit.Result.YES; });\n"
+IDENTITY = "[Match]\nAny=yes\n[Policy]\nType=identity\nUnbind=idle\n"
+FORBID = "[Match]\nAny=yes\n[Policy]\nForbid=DMA-FQ\n"
+
+
+def message_ids(context):
+    """CHANGE_DONE -> id."""
+    header = pathlib.Path(context.options.source) / "include/iommu-policy-messages.h"
+    return dict(re.findall(r'define IOMMU_POLICY_MESSAGE_(\w+) "(\w+)"', header.read_text(encoding="utf-8")))
+
+
+def entries(context, name, **fields):
+    """All entries so far with this message and these values."""
+    wanted = {"MESSAGE_ID": message_ids(context)[name], **fields}
+    return [entry for entry in list(context.journal.entries)
+            if all(entry.get(key) == value for key, value in wanted.items())]
+
+
+def wait(context, name, **fields):
+    wanted = {"MESSAGE_ID": message_ids(context)[name], **fields}
+    return context.journal.wait(lambda entry: all(entry.get(key) == value for key, value in wanted.items()))
+
+
+@case()
+def journal_has_a_change(context):
+    context.change(0, "identity", reason=Variant("s", "bench\nMESSAGE_ID=1\u2028\u202e!"))
+    entry = wait(context, "CHANGE_DONE")
+    wanted = {"IOMMU_GROUP": "0", "IOMMU_DEVICE": CARD, "IOMMU_FROM": "DMA-FQ", "IOMMU_TO": "identity",
+              "IOMMU_TYPE": "identity", "IOMMU_HOW": "disruptive", "IOMMU_RESULT": "done", "IOMMU_UID": "0",
+              "IOMMU_PID": str(os.getpid()), "OBJECT_PID": str(os.getpid()),
+              "IOMMU_REASON": "bench MESSAGE_ID=1  !", "PRIORITY": "5"}
+    equal({key: entry.get(key) for key in wanted}, wanted)
+    assert "IOMMU_RULE" not in entry, entry
+    steps = [step.split(" ", 1) for step in entry["IOMMU_STEP"].split("\n")]
+    equal(steps[0][1], "look")
+    assert {f"unbind {CARD}", "write type identity", f"bind {CARD}"} <= {name for _, name in steps}, steps
+    assert abs(sum(int(usec) for usec, _ in steps) - int(entry["IOMMU_WORKER_USEC"])) < 1000, entry
+    assert int(entry["IOMMU_KERNEL_USEC"]) <= int(entry["IOMMU_WORKER_USEC"]) <= int(entry["IOMMU_CHANGE_USEC"])
+
+
+@case()
+def journal_has_an_override(context):
+    allowed = context.allow(0, "identity")
+    context.set_type(0, "identity", allow=allowed, reason=Variant("s", "I know"))
+    entry = wait(context, "OVERRIDE")
+    equal(sorted(entry["IOMMU_FINDING"].split("\n")), sorted(allowed.value))
+    equal((entry["IOMMU_UID"], entry["IOMMU_TO"], entry["IOMMU_REASON"]), ("0", "identity", "I know"))
+
+
+@case()
+def journal_has_no_override_where_nothing_was_allowed(context):
+    context.set_type(0, "DMA-FQ")
+    context.kernel("boot-default DMA")
+    expect_error("InUse", context.set_type, 0, "identity")
+    wait(context, "REFUSED")
+    equal(entries(context, "OVERRIDE"), [])
+
+
+@case()
+def journal_has_the_refusal_of_a_call(context):
+    found = context.allow(0, "identity").value
+    expect_error("InUse", context.set_type, 0, "identity", reason=Variant("s", "try"))
+    entry = wait(context, "REFUSED", IOMMU_UID="0")
+    equal({key: entry.get(key) for key in ("IOMMU_GROUP", "IOMMU_DEVICE", "IOMMU_FROM", "IOMMU_TO", "IOMMU_RESULT",
+                                           "IOMMU_REASON", "IOMMU_PID")},
+          {"IOMMU_GROUP": "0", "IOMMU_DEVICE": CARD, "IOMMU_FROM": "DMA-FQ", "IOMMU_TO": "identity",
+           "IOMMU_RESULT": "InUse", "IOMMU_REASON": "try", "IOMMU_PID": str(os.getpid())})
+    equal(sorted(entry["IOMMU_FINDING"].split("\n")), sorted(found))
+    expect_error("InUse", context.set_type, 0, "identity")
+    context.journal.wait(lambda _: len(entries(context, "REFUSED")) == 2)
+
+
+@case()
+def journal_has_who_may_not(context):
+    expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", context.set_type, 0, "DMA", uid=USER)
+    entry = wait(context, "REFUSED", IOMMU_RESULT="InteractiveAuthorizationRequired")
+    equal((entry["IOMMU_UID"], entry["IOMMU_TO"]), (str(USER), "DMA"))
+    assert int(entry["IOMMU_PID"]) > 1, entry
+
+
+@case(rules={"30-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
+def journal_has_what_a_rule_forbids_a_call(context):
+    """Refused before anybody was asked who it is."""
+    expect_error("Forbidden", context.set_type, 0, "identity", uid=USER)
+    entry = wait(context, "REFUSED", IOMMU_RESULT="Forbidden", IOMMU_UID=str(USER))
+    assert "/etc/iommu-policy.d/30-forbid.conf" in entry["MESSAGE"], entry
+
+
+@case(rules={"30-idle.conf": IDENTITY}, daemon_conf="[Daemon]\nSettleSec=1\n")
+def journal_has_the_refusal_of_a_rule_once(context):
+    """It looks again at each Apply, and each time finds the same use."""
+    entry = wait(context, "REFUSED")
+    equal((entry["IOMMU_RESULT"], entry["IOMMU_RULE"], entry["IOMMU_TO"]),
+          ("InUse", "/etc/iommu-policy.d/30-idle.conf:4", "identity"))
+    assert entry["IOMMU_FINDING"] and entry["IOMMU_EVIDENCE"], entry
+    for _ in range(3):
+        context.call(ROOT, MANAGER, "Apply")
+        context.wait_group(0, State="pending", PendingReason="in-use")
+    equal(len(entries(context, "REFUSED")), 1)
+
+
+@case(rules={"30-forbid.conf": FORBID})
+def journal_has_a_forbidden_type_once(context):
+    entry = wait(context, "FORBIDDEN_TYPE")
+    equal((entry["IOMMU_RULE"], entry["IOMMU_FROM"], entry["IOMMU_TO"]),
+          ("/etc/iommu-policy.d/30-forbid.conf:4", "DMA-FQ", "DMA"))
+    context.call(ROOT, MANAGER, "Apply")
+    equal(len(entries(context, "FORBIDDEN_TYPE")), 1)
+
+
+@case()
+def journal_has_drift(context):
+    with open("/sys/bus/pci/drivers/e1000e/unbind", "w", encoding="ascii") as file:
+        file.write(CARD)
+    with open("/sys/kernel/iommu_groups/0/type", "w", encoding="ascii") as file:
+        file.write("identity")
+    entry = wait(context, "DRIFT")
+    equal((entry["IOMMU_FROM"], entry["IOMMU_TO"], entry["IOMMU_DEVICE"]), ("DMA-FQ", "identity", CARD))
+
+
+@case()
+def journal_has_who_reloads(context):
+    context.call(ROOT, MANAGER, "Reload")
+    entry = wait(context, "RULES_RELOADED")
+    equal((entry["IOMMU_UID"], entry["IOMMU_PID"], entry["IOMMU_ERRORS"]), ("0", str(os.getpid()), "0"))
+    context.write_rule("30-broken.conf", "[Match]\n")
+    context.daemon.signal(signal.SIGHUP)
+    entry = wait(context, "RULES_RELOADED", IOMMU_ERRORS="2")
+    equal((entry["IOMMU_UID"], entry["IOMMU_PID"]), ("0", str(os.getpid())))
+    equal(wait(context, "RULES_FROZEN")["PRIORITY"], "3")
+
+
+@case()
+def journal_has_a_call_that_is_dropped(context):
+    context.change(0, "identity")
+    context.set_type(0, "")
+    entry = wait(context, "CALL_DROPPED")
+    equal((entry["IOMMU_FROM"], entry["IOMMU_UID"], entry.get("IOMMU_TO")), ("identity", "0", None))
+
+
+@case(polkit=YES)
+def journal_has_a_change_that_fails(context):
+    """The kernel refuses the type: undone, by the word of a user."""
+    context.kernel("rule fault op=write path=*/type nth=2 count=100 fail EIO")
+    expect_error("SwitchFailed", context.change, 0, "identity", uid=USER)
+    entry = wait(context, "CHANGE_FAILED")
+    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_TYPE"]), ("SwitchFailed", str(USER), "DMA-FQ"))
+
+
+@case(daemon_conf="[Daemon]\nUnbindTimeoutSec=1\n")
+def journal_has_a_stuck_change_and_its_end(context):
+    context.kernel("rule stuck path=*/unbind op=write block")
+    connection = Connection()
+    serial = context.start_change(connection, 0, "identity")
+    expect_error("Timeout", connection.finish, serial)
+    equal(wait(context, "STUCK")["IOMMU_STEP"], f"unbind {CARD}")
+    context.kernel("release stuck")
+    wait(context, "GOES_ON")
+    wait(context, "CHANGE_DONE")
+
+
+@case()
+def journal_has_a_recovery(context):
+    context.kernel("rule fault op=write path=*/unbind when=after kill")
+    expect_error("SwitchFailed", context.change, 0, "identity")
+    equal(wait(context, "CHANGE_FAILED")["IOMMU_RESULT"], "SwitchFailed")
+    entry = wait(context, "RECOVERED")
+    equal((entry["IOMMU_GROUP"], entry["IOMMU_DEVICE"], entry["IOMMU_RESULT"]), ("0", CARD, "done"))
