@@ -144,6 +144,18 @@ static bool any_member_has(const GPtrArray *members, const char *subsystem)
     return false;
 }
 
+static bool any_member_has_storage(const GPtrArray *members)
+{
+    for (unsigned i = 0; i < members->len; i++) {
+        const Member *member = g_ptr_array_index(members, i);
+
+        for (unsigned j = 0; j < member->descendants->len; j++)
+            if (descendant_is_storage_node(g_ptr_array_index(member->descendants, j)))
+                return true;
+    }
+    return false;
+}
+
 static char *unread_processes(const char *file, unsigned n, int error)
 {
     return g_strdup_printf("/proc/PID/%s: %s, processes concerned: %u", file, g_strerror(-error), n);
@@ -206,7 +218,7 @@ static void evidence_read(Evidence *evidence, const GPtrArray *members, Findings
     read_files(evidence);
     if (scope == FINDINGS_OWNER_ONLY)
         return;
-    if (any_member_has(members, "block") || any_member_has(members, "nvme")) {
+    if (any_member_has_storage(members)) {
         read_mounts(evidence);
         evidence->blocks = block_table_read(evidence->root_fd);
         evidence->exports = export_table_read(evidence->root_fd, evidence->blocks);

@@ -7,12 +7,19 @@
 #include <sys/sysmacros.h>
 
 #include "cleanup.h"
+#include "device-node.h"
 #include "escape.h"
 #include "open-files.h"
 #include "process-threads.h"
 #include "sysfs.h"
 
 #define PROCESSES_NAMED_MAX 8
+#define RING_LINK "anon_inode:[io_uring]"
+
+typedef struct Walk {
+    int root_fd, proc_fd;
+    OpenFiles *files;
+} Walk;
 
 static void open_file_free(OpenFile *file)
 {
@@ -86,9 +93,46 @@ static bool link_tells(const char *link)
     return strstr(link, "vfio") || g_str_has_prefix(link, "/dev/");
 }
 
+/* Adds the device that the entry TEXT of a ring names: a path, or the last part of one on older kernels. */
+static void add_registered(const Walk *walk, const char *pid, const char *text)
+{
+    g_autofree char *name = g_strcompress(text);
+    g_autofree char *path = *name == '/' ? g_strdup(name) : g_strconcat("/dev/", name, NULL);
+    DeviceNode node;
+    OpenFile *file;
+
+    if (device_node_find(walk->root_fd, path, &node) < 0)
+        return;
+    file = g_new0(OpenFile, 1);
+    *file = (OpenFile){
+        .pid = (pid_t) strtol(pid, NULL, 10), .is_device = true, .block = node.block, .number = node.number
+    };
+    g_ptr_array_add(walk->files->files, file);
+}
+
+/* A file that is registered with an io_uring stays open when its descriptor is closed: "UserFiles: 2" and a
+ * line "    0: /dev/nvme0n1" for each (io_uring/fdinfo.c, which escapes blanks). */
+static void add_ring(const Walk *walk, const char *pid, const char *fd)
+{
+    g_autofree char *path = g_strdup_printf("%s/fdinfo/%s", pid, fd), *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    bool files = false;
+
+    if (sysfs_read(walk->proc_fd, path, &text) < 0)
+        return;
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *colon = strchr(*line, ':');
+
+        if (**line != ' ')
+            files = g_str_has_prefix(*line, "UserFiles:");
+        else if (files && colon && colon[1] == ' ')
+            add_registered(walk, pid, colon + 2);
+    }
+}
+
 /* Takes over LINK. */
-static void add_file(OpenFiles *files, int proc_fd, const char *pid, const char *fd, const struct statx *st,
-                     char *link)
+static void add_file(const Walk *walk, const char *pid, const char *fd, const struct statx *st, char *link)
 {
     bool is_device = S_ISBLK(st->stx_mode) || S_ISCHR(st->stx_mode);
     OpenFile *file = g_new0(OpenFile, 1);
@@ -100,14 +144,14 @@ static void add_file(OpenFiles *files, int proc_fd, const char *pid, const char 
         .number = is_device ? makedev(st->stx_rdev_major, st->stx_rdev_minor) : 0,
         .link = link,
     };
-    if (link && !read_fdinfo(file, proc_fd, pid, fd))
+    if (link && !read_fdinfo(file, walk->proc_fd, pid, fd))
         open_file_free(file);
     else
-        g_ptr_array_add(files->files, file);
+        g_ptr_array_add(walk->files->files, file);
 }
 
 /* Returns -errno if the descriptors of this process cannot be read; one that is gone is no error. */
-static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char *pid, const char *fd)
+static int read_descriptor(const Walk *walk, int dir_fd, const char *pid, const char *fd)
 {
     g_autofree char *link = NULL;
     struct statx st = {};
@@ -124,22 +168,24 @@ static int read_descriptor(OpenFiles *files, int proc_fd, int dir_fd, const char
     }
     if (!is_device || !is_common_device(makedev(st.stx_rdev_major, st.stx_rdev_minor))) {
         link = read_link_text(dir_fd, fd);
+        if (!is_device && g_strcmp0(link, RING_LINK) == 0)
+            add_ring(walk, pid, fd);
         if (!is_device && (!link || !link_tells(link)))
             return 0;
     }
-    add_file(files, proc_fd, pid, fd, &st, g_steal_pointer(&link));
+    add_file(walk, pid, fd, &st, g_steal_pointer(&link));
     return 0;
 }
 
 /* Reads the descriptors of PID ("812" or "812/task/813"). Returns 1 if it has any, 0 if not, or -errno. */
-static int read_descriptors(OpenFiles *files, int proc_fd, const char *pid)
+static int read_descriptors(const Walk *walk, const char *pid)
 {
     g_autofree char *path = g_strdup_printf("%s/fd", pid);
     g_autoptr(DIR) dir = NULL;
     bool any = false;
     int fd, r;
 
-    fd = sysfs_open_dir(proc_fd, path);
+    fd = sysfs_open_dir(walk->proc_fd, path);
     if (fd < 0)
         return fd;
     dir = fdopendir(fd);
@@ -158,24 +204,24 @@ static int read_descriptors(OpenFiles *files, int proc_fd, const char *pid)
         if (entry->d_name[0] == '.')
             continue;
         any = true;
-        r = read_descriptor(files, proc_fd, dirfd(dir), pid, entry->d_name);
+        r = read_descriptor(walk, dirfd(dir), pid, entry->d_name);
         if (r < 0)
             return r;
     }
 }
 
 /* A process that shows nothing may have lost its first thread only. */
-static int read_process(OpenFiles *files, int proc_fd, const char *pid)
+static int read_process(const Walk *walk, const char *pid)
 {
     g_auto(GStrv) threads = NULL;
     int r;
 
-    r = read_descriptors(files, proc_fd, pid);
+    r = read_descriptors(walk, pid);
     if (r != 0)
         return r;
-    r = process_other_threads(proc_fd, pid, &threads);
+    r = process_other_threads(walk->proc_fd, pid, &threads);
     for (char **thread = threads; r >= 0 && *thread; thread++) {
-        r = read_descriptors(files, proc_fd, *thread);
+        r = read_descriptors(walk, *thread);
         if (r > 0) /* the others share the table */
             return 0;
         if (process_has_ended(r))
@@ -189,12 +235,14 @@ int open_files_read(int root_fd, OpenFiles **ret)
     g_autoptr(OpenFiles) files = g_new0(OpenFiles, 1);
     _cleanup_close_ int proc_fd = -EBADF;
     g_auto(GStrv) names = NULL;
+    Walk walk = { .root_fd = root_fd, .files = files };
     int r;
 
     files->files = g_ptr_array_new_with_free_func((GDestroyNotify) open_file_free);
     proc_fd = sysfs_open_dir(root_fd, "proc");
     if (proc_fd < 0)
         return proc_fd;
+    walk.proc_fd = proc_fd;
     r = sysfs_list(proc_fd, ".", &names);
     if (r < 0)
         return r;
@@ -202,7 +250,7 @@ int open_files_read(int root_fd, OpenFiles **ret)
     for (char **name = names; *name; name++) {
         if (!g_ascii_isdigit(**name))
             continue;
-        r = read_process(files, proc_fd, *name);
+        r = read_process(&walk, *name);
         if (r < 0 && !process_has_ended(r)) {
             files->n_unreadable++;
             files->error = files->error ?: r;

@@ -12,8 +12,9 @@
  *
  * A descriptor made with O_PATH is left out: it is a name, no use of the device (open(2)).
  *
- * Out of sight are descriptors in flight over a socket, files registered with io_uring or KVM alone, and
- * those of a thread that has left its process's table (unshare(CLONE_FILES)).
+ * Devices registered with an io_uring count as open, if the ring is not busy while it is asked. Out of sight
+ * are descriptors in flight over a socket, files registered with KVM alone, and those of a thread that has
+ * left its process's table (unshare(CLONE_FILES)).
  */
 typedef struct OpenFile {
     pid_t pid;

@@ -298,6 +298,33 @@ START_TEST(not_a_disk)
 }
 END_TEST
 
+/* A tape is in use when somebody has it open, by whichever of its nodes; and by a target that names no node.
+ */
+START_TEST(tape_drive)
+{
+    g_autofree char *adapter = tree_add_device(
+        tree,
+        &(TreeDevice){ .name = "0000:00:05.0", .class_code = 0x010700, .driver = "mpt3sas", .group = 8 });
+    g_autofree char *host = g_strconcat(adapter, "/host2/scsi_host/host2", NULL);
+    g_autofree char *unit = g_strconcat(adapter, "/host2/target2:0:0/2:0:0:0", NULL);
+    g_autofree char *tape = g_strconcat(unit, "/scsi_tape/nst0", NULL);
+
+    scene_add_process(tree, 812, "tar", 1, "/");
+    scene_add_child(tree, host, "scsi_host", NULL);
+    scene_add_child(tree, unit, "scsi", NULL);
+    scene_add_child(tree, tape, "scsi_tape", "1:3");
+    scene_expect_ids(tree, adapter, ALL, "");
+    scene_open(tree, 812, 3, "/dev/null");
+    scene_expect_ids(tree, adapter, ALL, "below:2:0:0:0@0000:00:05.0 export:nst0@0000:00:05.0");
+    tree_remove(tree, "proc/812");
+    write_attribute(TARGET "pscsi_0/tape", "enable", "1");
+    write_attribute(TARGET "pscsi_0/tape", "udev_path", "");
+    write_attribute(TARGET "pscsi_0/tape", "info", "SCSI Device Bus Location: Channel ID: 0");
+    scene_expect_ids(tree, adapter, ALL,
+                     "unknown:/sys/kernel/config/target/core/pscsi_0/tape/udev_path@0000:00:05.0");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("all");
@@ -314,5 +341,6 @@ int main(void)
     tcase_add_test(tests, usb_gadget);
     tcase_add_test(tests, export_of_what_is_stacked_on_the_disk);
     tcase_add_test(tests, not_a_disk);
+    tcase_add_test(tests, tape_drive);
     return unit_run("findings-export", tests);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "open-files.h"
@@ -60,6 +61,31 @@ START_TEST(name_only)
 }
 END_TEST
 
+/* A path, or on older kernels the last part of one; and a file that is no device. */
+static const char *const registered[] = { "    0: /dev/nvme0\n", "    0: nvme0\n",
+                                          "    0: /a\\040b\n    7: nvme0\n" };
+
+START_TEST(registered_with_a_ring)
+{
+    g_autofree char *info = g_strdup_printf("pos:\t0\nSqMask:\t0x7\nUserFiles:\t3\n%sUserBufs:\t1\n"
+                                            "    0: 7f00/4096\nPollList:\n",
+                                            registered[_i]);
+    g_autoptr(OpenFiles) files = NULL;
+    g_autoptr(GArray) pids = NULL;
+
+    tree_mkdir(tree, "dev");
+    ck_assert_int_eq(symlinkat("/dev/null", tree->fd, "dev/nvme0"), 0);
+    tree_write(tree, "proc/812/fdinfo/3", "flags:\t02\n");
+    scene_open(tree, 812, 4, "anon_inode:[io_uring]");
+    tree_write(tree, "proc/812/fdinfo/4", info);
+    ck_assert_int_eq(open_files_read(tree->fd, &files), 0);
+    ck_assert_uint_eq(files->files->len, 2);
+    pids = open_files_holders(files, makedev(1, 3), false, 0);
+    ck_assert_uint_eq(pids->len, 1);
+    ck_assert_int_eq(g_array_index(pids, pid_t, 0), 812);
+}
+END_TEST
+
 START_TEST(parents)
 {
     tree_write(tree, "proc/812/status", "Name:\tqemu\nUmask:\t0022\nPid:\t812\nPPid:\t700\nTracerPid:\t0\n");
@@ -101,6 +127,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, fdinfo, 0, G_N_ELEMENTS(infos));
     tcase_add_test(tests, name_only);
+    tcase_add_loop_test(tests, registered_with_a_ring, 0, G_N_ELEMENTS(registered));
     tcase_add_test(tests, parents);
     tcase_add_test(tests, words_of_the_kernel);
     return unit_run("open-files", tests);
