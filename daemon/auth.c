@@ -2,9 +2,9 @@
 #include "auth.h"
 
 #include <glib.h>
-#include <string.h>
 
 #include "cleanup.h"
+#include "plain-text.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
@@ -14,7 +14,6 @@
 #define USEC_PER_SEC G_GUINT64_CONSTANT(1000000)
 #define PERSON_TIMEOUT (5 * 60 * USEC_PER_SEC)
 #define VALUE_MAX 4096
-#define CUT_MARK " ..."
 
 /* The sender is watched while polkit is asked, once for each action: a dialog must not outlive the program
  * that wanted it. */
@@ -40,38 +39,6 @@ static void answer(AuthQuestion *question, AuthAnswer yes_or_no)
     CLEAR_SLOT(question->slot);
     CLEAR_SLOT(question->gone_slot);
     question->callback(question, yes_or_no, action, question->userdata);
-}
-
-static bool may_be_shown(gunichar letter)
-{
-    GUnicodeType type = g_unichar_type(letter);
-
-    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
-        type != G_UNICODE_PARAGRAPH_SEPARATOR;
-}
-
-/* Values reach a dialog that a person believes: nobody who names a device may write lines of it, turn the
- * direction of its letters, or push the end out of sight. */
-static char *clean_value(const char *value)
-{
-    size_t length = strnlen(value, VALUE_MAX + 1);
-    g_autofree char *valid = g_utf8_make_valid(value, (gssize) MIN(length, VALUE_MAX));
-    GString *clean = g_string_new(NULL);
-
-    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
-        gunichar letter = g_utf8_get_char(c);
-
-        g_string_append_unichar(clean, may_be_shown(letter) ? letter : ' ');
-    }
-    if (length > VALUE_MAX || clean->len > VALUE_MAX) {
-        size_t keep = MIN(clean->len, VALUE_MAX - strlen(CUT_MARK));
-
-        while (keep > 0 && ((guchar) clean->str[keep] & 0xc0) == 0x80) /* not within a letter */
-            keep--;
-        g_string_truncate(clean, keep);
-        g_string_append(clean, CUT_MARK);
-    }
-    return g_string_free(clean, FALSE);
 }
 
 static int append_details(sd_bus_message *ask, const GPtrArray *details)
@@ -186,13 +153,15 @@ static int watch_sender(AuthQuestion *question)
                                   on_name_owner, NULL, question);
 }
 
+/* Values reach a dialog that a person believes: nobody who names a device may write lines of it, turn the
+ * direction of its letters, or push the end out of sight unseen. */
 static GPtrArray *copy_details(const AuthDetail *details, size_t n_details)
 {
     GPtrArray *copy = g_ptr_array_new_with_free_func(g_free);
 
     for (size_t i = 0; i < n_details; i++) {
         g_ptr_array_add(copy, g_strdup(details[i].key));
-        g_ptr_array_add(copy, clean_value(details[i].value));
+        g_ptr_array_add(copy, plain_text(details[i].value, VALUE_MAX));
     }
     return copy;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus-error.h"
+#include "plain-text.h"
 
 #define ALLOW_MAX 64
 #define ALLOW_BYTES_MAX 65536
@@ -72,10 +73,7 @@ static int read_reason(sd_bus_message *message, ChangeOptions *options)
     if (strlen(text) > BUS_REASON_MAX)
         return bus_reply_bad_option(message, "reason", "takes at most 1024 bytes");
     g_free(options->reason);
-    options->reason = g_strdup(text);
-    for (char *c = options->reason; *c; c++) /* it ends up in lines of the journal and of a rule file */
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
+    options->reason = plain_text(text, BUS_REASON_MAX); /* for lines of the journal and of a rule file */
     return 0;
 }
 

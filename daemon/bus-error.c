@@ -2,25 +2,19 @@
 #include "bus-error.h"
 
 #include <glib.h>
-#include <string.h>
+
+#include "plain-text.h"
 
 /* A caller is told what it said, but not all of it back. */
 #define OBJECT_MAX 200
-
-static char *cut_object(const char *object)
-{
-    char *cut = g_utf8_make_valid(object ?: "", (gssize) strnlen(object ?: "", OBJECT_MAX));
-
-    for (char *c = cut; *c; c++)
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    return cut;
-}
+#define DETAIL_MAX 800
 
 int bus_reply_refusal(sd_bus_message *message, RefusalCode code, const char *object, const char *target,
                       const char *detail)
 {
-    g_autofree char *cut = cut_object(object), *text = refusal_text(code, cut, target, detail);
+    g_autofree char *cut = plain_text(object ?: "", OBJECT_MAX);
+    g_autofree char *cut_detail = detail ? plain_text(detail, DETAIL_MAX) : NULL;
+    g_autofree char *text = refusal_text(code, cut, target, cut_detail);
 
     return sd_bus_reply_method_errorf(message, refusal_bus_name(code), "%s", text);
 }

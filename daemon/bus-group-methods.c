@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "findings.h"
 #include "iommu-policy-names.h"
+#include "plain-text.h"
 
 /* --- SetType */
 
@@ -572,8 +573,8 @@ int bus_group_inhibit(sd_bus_message *message, void *userdata, sd_bus_error *err
     if (r != 0)
         return r;
     call->group = group->id;
-    call->who = g_strdup(who);
-    call->why = g_strdup(why);
+    call->who = plain_text(who, BUS_REASON_MAX); /* for the journal */
+    call->why = plain_text(why, BUS_REASON_MAX);
     bus_call_identify(call, authorise_inhibit);
     return 1;
 }

@@ -218,7 +218,7 @@ int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits
         return lock;
     sequence.lock_fd = lock;
     sequence_begin(&sequence);
-    sequence_step(&sequence, limits->unbind_usec, "look at the devices");
+    record_lock_note(lock, "look at the devices", sequence_now() + limits->unbind_usec);
     r = change_recover_locked(&sequence, key);
     sequence_end(&sequence);
     result->total_usec = sequence_now() - start;

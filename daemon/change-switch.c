@@ -15,6 +15,7 @@
 #include "group.h"
 #include "nvme-controller.h"
 #include "record.h"
+#include "sysfs.h"
 #include "type-write.h"
 
 /* How long a descriptor that outlives the unbind may take to be closed. */
@@ -301,8 +302,8 @@ static bool take_devices(Switch *w, bool persist)
     return taken;
 }
 
-/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to another
- * process, or a close on its way through the kernel. */
+/* What the kernel itself keeps alive counts as held, whoever it is: a descriptor may be on its way to
+ * another process, or a close on its way through the kernel. */
 static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtrArray *findings)
 {
     for (guint i = 0; i < held->controllers->len; i++) {
@@ -310,8 +311,8 @@ static void find_controllers_alive(const Switch *w, const HeldDevice *held, GPtr
 
         if (nvme_controller_is_alive(w->sequence->root_fd, controller))
             findings_add(findings, FINDING_EXCL, FINDING_ABSOLUTE, held->name, controller->name, held->name,
-                         "%s was unbound, and %s is still held by something that no process shows; find out by "
-                         "whom and stop it",
+                         "%s was unbound, and %s is still held by something that no process shows; find out "
+                         "by whom and stop it",
                          held->name, controller->name);
     }
 }
@@ -355,12 +356,35 @@ static bool nodes_are_free(const Switch *w)
     }
 }
 
+/*
+ * Step 6, second half: where a bus would let the type be taken from under a driver at work, it is looked whether
+ * somebody has bound one since the unbind.
+ */
+static bool nobody_drives(const Switch *w)
+{
+    for (guint i = 0; i < w->survey->members->len; i++) {
+        const ChangeMember *member = g_ptr_array_index(w->survey->members, i);
+        g_autofree char *link = g_strconcat(member->syspath, "/driver", NULL), *driver = NULL;
+        int r;
+
+        if (bus_claims_group(member->bus))
+            continue;
+        r = sysfs_link_name(w->sequence->root_fd, link, &driver);
+        if (r == -ENOENT || (r >= 0 && !member->unbinds && g_strcmp0(driver, member->driver) == 0))
+            continue;
+        sequence_fail(w->sequence, REFUSAL_DEVICE_CHANGED, member->name, r < 0 ? r : 0,
+                      "it was given to the driver %s meanwhile", driver ?: "that cannot be read");
+        return false;
+    }
+    return true;
+}
+
 static bool switch_type(Switch *w)
 {
     const ChangeRequest *request = w->request;
     int r;
 
-    w->may_write = nodes_are_free(w);
+    w->may_write = nodes_are_free(w) && nobody_drives(w);
     if (!w->may_write)
         return false;
     r = type_write(w->sequence, request->group, request->type);
@@ -439,7 +463,7 @@ static bool retake(Switch *w)
         return false;
     }
     (void) take_devices(w, true);
-    w->may_write = !any_bound(w) && nodes_are_free(w);
+    w->may_write = !any_bound(w) && nodes_are_free(w) && nobody_drives(w);
     return true;
 }
 

@@ -218,15 +218,6 @@ int device_watch_new(sd_event *event, DeviceWatchCallback callback, void *userda
     return 0;
 }
 
-struct udev_device *device_watch_lookup(DeviceWatch *watch, const char *syspath, bool *ret_initialized)
-{
-    g_autofree char *absolute = g_strconcat("/", syspath, NULL);
-    g_autoptr(UdevDevice) device = udev_device_new_from_syspath(watch->udev, absolute);
-
-    *ret_initialized = device && udev_device_get_is_initialized(device) > 0;
-    return *ret_initialized ? g_steal_pointer(&device) : NULL;
-}
-
 DeviceWatch *device_watch_free(DeviceWatch *watch)
 {
     if (!watch)

@@ -38,11 +38,5 @@ typedef void (*DeviceWatchCallback)(DeviceEvent event, const char *syspath, stru
  */
 int device_watch_new(sd_event *event, DeviceWatchCallback callback, void *userdata, DeviceWatch **ret);
 
-/*
- * udev's database entry of SYSPATH, or NULL if it is unknown or udev has not processed it yet
- * (*ret_initialized). The caller unrefs.
- */
-struct udev_device *device_watch_lookup(DeviceWatch *watch, const char *syspath, bool *ret_initialized);
-
 DeviceWatch *device_watch_free(DeviceWatch *watch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceWatch, device_watch_free)

@@ -22,6 +22,12 @@
  */
 #define RENAME_USEC (2 * G_USEC_PER_SEC)
 
+/*
+ * How long a driver that asks to be tried again is obeyed. Who needs longer for one answer has tried itself: a
+ * probe of nvme whose controller is silent says EIO after a minute.
+ */
+#define TRANSIENT_USEC (5 * G_USEC_PER_SEC)
+
 /* include/linux/errno.h of the kernel; it is not meant for user space, but old kernels let it out of
  * `bind`. */
 #define KERNEL_EPROBE_DEFER 517
@@ -347,7 +353,7 @@ static int try_bind(const Sequence *sequence, const HeldDevice *held, int events
 
 static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int events)
 {
-    uint64_t deadline = sequence_now() + sequence->limits->bind_usec;
+    uint64_t start = sequence_now(), deadline = start + sequence->limits->bind_usec;
     int r;
 
     r = offer_to_driver(sequence, held);
@@ -356,7 +362,7 @@ static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int ev
     sequence_step(sequence, sequence->limits->bind_usec, "bind %s", held->name);
     for (unsigned try = 0;; try++) {
         r = try_bind(sequence, held, events, deadline);
-        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, deadline))
+        if (r >= 0 || !is_transient(r) || !sequence_back_off(try, MIN(deadline, start + TRANSIENT_USEC)))
             return r;
     }
 }
@@ -410,7 +416,10 @@ static bool controllers_are_live(const HeldDevice *held)
     return true;
 }
 
-/* True if all that can be seen of the device is as it was before the unbind, and that says something. */
+/*
+ * True if all that can be seen of the device is as it was before the unbind. Where nothing was to be seen, the
+ * return of `bind` itself is the proof, but for disk controllers: of these one is known to fail later.
+ */
 static bool works_again(int root_fd, HeldDevice *held)
 {
     g_clear_pointer(&held->children_now, g_ptr_array_unref);
@@ -420,7 +429,9 @@ static bool works_again(int root_fd, HeldDevice *held)
         return works_again_unknown(held, held->children_now);
     if (held->children->len > 0)
         return children_are_back(held->children, held->children_now);
-    return held->entries && held->entries[0] && entries_are_back(held) && controllers_are_live(held);
+    if (held->entries && held->entries[0])
+        return entries_are_back(held) && controllers_are_live(held);
+    return held->class_code == FACT_NO_ID || held->class_code >> 16 != CLASS_MASS_STORAGE;
 }
 
 /* True while udev has still to give an interface the name it had; without udev nobody would. */
@@ -439,8 +450,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
  * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
- * among them live; for one where neither says anything: that it keeps its driver until ProbeSec is over. The link is looked at each time;
- * when it goes, the probe has failed. Events only wake.
+ * among them live; for a disk controller where neither says anything: that it keeps its driver until ProbeSec
+ * is over. The link is looked at each time; when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)
 {

@@ -15,7 +15,6 @@
 /* How often a recovery whose worker was killed is begun anew. */
 #define RECOVERIES_MAX 3
 
-static void recover_records(Manager *manager, unsigned group);
 static void submit_recovery(Manager *manager, unsigned group, const char *key, unsigned recoveries);
 
 /* --- the queue */
@@ -190,8 +189,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
 static void give_up(Manager *manager, ManagedGroup *group)
 {
     group->broken = true;
-    log_group(LOG_ERR, group->id, NULL,
-              "its recovery was ended again and again; the record stays for the next start");
+    report_given_up(group);
 }
 
 /* A worker has ended without a word: somebody has killed it. What it left in /run is put right, if it was itself a
@@ -201,7 +199,7 @@ static void recover_after(Manager *manager, const Change *change)
     ManagedGroup *group = manager_group(manager, change->item.group);
 
     if (change->origin != CHANGE_BY_RECOVERY)
-        recover_records(manager, change->item.group);
+        manager_recover_group(manager, change->item.group);
     else if (change->recoveries < RECOVERIES_MAX)
         submit_recovery(manager, change->item.group, change->record_key, change->recoveries + 1);
     else if (group)
@@ -360,7 +358,7 @@ static void on_lock_free(Job *job, int error, GVariant *answer, void *userdata)
         group->changing = group->stuck = false;
         managed_group_set_step(group, NULL);
     }
-    recover_records(manager, id);
+    manager_recover_group(manager, id);
     if (group && !group->changing && !change_queue_waiting(manager->queue, id)) {
         manager_reread_members(manager, group);
         group = manager_group(manager, id);
@@ -462,7 +460,7 @@ static int recover_all_records(Manager *manager, int64_t only)
     return 0;
 }
 
-static void recover_records(Manager *manager, unsigned group)
+void manager_recover_group(Manager *manager, unsigned group)
 {
     (void) recover_all_records(manager, group);
 }

@@ -209,16 +209,9 @@ static void ask_udev_about(Manager *manager, const char *key)
     ManagedDevice *managed = manager_device(manager, key);
     const ManagedGroup *group = managed && managed->device->group >= 0
         ? manager_group(manager, (unsigned) managed->device->group) : NULL;
-    g_autoptr(UdevDevice) udev = NULL;
-    bool initialized;
 
-    /* libudev reads `uevent`, which some kernels show only when no driver is just being unbound. */
-    if (!managed || (group && group->changing))
+    if (!managed || udev_facts_read(manager->root_fd, manager->rules_are_late, managed->device) < 0)
         return;
-    udev = device_watch_lookup(manager->watch, managed->syspath, &initialized);
-    if (!initialized)
-        return;
-    udev_facts_take(udev, manager->rules_are_late, managed->device);
     managed->changed |= DEVICE_MODEL_NAME;
     if (!group)
         return;
@@ -369,7 +362,7 @@ static void on_added(Manager *manager, const char *syspath)
     manager_set_dirty(manager, group->id, DIRTY_READ);
 }
 
-static void on_driver_changed(Manager *manager, const char *syspath)
+static void on_driver_changed(Manager *manager, const char *syspath, bool bound)
 {
     const ManagedDevice *managed;
     ManagedGroup *group;
@@ -382,6 +375,9 @@ static void on_driver_changed(Manager *manager, const char *syspath)
     /* The driver that was faster has gone: this is the moment that the rule has waited for. */
     if (group->tried_race && !managed_group_unbinds(group))
         managed_group_forget_tries(group);
+    /* Somebody has given a device back that we could not: recovery finds nothing left to do, and ends it. */
+    if (bound && group->broken && !group->changing)
+        manager_recover_group(manager, group->id);
     manager_set_dirty(manager, group->id, DIRTY_READ | DIRTY_USE);
 }
 
@@ -441,7 +437,7 @@ void manager_device_event(DeviceEvent event, const char *syspath, struct udev_de
         break;
     case DEVICE_EVENT_BIND:
     case DEVICE_EVENT_UNBIND:
-        on_driver_changed(manager, syspath);
+        on_driver_changed(manager, syspath, event == DEVICE_EVENT_BIND);
         break;
     case DEVICE_EVENT_UDEV:
         on_udev(manager, syspath, udev);

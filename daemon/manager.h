@@ -184,6 +184,8 @@ void manager_change_goes_on(Manager *manager, Change *change);
 void manager_drop_change(Manager *manager, Change *change);
 /* Repairs what is recorded below /run, or waits for those who still work at it. Returns 0 or -errno. */
 int manager_recover(Manager *manager);
+/* The same for what GROUP alone left there. */
+void manager_recover_group(Manager *manager, unsigned group);
 /* Somebody else holds the lock of KEY: GROUP is looked at again when it is free. */
 void manager_wait_for_lock(Manager *manager, unsigned group, const char *key);
 void orphan_free(void *orphan);

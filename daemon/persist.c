@@ -11,18 +11,15 @@
 #include "cleanup.h"
 #include "diagnostic.h"
 #include "iommu-policy-names.h"
+#include "plain-text.h"
 #include "rule-parse.h"
 
 static char *file_name(const ManagedGroup *group)
 {
     const DeviceFacts *facts = ((const ManagedDevice *) group->members->pdata[0])->device->facts;
     g_autofree char *name = g_strdup_printf("05-call-%s-%s.conf", facts->bus, facts->name);
-    char *text = g_utf8_make_valid(name, -1);
 
-    for (char *c = text; *c; c++)
-        if (g_ascii_iscntrl(*c)) /* no file of such a name is read (policy/conf-files.c) */
-            *c = '_';
-    return text;
+    return bus_text(name); /* no other is read (policy/conf-files.c) */
 }
 
 char *persist_path(const ManagedGroup *group)
@@ -37,7 +34,7 @@ static size_t text_length(const char *c)
 {
     gunichar character = g_utf8_get_char_validated(c, -1);
 
-    if (character == (gunichar) -1 || character == (gunichar) -2 || g_unichar_iscntrl(character))
+    if (character == (gunichar) -1 || character == (gunichar) -2 || !is_bus_character(character))
         return 0;
     return (size_t) (g_utf8_next_char(c) - c);
 }

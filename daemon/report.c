@@ -304,6 +304,16 @@ void report_goes_on(const ManagedGroup *group, const Change *change)
     report_step(JOURNAL_GOES_ON, LOG_NOTICE, group, change, "what hung has returned, the change goes on");
 }
 
+void report_given_up(const ManagedGroup *group)
+{
+    JournalEntry *entry = entry_new(JOURNAL_BROKEN, LOG_ERR, group);
+
+    journal_entry_add(entry, "RESULT", refusal_name(REFUSAL_INTERRUPTED));
+    journal_entry_say(entry, "group %u: its recovery was ended again and again; the record stays for the next start",
+                      group->id);
+    journal_write(group->manager->journal, entry, NULL);
+}
+
 /* --- types */
 
 void report_drift(const ManagedGroup *group, DomainType type)

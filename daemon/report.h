@@ -30,6 +30,9 @@ void report_override(const Change *change, const ManagedGroup *group);
 /* A rule's change has to wait for the end of a use that SURVEY found: told once, until it finds another. */
 void report_in_use(ManagedGroup *group, const ChangeSurvey *survey);
 
+/* What an interrupted change left is not put right any more before the next start. */
+void report_given_up(const ManagedGroup *group);
+
 /* A step of the group's change does not return; and it has. */
 void report_stuck(const ManagedGroup *group, const Change *change);
 void report_goes_on(const ManagedGroup *group, const Change *change);

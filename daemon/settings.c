@@ -7,6 +7,7 @@
 
 #include "diagnostic.h"
 #include "iommu-policy-names.h"
+#include "plain-text.h"
 #include "sysfs.h"
 
 #define SECTION "Daemon"
@@ -22,8 +23,8 @@ typedef struct Setting {
 } Setting;
 
 /*
- * ProbeSec=: on Linux 6.1 a probe of nvme that gets no answer gives up after its admin_timeout (60 s) and some
- * seconds of shutting the controller down (drivers/nvme/host/pci.c, nvme_async_probe()); more than that.
+ * ProbeSec=: on Linux 6.1 a probe of nvme that gets no answer gives up after its admin_timeout (60 s) and
+ * some seconds of shutting the controller down (drivers/nvme/host/pci.c, nvme_async_probe()); more than that.
  */
 static const Setting settings_table[] = {
     { "SettleSec", offsetof(Settings, settle_usec), 0, 10 },
@@ -104,7 +105,7 @@ static bool is_text(const char *text)
     if (!g_utf8_validate(text, -1, NULL))
         return false;
     for (const char *c = text; *c; c = g_utf8_next_char(c))
-        if (g_unichar_iscntrl(g_utf8_get_char(c)) && !strchr("\n\t", *c) && strncmp(c, "\r\n", 2) != 0)
+        if (!is_bus_character(g_utf8_get_char(c)) && !strchr("\n\t", *c) && strncmp(c, "\r\n", 2) != 0)
             return false;
     return true;
 }

@@ -336,7 +336,7 @@ static void run_change(Sequence *sequence, const ChangeRequest *request)
     if (!lock_group(sequence, request->group, &view, &lock))
         return;
     sequence->lock_fd = lock;
-    sequence_step(sequence, sequence->limits->unbind_usec, "look at the devices");
+    record_lock_note(lock, "look at the devices", sequence_now() + sequence->limits->unbind_usec);
     if (!finish_leftover(sequence, view, &leftover))
         return;
     if (leftover == LEFTOVER_NONE) {

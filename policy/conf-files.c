@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "plain-text.h"
 
 /* One name in one directory, before it is opened. */
 typedef struct Candidate {
@@ -88,19 +89,9 @@ static const char *judge_ownership(const struct stat *st, uid_t root_owner)
 }
 
 /* A name that goes to the journal and to the bus must be text. */
-static char *printable(const char *path)
-{
-    char *text = g_utf8_make_valid(path, -1);
-
-    for (char *p = text; *p; p++)
-        if ((unsigned char) *p < 0x20 || *p == 0x7f)
-            *p = '?';
-    return text;
-}
-
 static void G_GNUC_PRINTF(3, 4) refuse(GPtrArray *diagnostics, const char *path, const char *format, ...)
 {
-    g_autofree char *text = NULL, *name = printable(path);
+    g_autofree char *text = NULL, *name = bus_text(path);
     va_list args;
 
     va_start(args, format);
@@ -323,7 +314,7 @@ static int open_candidate(const Search *search, const Candidate *candidate, cons
 
 static ConfFile *read_candidate(const Search *search, const Candidate *candidate, GPtrArray *diagnostics)
 {
-    g_autofree char *path = candidate_path(search, candidate), *shown = printable(path);
+    g_autofree char *path = candidate_path(search, candidate), *shown = bus_text(path);
     _cleanup_close_ int fd = -EBADF;
 
     if (!g_str_equal(path, shown)) {

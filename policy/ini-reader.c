@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diagnostic.h"
+#include "plain-text.h"
 
 #define BLANKS " \t"
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
@@ -50,16 +51,12 @@ void ini_item_place(const IniItem *item, size_t offset, unsigned *ret_line, unsi
     place_in_pieces(item->pieces, item->value_offset + offset, ret_line, ret_column);
 }
 
-/* The C1 controls, U+0080 to U+009F, are as able to confuse a terminal as the C0 ones. */
+/* Of P, valid UTF-8. The C1 controls, U+0080 to U+009F, are as able to confuse a terminal as the C0 ones. */
 static bool is_control(const char *p, const char *end)
 {
-    unsigned char c = *p, next = p + 1 < end ? p[1] : 0;
-
-    if (c == '\r')
-        return next != '\n';
-    if (c == 0xc2)
-        return next >= 0x80 && next <= 0x9f;
-    return (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+    if (*p == '\r')
+        return p + 1 == end || p[1] != '\n';
+    return *p != '\t' && *p != '\n' && !is_bus_character(g_utf8_get_char(p));
 }
 
 /* Finds the first byte that no rule file may hold; NULL if there is none. */
@@ -68,7 +65,7 @@ static const char *find_bad_byte(const char *data, const char *end, const char *
     const char *valid_end;
 
     (void) g_utf8_validate_len(data, end - data, &valid_end);
-    for (const char *p = data; p < valid_end; p++)
+    for (const char *p = data; p < valid_end; p = g_utf8_next_char(p))
         if (is_control(p, end)) {
             *ret_text = "control character: this is not a text file";
             return p;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "escape.h"
+#include "plain-text.h"
 
 char *escape_object(const char *text, const char *keep)
 {
@@ -18,13 +19,5 @@ char *escape_object(const char *text, const char *keep)
 
 char *printable_text(const char *text)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-    GString *printable = g_string_sized_new(strlen(valid));
-
-    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-
-        g_string_append_unichar(printable, g_unichar_iscntrl(c) ? 0xfffd : c);
-    }
-    return g_string_free(printable, FALSE);
+    return bus_text(text);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "evidence.h"
@@ -200,11 +201,12 @@ static void add_signature(GPtrArray *findings, const Member *member, const Desce
 static void judge_signature(const Evidence *evidence, const Member *member, const Descendant *disk,
                             GPtrArray *findings)
 {
+    g_autofree char *id = g_strdup_printf("b%u:%u", major(disk->number), minor(disk->number));
     g_autoptr(GHashTable) properties = NULL;
     const char *type;
     int r;
 
-    r = udev_data_read(evidence->root_fd, true, disk->number, &properties);
+    r = udev_data_read(evidence->root_fd, id, &properties);
     if (r < 0) {
         findings_add(findings, FINDING_UNKNOWN, FINDING_DISRUPTIVE, member->name, disk->name, member->name,
                      "udev does not tell what %s carries (%s); wait until udev has processed it", disk->name,

@@ -40,7 +40,7 @@ static void judge_open(int root_fd, const OpenFiles *files, const NodeNumber *no
 
     if (pids->len == 0)
         return;
-    finding = findings_add(findings, FINDING_OWNER, FINDING_ABSOLUTE, member, node->name, member,
+    finding = findings_add(findings, FINDING_EXPORT, FINDING_ABSOLUTE, member, node->name, member,
                            "a process still has the node of %s open; stop it first", node->name);
     finding_name_processes(finding, root_fd, pids);
 }

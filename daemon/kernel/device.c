@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "device.h"
+#include "plain-text.h"
 #include "sysfs.h"
 
 #define DEVICES_PREFIX "sys/devices/"
@@ -432,7 +433,7 @@ void device_set_udev(Device *device, GHashTable *properties, char **macs, char *
     model_name = copy ? g_hash_table_lookup(copy, "ID_MODEL_FROM_DATABASE") : NULL;
     /* Anybody's hwdb file says it, and one string that the bus does not carry hides all objects from those who
      * ask for all. */
-    device->model_name = model_name ? g_utf8_make_valid(model_name, -1) : NULL;
+    device->model_name = model_name ? bus_text(model_name) : NULL;
 }
 
 static const struct {

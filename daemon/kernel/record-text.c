@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "plain-text.h"
 #include "record.h"
 
 /*
@@ -306,13 +307,8 @@ static int reader_identity(Reader *reader, const GPtrArray *members, RecordMembe
     if ((r = reader_number(reader, "inode", 10, UINT64_MAX, &member->inode)) < 0)
         return r;
     if (has_member(members, member)) {
-        g_autoptr(GString) key = g_string_new(NULL);
-
-        /* The error goes to the bus, which carries text alone. */
-        append_escaped(key, member->bus);
-        append_escaped(g_string_append_c(key, ':'), member->name);
         reader->line = line;
-        return reader_fail(reader, "%s is there twice", key->str);
+        return reader_fail(reader, "%s:%s is there twice", member->bus, member->name);
     }
     return 0;
 }
@@ -395,8 +391,11 @@ static int reader_finish(Reader *reader, int r, char **ret_error)
 {
     if (r >= 0 && reader->text)
         r = reader_fail(reader, "text after the end");
-    if (r < 0)
-        *ret_error = g_strdup_printf("line %u: %s", reader->line, reader->error);
+    if (r < 0) {
+        g_autofree char *text = g_strdup_printf("line %u: %s", reader->line, reader->error);
+
+        *ret_error = bus_text(text); /* the name of a member may be any bytes */
+    }
     return r;
 }
 

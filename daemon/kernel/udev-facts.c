@@ -2,6 +2,7 @@
 #include "udev-facts.h"
 
 #include "cleanup.h"
+#include "udev-data.h"
 
 static void take_all_properties(struct udev_device *udev, GHashTable *properties)
 {
@@ -66,19 +67,89 @@ static void take_children(struct udev_device *udev, GStrvBuilder *macs, GStrvBui
     }
 }
 
-void udev_facts_take(struct udev_device *udev, bool full, Device *device)
+/* UDEV: of DEVICE, or NULL where its children are not asked for. */
+static void set_facts(struct udev_device *udev, GHashTable *properties, Device *device)
 {
-    g_autoptr(GHashTable) properties = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GStrvBuilder) macs = g_strv_builder_new(), serials = g_strv_builder_new();
     g_auto(GStrv) mac_list = NULL, serial_list = NULL;
 
-    if (full) {
-        take_all_properties(udev, properties);
+    if (udev)
         take_children(udev, macs, serials);
-    } else {
-        take_property(udev, "ID_MODEL_FROM_DATABASE", properties);
-    }
     mac_list = g_strv_builder_end(macs);
     serial_list = g_strv_builder_end(serials);
     device_set_udev(device, properties, mac_list, serial_list);
+}
+
+static GHashTable *properties_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void udev_facts_take(struct udev_device *udev, bool full, Device *device)
+{
+    g_autoptr(GHashTable) properties = properties_new();
+
+    if (full)
+        take_all_properties(udev, properties);
+    else
+        take_property(udev, "ID_MODEL_FROM_DATABASE", properties);
+    set_facts(full ? udev : NULL, properties, device);
+}
+
+static void add(GHashTable *properties, const char *name, char *value)
+{
+    g_hash_table_replace(properties, g_strdup(name), value);
+}
+
+/* What the `uevent` file of the device reads (drivers/base/core.c, dev_uevent(); drivers/pci/pci-driver.c,
+ * pci_uevent()), and what libudev adds to it. */
+static void add_kernel_properties(const Device *device, GHashTable *properties)
+{
+    const DeviceFacts *facts = device->facts;
+
+    add(properties, "DEVPATH", g_strconcat("/devices/", facts->path, NULL));
+    add(properties, "SUBSYSTEM", g_strdup(facts->bus));
+    if (device->driver)
+        add(properties, "DRIVER", g_strdup(device->driver));
+    if (facts->modalias)
+        add(properties, "MODALIAS", g_strdup(facts->modalias));
+    if (!g_str_equal(facts->bus, "pci"))
+        return;
+    add(properties, "PCI_SLOT_NAME", g_strdup(facts->name));
+    add(properties, "PCI_CLASS", g_strdup_printf("%04X", facts->class_code));
+    add(properties, "PCI_ID", g_strdup_printf("%04X:%04X", facts->vendor, facts->device));
+    add(properties, "PCI_SUBSYS_ID", g_strdup_printf("%04X:%04X", facts->subsystem_vendor, facts->subsystem_device));
+}
+
+static void set_all_facts(GHashTable *properties, Device *device)
+{
+    g_autofree char *absolute = g_strconcat("/sys/devices/", device->facts->path, NULL);
+    g_autoptr(UdevContext) context = udev_new();
+    g_autoptr(UdevDevice) udev = context ? udev_device_new_from_syspath(context, absolute) : NULL;
+
+    add_kernel_properties(device, properties);
+    set_facts(udev, properties, device);
+}
+
+int udev_facts_read(int root_fd, bool full, Device *device)
+{
+    static const char model[] = "ID_MODEL_FROM_DATABASE";
+    g_autofree char *id = g_strdup_printf("+%s:%s", device->facts->bus, device->facts->name);
+    g_autoptr(GHashTable) properties = NULL, few = NULL;
+    const char *value;
+    int r;
+
+    r = udev_data_read(root_fd, id, &properties);
+    if (r < 0)
+        return r;
+    if (full) {
+        set_all_facts(properties, device);
+        return 0;
+    }
+    few = properties_new();
+    value = g_hash_table_lookup(properties, model);
+    if (value)
+        add(few, model, g_strdup(value));
+    set_facts(NULL, few, device);
+    return 0;
 }

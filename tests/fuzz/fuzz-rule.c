@@ -2,13 +2,9 @@
 
 /* Any bytes as a rule file: it is taken or refused with a place that lies in the file, and a rule that is
  * taken can be asked about a device. */
-#include <glib.h>
-#include <stdint.h>
-
 #include "diagnostic.h"
+#include "fuzz.h"
 #include "rule-parse.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static DeviceFacts *some_device(void)
 {
@@ -24,24 +20,34 @@ static DeviceFacts *some_device(void)
     return device;
 }
 
-static unsigned count_lines(const uint8_t *data, size_t size)
+/* A place is a line of the file, and a byte of that line or the one after its last. */
+static void check_place(const Diagnostic *diagnostic, const uint8_t *data, size_t size)
 {
-    unsigned n = 1;
+    unsigned line = 1, column = 1;
 
-    for (size_t i = 0; i < size; i++)
-        n += data[i] == '\n';
-    return n;
+    if (diagnostic->line == 0) {
+        g_assert_cmpuint(diagnostic->column, ==, 0);
+        return;
+    }
+    for (size_t i = 0; i < size && line < diagnostic->line; i++)
+        line += data[i] == '\n';
+    g_assert_cmpuint(line, ==, diagnostic->line);
+    line = 1;
+    for (size_t i = 0; i < size && line <= diagnostic->line; i++)
+        if (data[i] == '\n')
+            line++;
+        else if (line == diagnostic->line)
+            column++;
+    g_assert_cmpuint(diagnostic->column, <=, column);
 }
 
 static void check_diagnostics(const GPtrArray *diagnostics, const uint8_t *data, size_t size)
 {
     for (unsigned i = 0; i < diagnostics->len; i++) {
-        const Diagnostic *diagnostic = diagnostics->pdata[i];
-        g_autofree char *text = diagnostic_to_string(diagnostic);
+        g_autofree char *text = diagnostic_to_string(diagnostics->pdata[i]);
 
-        g_assert_true(g_utf8_validate(text, -1, NULL));
-        g_assert_cmpuint(diagnostic->line, <=, count_lines(data, size));
-        g_assert_cmpuint(diagnostic->column, <=, size + 1);
+        check_shown(text);
+        check_place(diagnostics->pdata[i], data, size);
     }
 }
 

@@ -2,12 +2,10 @@
 
 /* Runs a fuzz target over files, or over all files of directories, without a fuzzer: what was once found
  * stays found. */
-#include <glib.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static unsigned run_file(const char *path)
 {

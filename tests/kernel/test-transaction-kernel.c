@@ -11,6 +11,7 @@
 
 #include "change-scene.h"
 #include "findings.h"
+#include "iommu-policy-names.h"
 #include "record.h"
 
 #define CARD "0000:00:06.0"
@@ -610,6 +611,34 @@ START_TEST(record_of_a_pulled_first_member_is_recovered)
 }
 END_TEST
 
+/* A bus whose drivers do not claim their group: the kernel would switch under one that is bound meanwhile. */
+START_TEST(driver_bound_by_others_is_seen)
+{
+    g_autoptr(Scene) scene = g_new0(Scene, 1);
+    g_autoptr(ChangeRequest) request = NULL;
+    g_autoptr(ChangeResult) result = NULL;
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("topology-XXXXXX", &path, NULL);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_gt(dprintf(fd, "iommu dmar0\nbus vmbus\ndriver vmbus hv_card ids=any managed-dma\n"
+                                 "device vmbus card group=0\ndevice vmbus other group=0\n"),
+                     0);
+    (void) close(fd);
+    ck_assert_int_eq(fixture_new(path, "6.12", &scene->fixture), 0);
+    (void) unlink(path);
+    scene->root_fd = fixture_root_fd(scene->fixture);
+    request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    /* The only driver that the device takes which is held by then; the next one is just being unbound. */
+    fixture_command(scene->fixture, "rule other op=write path='*/unbind' nth=2 when=before do 'driver vmbus "
+                                    IOMMU_POLICY_OVERRIDE_TOKEN " managed-dma'");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_DEVICE_CHANGED);
+    ck_assert_int_eq(control_count(fixture_control(scene->fixture), "op=write path='*/type'"), 0);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_DMA_FQ);
+}
+END_TEST
+
 START_TEST(fallback_to_stricter_is_told)
 {
     g_autoptr(Scene) scene = NULL;
@@ -776,6 +805,7 @@ int main(void)
     tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
     tcase_add_test(tcase, record_of_another_boot_is_removed);
     tcase_add_test(tcase, record_of_a_pulled_first_member_is_recovered);
+    tcase_add_test(tcase, driver_bound_by_others_is_seen);
     tcase_add_test(tcase, fallback_to_stricter_is_told);
     tcase_add_test(tcase, forbidden_outcome_is_undone);
     tcase_add_test(tcase, other_name_is_told);

@@ -62,7 +62,7 @@ class Writer:
         if kind in FIXED:
             self.data += struct.pack("<" + FIXED[kind][0], value)
         elif kind in "so":
-            raw = value.encode()
+            raw = value.encode(errors="surrogateescape")
             self.data += struct.pack("<I", len(raw)) + raw + b"\0"
         elif kind == "g":
             self.data += bytes([len(value)]) + value.encode() + b"\0"

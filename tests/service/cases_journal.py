@@ -179,3 +179,21 @@ def journal_has_a_recovery(context):
     equal(wait(context, "CHANGE_FAILED")["IOMMU_RESULT"], "SwitchFailed")
     entry = wait(context, "RECOVERED")
     equal((entry["IOMMU_GROUP"], entry["IOMMU_DEVICE"], entry["IOMMU_RESULT"]), ("0", CARD, "done"))
+
+
+@case()
+def journal_has_a_broken_group_and_its_end(context):
+    """The driver refuses whatever the type; then somebody mends it, and binds the device by hand."""
+    context.kernel("rule fault op=write path=*/bind fail EINVAL")
+    expect_error("RebindFailed", context.change, 0, "identity", timeout=60)
+    entry = wait(context, "BROKEN")
+    equal((entry["IOMMU_DEVICE"], entry["IOMMU_RESULT"], entry["PRIORITY"]), (CARD, "RebindFailed", "3"))
+    context.wait_group(0, State="broken")
+    context.kernel("rule-remove fault")
+    with open(f"/sys/bus/pci/devices/{CARD}/driver_override", "w", encoding="ascii") as file:
+        file.write("\n")
+    with open("/sys/bus/pci/drivers/e1000e/bind", "w", encoding="ascii") as file:
+        file.write(CARD)
+    wait(context, "RECOVERED")
+    context.wait_group(0, State="settled")
+    equal([name for name in os.listdir("/run/iommu-policy/change") if not name.endswith(".lock")], [])

@@ -100,7 +100,7 @@ def many_users_leave_a_share_to_root(context):
 def looks_of_one_user(context):
     """Two at a time, three of all users; the fourth is root's."""
     logins.add_users()
-    context.kernel("rule stuck op=open path=*/0000:00:08.0 count=3 block")
+    context.kernel("rule stuck op=open path=*/0000:00:08.0/modalias block")
     sent = call_each([Connection(NOBODY) for _ in range(CONNECTIONS)], path_of(UNBOUND), GROUP, "GetFindings")
     wait_for_refusals(sent, CONNECTIONS - 2)
     sent = call_each([Connection(logins.ACTIVE), Connection(logins.INACTIVE)], path_of(UNBOUND), GROUP, "GetFindings")

@@ -55,6 +55,16 @@ def rule_waits_for_the_end_of_start_up(context):
 
 
 @case()
+def one_thread(context):
+    """Neither we nor a library: one thread when rules were read, a device was looked at, a change was made."""
+    path = f"{ROOT}/group/0"
+    context.call(ROOT, MANAGER, "Reload")
+    context.call(path, GROUP, "SetType", "sa{sv}", "identity", {"allow": context.allow(0, "identity")})
+    threads = pathlib.Path(f"/proc/{context.daemon.process.pid}/task")
+    equal(len(list(threads.iterdir())), 1)
+
+
+@case()
 def inhibitor_lasts_as_long_as_its_descriptor(context):
     """busctl closes the descriptor when it ends."""
     subprocess.run(["busctl", "--system", "call", NAME, f"{ROOT}/group/0", GROUP, "Inhibit", "ss", "backup",

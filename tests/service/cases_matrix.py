@@ -11,7 +11,7 @@ import signal
 import bus
 import logins
 from bus import BusError, Variant
-from harness import DEVICE, GROUP, MANAGER, NAME, NOBODY, POLKIT, PROPERTIES, ROOT, case, equal
+from harness import DEVICE, GROUP, MANAGER, NAME, NOBODY, POLKIT, PROPERTIES, ROOT, Questions, case, equal
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/authorisation.md"
 RULES = pathlib.Path("/etc/iommu-policy.d")
@@ -25,6 +25,9 @@ CARD, EDU = "0000:00:06.0", "0000:00:07.0"
 CARD_PATH = f"{ROOT}/device/pci/_30000_3a00_3a06_2e0"
 FATAL = "unknown:eth0@0000:00:06.0"
 RULE = "[Match]\nAddress=0000:00:07.0\n[Policy]\nType={}\nUnbind=never\n"
+
+# As docs/authorisation.md has it in a line of its own.
+DETAILS = "group devices ids drivers from to disruptive findings"
 
 SAY = """
 polkit.addRule(function(action, subject) {
@@ -334,10 +337,14 @@ def yes(context, matrix):
         agent.say_yes()
         return end_of(caller, serial)
 
+    questions = Questions()
     with_agent(context, matrix, say)
     for cell in CELLS:
         if cell.asked:
             check_again(context, matrix, cell)
+    assert questions.asked
+    for action, details in questions.asked:
+        equal(" ".join(details), DETAILS, f"details of {action}:")
 
 
 def check_again(context, matrix, cell):
@@ -553,3 +560,4 @@ def unknown_rows():
 @case(start=False)
 def authorisation_tables_are_complete(_context):
     equal(sorted(unknown_rows()), [], "only here, or only in the document:")
+    assert f"`{DETAILS}`" in DOCUMENT.read_text(encoding="utf-8").splitlines(), "the details are others there"

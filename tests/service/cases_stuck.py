@@ -209,3 +209,15 @@ def caller_who_does_not_wait(context):
     context.wait_group(10, State="stuck")
     context.kernel("release stuck")
     context.wait_group(10, State="settled", Type="identity")
+
+
+@case(topology="eight", start=False, rules={"10-late.conf": "[Match]\nProperty=ID_NOTHING=1\n[Policy]\nType=DMA\n"})
+def uevent_that_cannot_be_read(context):
+    """Somebody else's unbind hangs and holds the device's lock, which some kernels take to show `uevent`."""
+    context.kernel("rule stuck op=read path=*/0000:12:00.0/uevent block")
+    context.daemon.start()
+    equal(len(context.groups()), 8)
+    context.kernel("event change sys/devices/pci0000:12/0000:12:00.0")
+    context.call(ROOT, MANAGER, "Reload")
+    equal(context.change(11, "identity"), "identity")
+    context.kernel("release stuck")

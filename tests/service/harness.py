@@ -125,6 +125,7 @@ class Daemon:
     def __init__(self, path, kernel, preload=None):
         self.path = path
         self.preload = preload
+        self.stderr = None
         self.kernel = kernel
         self.process = None
 
@@ -135,9 +136,9 @@ class Daemon:
         notify.bind("/run/notify")
         gate = os.pipe()
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f"read -r go <&{gate[0]}; exec \"$0\" {gate[0]}<&-", self.path],
+            ["/bin/sh", "-c", "read -r go; exec \"$0\" </dev/null", self.path], stdin=gate[0],
             env=self.variables(),
-            pass_fds=[gate[0]], start_new_session=True, stdout=subprocess.DEVNULL)
+            start_new_session=True, stdout=subprocess.DEVNULL, stderr=self.stderr)
         if watched:
             self.kernel(f"watch {self.process.pid}")
         os.close(gate[0])
@@ -191,7 +192,8 @@ class Context:
         self.kernel = Kernel()
         self.journal = Journal()
         self.journal.start()
-        self.daemon = Daemon(options.daemon, self.kernel, options.short_timeout if function.short_timeout else None)
+        self.daemon = Daemon(
+            options.daemon, self.kernel, options.short_timeout if function.short_timeout else None)
         for name, text in function.rules.items():
             self.write_rule(name, text)
         if function.daemon_conf is not None:
@@ -247,6 +249,19 @@ class Context:
         """SetType with every finding allowed that a call may allow."""
         return self.set_type(group, kind, uid, timeout, allow=self.allow(group, kind), **options)
 
+    def ask_user(self, group, kind, **options):
+        """Sends SetType of a user and returns once polkit's question stands: the agent, and the call's end."""
+        agent = self.agent("wait")
+        connection = bus.Connection(USER)
+        serial = connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options,
+                                  flags=bus.INTERACTIVE)
+        try:
+            agent.wait_for_question()
+        except AssertionError:
+            raise AssertionError(f"polkit asks nobody; the call: {error_of(connection.finish, serial, timeout=0)}") \
+                from None
+        return agent, lambda: connection.finish(serial)
+
     def start_change(self, connection, group, kind, **options):
         """Sends SetType on CONNECTION without waiting; its finish() gives the answer."""
         options["allow"] = self.allow(group, kind)
@@ -301,6 +316,37 @@ class Context:
         agent = Agent(answer, pid or os.getpid())
         agent.start()
         return agent
+
+
+class Questions(threading.Thread):
+    """What polkit is asked and told, word by word: read from the bus."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.asked = []  # (action, details)
+        self.cancelled = 0
+        self.connection = bus.Connection()
+        self.connection.sort = self.sort
+        serial = self.connection.start("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
+                                       [f"interface='{POLKIT}.Authority'"], 0)
+        self.serial = serial
+        self.started = threading.Event()
+        self.start()
+        assert self.started.wait(30), "the bus lets nobody listen"
+
+    def run(self):
+        with contextlib.suppress(ConnectionError, OSError):
+            while True:
+                self.connection.dispatch(None)
+
+    def sort(self, message):
+        if message.fields.get(bus.REPLY_SERIAL) == self.serial:
+            self.started.set()
+        elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CheckAuthorization":
+            self.asked.append((message.body[1], message.body[2]))
+        elif message.kind == bus.CALL and message.fields[bus.MEMBER] == "CancelCheckAuthorization":
+            self.cancelled += 1
 
 
 class Agent(threading.Thread):

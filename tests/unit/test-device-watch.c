@@ -344,18 +344,6 @@ START_TEST(freed_by_its_callback)
 }
 END_TEST
 
-START_TEST(lookup_of_what_udev_does_not_know)
-{
-    Seen seen = {};
-    bool initialized = true;
-
-    begin(&seen);
-    ck_assert_ptr_null(device_watch_lookup(seen.watch, "sys/devices/none", &initialized));
-    ck_assert(!initialized);
-    end(&seen);
-}
-END_TEST
-
 int main(void)
 {
     TCase *cases = tcase_create("device-watch");
@@ -369,6 +357,5 @@ int main(void)
     tcase_add_test(cases, lost_events_are_told);
     tcase_add_test(cases, a_storm_is_not_lost);
     tcase_add_test(cases, freed_by_its_callback);
-    tcase_add_test(cases, lookup_of_what_udev_does_not_know);
     return unit_run("device-watch", cases);
 }

@@ -244,7 +244,7 @@ START_TEST(node_holders)
     scene_mount(tree, 1, "0:44", "/data", "btrfs", "/dev/nvme0n1");
     ck_assert_int_eq(findings_node_holders(tree->fd, nodes, 0, "0000:00:04.0", findings), 0);
     ck_assert_uint_eq(findings->len, 3);
-    scene_find(findings, "owner:ng0n1@0000:00:04.0");
+    scene_find(findings, "export:ng0n1@0000:00:04.0");
     scene_find(findings, "mount:/srv@nvme0n1p1");
     scene_find(findings, "mount:/data@nvme0n1");
     for (unsigned i = 0; i < findings->len; i++)

@@ -136,7 +136,7 @@ static const struct {
     { HEAD IDENTITY "unbinds=no\n" IDENTITY "unbinds=no\nend\n",
       "line 11: pci:0000:00:04.0 is there twice" },
     { HEAD "bus=pci\nname=\\xe4\ninode=1\nunbinds=no\nbus=pci\nname=\\xe4\ninode=1\nunbinds=no\nend\n",
-      "line 11: pci:\\xe4 is there twice" },
+      "line 11: pci:\xef\xbf\xbd is there twice" },
     { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=\n",
       "line 3: origin has 0 bytes instead of 1 to 4096" },
     { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\ngroup=2147483648\n",

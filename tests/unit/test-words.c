@@ -5,6 +5,7 @@
 #include "class-words.h"
 #include "decision.h"
 #include "facts.h"
+#include "plain-text.h"
 
 START_TEST(test_domain_type)
 {
@@ -96,6 +97,27 @@ START_TEST(test_class_words)
 }
 END_TEST
 
+START_TEST(test_bus_text)
+{
+    static const char *const cases[][2] = {
+        { "", "" },
+        { "/srv \xc3\xa4", "/srv \xc3\xa4" },
+        { "a\nb\t\x7f", "a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd" },
+        { "\xe4", "\xef\xbf\xbd" },
+        { "\xc2\x85", "\xef\xbf\xbd" },         /* C1 */
+        { "\xef\xbf\xbe", "\xef\xbf\xbd" },     /* U+FFFE */
+        { "\xef\xb7\x90", "\xef\xbf\xbd" },     /* U+FDD0 */
+        { "\xf4\x8f\xbf\xbf", "\xef\xbf\xbd" }, /* U+10FFFF */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *plain = bus_text(cases[i][0]);
+
+        ck_assert_str_eq(plain, cases[i][1]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("words");
@@ -108,6 +130,7 @@ int main(void)
     tcase_add_test(tcase, test_finding_kind);
     tcase_add_test(tcase, test_states);
     tcase_add_test(tcase, test_class_words);
+    tcase_add_test(tcase, test_bus_text);
     suite_add_tcase(suite, tcase);
 
     runner = srunner_create(suite);

@@ -4,7 +4,7 @@
 # Runs the cases of cases/*.sh in this machine, each in a process of its own, and reports each in one line:
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
-# --full kills at 20 moments instead of 5, and runs the cases named full_…
+# --full runs the cases named full_…, too
 # A file that says "# machine: amd" or "# kernel: 6.1" is for such a machine only (tests/vm/run --iommu, --kernel).
 # The last line but one judges what the kernel said during all of them.
 
@@ -95,7 +95,7 @@ printf 'all cases took %d s; the slowest: %s\n' "$SECONDS" \
     "$(printf '%s\n' "${times[@]}" | sort -rn | head -n 5 | paste -sd , | sed 's/,/, /g')"
 (( left_out == 0 )) || printf 'left out (they belong to --full): %d\n' "$left_out"
 (( elsewhere == 0 )) || printf 'left out (they are for another machine): %d\n' "$elsewhere"
-[[ $full == yes ]] || echo 'the kill cases tried 5 moments each; --full tries 20'
+[[ $full == yes ]] || echo 'the kill cases tried 5 moments each; --full tries 100, and 100 for both together'
 printf '%d passed, %d failed\n' "$passed" "$failed"
 # The judgement of the kernel log alone is no case.
 (( failed == 0 && passed > 1 ))

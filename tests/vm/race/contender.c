@@ -18,6 +18,7 @@
 #define CONTENT MOUNT_POINT "/content" /* made by the case: 256 KiB that contain no zero */
 #define NOTE MOUNT_POINT "/note"
 #define BLOCK 4096
+#define AWAY_USEC 200 /* between looks for a disk that is unbound: the race is over until it is back */
 #define SCRATCH_OFFSET (1 << 20) /* behind all that probes for signatures look at */
 
 static int read_content(void)
@@ -45,21 +46,24 @@ static int write_note(void)
     return 0;
 }
 
-static int mount_take(const char *disk)
+static int mount_take(const Target *target)
 {
-    g_autofree char *node = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
 
+    /* The kernel writes a line to the console for each mount of a node that is not there. */
+    if (access(node, F_OK) < 0)
+        return -errno;
     return mount(node, MOUNT_POINT, "ext4", 0, NULL) < 0 ? -errno : 0;
 }
 
-static int mount_verify(const char *disk)
+static int mount_verify(const Target *target)
 {
     int r = read_content();
 
     return r < 0 ? r : write_note();
 }
 
-static int mount_leave(const char *disk)
+static int mount_leave(const Target *target)
 {
     return umount(MOUNT_POINT) < 0 ? -errno : 0;
 }
@@ -71,22 +75,22 @@ static int namespace_prepare(void)
     return 0;
 }
 
-static int swap_take(const char *disk)
+static int swap_take(const Target *target)
 {
-    g_autofree char *node = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
 
     return swapon(node, 0) < 0 ? -errno : 0;
 }
 
-static int swap_verify(const char *disk)
+static int swap_verify(const Target *target)
 {
     return 0;
 }
 
 /* Reads back whatever was swapped out, and fails if the disk is gone. */
-static int swap_leave(const char *disk)
+static int swap_leave(const Target *target)
 {
-    g_autofree char *node = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
 
     return swapoff(node) < 0 ? -errno : 0;
 }
@@ -94,7 +98,7 @@ static int swap_leave(const char *disk)
 /* Descriptors of what "exclusive" and "open" have taken. */
 static int opened[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
 
-static int close_all(const char *disk)
+static int close_all(const Target *target)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(opened); i++) {
         safe_close(opened[i]);
@@ -104,15 +108,15 @@ static int close_all(const char *disk)
 }
 
 /* What pvcreate, mdadm and mkfs do first. */
-static int exclusive_take(const char *disk)
+static int exclusive_take(const Target *target)
 {
-    g_autofree char *node = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
 
     opened[0] = open(node, O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC);
     return opened[0] < 0 ? -errno : 0;
 }
 
-static int exclusive_verify(const char *disk)
+static int exclusive_verify(const Target *target)
 {
     static char block[BLOCK] __attribute__((aligned(BLOCK)));
 
@@ -126,13 +130,12 @@ static int exclusive_verify(const char *disk)
 }
 
 /* The disk, its partition and the two character nodes beside it, without asking for anything. */
-static int open_take(const char *disk)
+static int open_take(const Target *target)
 {
-    const char *digits = strrchr(disk, 'n');
-    g_autofree char *partition = g_strdup_printf("/dev/%sp1", disk);
-    g_autofree char *controller = g_strdup_printf("/dev/%.*s", (int) (digits - disk), disk);
-    g_autofree char *generic = g_strdup_printf("/dev/ng%s", disk + strlen("nvme"));
-    g_autofree char *whole = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *partition = g_strdup_printf("/dev/%sp1", target->disk);
+    g_autofree char *controller = g_strconcat("/dev/", target->controller, NULL);
+    g_autofree char *generic = g_strdup_printf("/dev/ng%s", target->disk + strlen("nvme"));
+    g_autofree char *whole = g_strconcat("/dev/", target->disk, NULL);
     const char *nodes[] = { whole, partition, controller, generic };
     int r = 0, n = 0;
 
@@ -155,9 +158,9 @@ static int passed_prepare(void)
     return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, mailbox) < 0 ? -errno : 0;
 }
 
-static int passed_take(const char *disk)
+static int passed_take(const Target *target)
 {
-    g_autofree char *node = g_strconcat("/dev/", disk, NULL);
+    g_autofree char *node = g_strconcat("/dev/", target->disk, NULL);
     _cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
     union {
         struct cmsghdr header;
@@ -173,7 +176,7 @@ static int passed_take(const char *disk)
 }
 
 /* What is read without room for it is closed by the kernel (unix(7), SCM_RIGHTS). */
-static int passed_leave(const char *disk)
+static int passed_leave(const Target *target)
 {
     char byte;
 
@@ -181,7 +184,7 @@ static int passed_leave(const char *disk)
 }
 
 /* A change that goes on under a descriptor is allowed as long as the kernel bears it. */
-static int open_verify(const char *disk)
+static int open_verify(const Target *target)
 {
     return 0;
 }
@@ -225,18 +228,18 @@ static void complain(Score *score, const char *what, int error)
     g_snprintf(score->complaint, sizeof(score->complaint), "%s: %s", what, g_strerror(-error));
 }
 
-static void let_go(const Way *way, const char *disk, Score *score)
+static void let_go(const Way *way, const Target *target, Score *score)
 {
-    int r = way->verify(disk);
+    int r = way->verify(target);
 
     if (r < 0)
         complain(score, "what the contender had got does not work", r);
-    r = way->leave(disk);
+    r = way->leave(target);
     if (r < 0)
         complain(score, "the contender cannot let go", r);
 }
 
-void contender_run(const Way *way, const char *disk, uint64_t start, bool hold, Score *score)
+void contender_run(const Way *way, const Target *target, uint64_t start, bool hold, Score *score)
 {
     bool has = false;
     int r = way->prepare ? way->prepare() : 0;
@@ -252,18 +255,20 @@ void contender_run(const Way *way, const char *disk, uint64_t start, bool hold, 
             g_usleep(100);
             continue;
         }
-        r = way->take(disk);
+        r = way->take(target);
         has = r >= 0;
         if (has)
             atomic_fetch_add(&score->wins, 1);
         else
             score->errors[MIN(-r, CONTENDER_ERRORS - 1)]++;
+        if (r == -ENOENT)
+            g_usleep(AWAY_USEC);
         atomic_store(&score->arrived, true);
         if (has && !hold) {
-            let_go(way, disk, score);
+            let_go(way, target, score);
             has = false;
         }
     }
     if (has)
-        let_go(way, disk, score);
+        let_go(way, target, score);
 }

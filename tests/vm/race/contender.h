@@ -9,7 +9,7 @@
 
 #define CONTENDER_ERRORS 256
 
-/* What contender and referee share. The first four are of one round, the others of all. */
+/* What contender and referee share. The atomic ones are of one round, the others of all. */
 typedef struct Score {
     atomic_bool over;            /* set by the referee: the change has ended */
     atomic_bool go;              /* set by the referee where the contender waits for it */
@@ -20,15 +20,21 @@ typedef struct Score {
     char complaint[256];         /* the last of those */
 } Score;
 
+/* What is raced for, by the names that it has before the change. */
+typedef struct Target {
+    char disk[32];       /* "nvme0n1" */
+    char controller[32]; /* "nvme0", but also "nvme2": disks are numbered by their subsystem */
+} Target;
+
 /* A way to use a disk. */
 typedef struct Way {
     const char *name;
     bool exclusive;              /* a claim keeps it out */
     const char *signature;       /* what the disk carries, as a finding names it */
     int (*prepare)(void);        /* once, in the contender's process; 0 or -errno. NULL: nothing to do */
-    int (*take)(const char *disk); /* 0 or -errno */
-    int (*verify)(const char *disk); /* what was taken works: 0 or -errno */
-    int (*leave)(const char *disk);  /* 0 or -errno */
+    int (*take)(const Target *target);   /* 0 or -errno */
+    int (*verify)(const Target *target); /* what was taken works: 0 or -errno */
+    int (*leave)(const Target *target);  /* 0 or -errno */
 } Way;
 
 /* Returns the way of that name, or NULL. */
@@ -38,8 +44,8 @@ const Way *contender_way(const char *name);
 const char *contender_ways(void);
 
 /*
- * Tries to take DISK ("nvme0n1") over and over, from START (CLOCK_MONOTONIC, µs) on, or, where that is 0, from the
- * referee's `go` on, until the round is over. With HOLD it keeps what it has got until then, else it lets go at once.
- * Whenever it lets go it verifies first. Called in a process of its own.
+ * Tries to take TARGET over and over, from START (CLOCK_MONOTONIC, µs) on, or, where that is 0, from the
+ * referee's `go` on, until the round is over. With HOLD it keeps what it has got until then, else it lets go
+ * at once. Whenever it lets go it verifies first. Called in a process of its own.
  */
-void contender_run(const Way *way, const char *disk, uint64_t start, bool hold, Score *score);
+void contender_run(const Way *way, const Target *target, uint64_t start, bool hold, Score *score);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The referee of a race between changes and a contender for the same disk. Each round asks the daemon for the other
- * type, DMA and identity in turn, while a contender tries to take the disk over and over; from which moment of the
- * change on differs from round to round, so that it meets all of them. Either the contender got the disk, and the
- * change was refused without having touched it; or the change was done, and the contender was kept out meanwhile.
- * In every second round the contender keeps what it gets, in the others it lets go at once.
+ * The referee of a race between changes and a contender for the same disk. Each round asks the daemon for
+ * the other type, DMA and identity in turn, while a contender tries to take the disk over and over; from
+ * which moment of the change on differs from round to round, so that it meets all of them. Either the
+ * contender got the disk, and the change was refused without having touched it; or the change was done, and the contender
+ * was kept out meanwhile: what it had before would not work after, which it tries. In every second round the
+ * contender keeps what it gets, in the others it lets go at once.
  */
 
 #include <dirent.h>
@@ -55,7 +56,7 @@ G_NORETURN static void die(const char *what, int error)
 
 /* The state of the disk before a change, to see whether it was touched. */
 typedef struct Disk {
-    char name[32];  /* "nvme0n1" */
+    Target target;
     char type[16];
     ino_t inode;    /* of its directory: another one after an unbind */
 } Disk;
@@ -67,6 +68,15 @@ static void read_type(const Race *race, char *type, size_t size)
 
     if (g_file_get_contents(path, &text, NULL, NULL))
         g_strlcpy(type, g_strstrip(text), size);
+}
+
+/* "nvme0n1", but none of the paths "nvme0c1n1" to a multipath disk, nor the generic "ng0n1". */
+static bool is_disk_name(const char *name)
+{
+    unsigned subsystem, head;
+    int length = 0;
+
+    return sscanf(name, "nvme%un%u%n", &subsystem, &head, &length) == 2 && name[length] == '\0';
 }
 
 /* Finds the first disk of the controller at ADDRESS. Returns false if there is none. */
@@ -81,8 +91,9 @@ static bool find_disk(const Race *race, Disk *ret)
         g_autoptr(DIR) disks = *controller->d_name == '.' ? NULL : opendir(below);
 
         while (disks && (entry = readdir(disks)))
-            if (g_str_has_prefix(entry->d_name, controller->d_name) && strchr(entry->d_name + 4, 'n')) {
-                g_strlcpy(ret->name, entry->d_name, sizeof(ret->name));
+            if (is_disk_name(entry->d_name)) {
+                g_strlcpy(ret->target.disk, entry->d_name, sizeof(ret->target.disk));
+                g_strlcpy(ret->target.controller, controller->d_name, sizeof(ret->target.controller));
                 ret->inode = entry->d_ino;
                 read_type(race, ret->type, sizeof(ret->type));
                 return true;
@@ -154,13 +165,13 @@ static pid_t start_contender(const Race *race, const Disk *disk, uint64_t start)
     pid = fork();
     if (pid != 0)
         return pid;
-    contender_run(race->way, disk->name, start, race->round % 2 == 0, race->score);
+    contender_run(race->way, &disk->target, start, race->round % 2 == 0, race->score);
     _exit(EXIT_SUCCESS);
 }
 
 static sd_bus_message *new_call(const Race *race, const Disk *disk)
 {
-    g_autofree char *id = g_strdup_printf("signature:%s@%s", race->way->signature, disk->name);
+    g_autofree char *id = g_strdup_printf("signature:%s@%s", race->way->signature, disk->target.disk);
     const char *type = g_str_equal(disk->type, "identity") ? "DMA" : "identity";
     sd_bus_message *call = NULL;
     int r;
@@ -212,7 +223,8 @@ static void call_and_wait(const Race *race, sd_bus_message *call, Reply *reply)
 static void complain(Race *race, const Disk *disk, const Reply *reply, const char *what)
 {
     race->score->bad++;
-    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->name, disk->type, what, reply->error, reply->text);
+    printf("round %u, %s, %s: %s (%s %s)\n", race->round, disk->target.disk, disk->type, what, reply->error,
+           reply->text);
 }
 
 /* NoSuchFinding: a disk in use has no finding "signature", which the call allows. */
@@ -286,7 +298,7 @@ static void run_round(Race *race)
     (void) waitpid(contender, NULL, 0);
     judge(race, &disk, &reply, start);
     if (*race->score->complaint) {
-        printf("round %u, %s, %s: %s\n", race->round, disk.name, disk.type, race->score->complaint);
+        printf("round %u, %s, %s: %s\n", race->round, disk.target.disk, disk.type, race->score->complaint);
         *race->score->complaint = '\0';
     }
 }
@@ -332,6 +344,16 @@ static void report(const Race *race)
     printf("; faults: %u\n", race->score->bad);
 }
 
+/* For the log of a long run that is cut off. */
+static void report_progress(const Race *race)
+{
+    if (race->round % 100 != 99)
+        return;
+    printf("after %u rounds: changes %u, contenders %u, faults %u\n", race->round + 1, race->changes,
+           race->contenders, race->score->bad);
+    (void) fflush(stdout);
+}
+
 static int usage(void)
 {
     fprintf(stderr, "Usage: racer [--at-steps] ADDRESS WAY ROUNDS\nWAY: %s\n", contender_ways());
@@ -344,15 +366,21 @@ int main(int argc, char *argv[])
     Race race = { .at_steps = at_steps, .span = G_USEC_PER_SEC / 2 };
 
     argv += at_steps;
-    if (argc - at_steps != 4 || !(race.way = contender_way(argv[2])) || (race.rounds = (unsigned) atoi(argv[3])) == 0)
+    if (argc - at_steps != 4)
+        return usage();
+    race.way = contender_way(argv[2]);
+    race.rounds = (unsigned) atoi(argv[3]);
+    if (!race.way || race.rounds == 0)
         return usage();
     race.address = argv[1];
     race.score = mmap(NULL, sizeof(Score), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (race.score == MAP_FAILED)
         return EXIT_FAILURE;
     connect_to(&race);
-    for (race.round = 0; race.round < race.rounds; race.round++)
+    for (race.round = 0; race.round < race.rounds; race.round++) {
         run_round(&race);
+        report_progress(&race);
+    }
     report(&race);
     g_free(race.path);
     sd_bus_flush_close_unref(race.bus);

@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Drives that come and go while the daemon runs.
+# Drives that come and go while the daemon runs, and while it changes them.
+
+# shellcheck source=tests/vm/guest/moments.sh
+. ./moments.sh
 
 hot_is_there()
 {
@@ -66,4 +69,111 @@ case_hotplug_before_the_driver_needs_no_unbind()
     host_request plug
     wait_until 60 hot_is_there
     wait_until 30 is_settled "$hot" identity
+}
+
+# --- in the middle of a change
+
+replug_by_sysfs()
+{
+    echo 1 >"/sys/bus/pci/devices/$1/remove"
+    echo 1 >/sys/bus/pci/rescan
+}
+
+replug_by_host()
+{
+    host_request unplug
+    host_request plug
+}
+
+# Stops the workers $workers, and returns when none runs: it is never stopped inside a write to the kernel.
+stop_workers()
+{
+    local worker state
+    # shellcheck disable=SC2086
+    kill -STOP $workers 2>/dev/null || return 1
+    for worker in $workers; do
+        state=
+        until [[ $state == [TZX] || ! -e /proc/$worker ]]; do
+            { read -r _ _ state _ <"/proc/$worker/stat"; } 2>/dev/null || true
+        done
+    done
+}
+
+is_bound_again()
+{
+    [[ $(driver_of "$subject") == nvme ]] && has_node "$subject"
+}
+
+# What a re-plug and an unbind make anew.
+identity_of()
+{
+    stat -c %i "/sys/bus/pci/devices/$1/" "/sys/bus/pci/devices/$1"/nvme/nvme*
+}
+
+# One change of $subject, which is re-plugged while its worker stands still at a random moment. Fails if the change
+# was over. Nothing may be written to the newcomer: it keeps its driver, its type is what the kernel gives.
+replug_once()
+{
+    local step newcomer
+    begin_change "$subject"
+    await_worker "$pid" || return 1
+    random_moment "$span"
+    look_for_workers "$pid"
+    [[ -n $workers ]] && stop_workers || return 1
+    step=$(cut -d ' ' -f 2 "/run/iommu-policy/change/pci:$subject.lock" 2>/dev/null || true)
+    steps[${step:-none}]=$((${steps[${step:-none}]-0} + 1))
+    "$1" "$subject"
+    wait_until 60 is_bound_again || fail "the newcomer has no driver (at $step)"
+    newcomer=$(identity_of "$subject")
+    # shellcheck disable=SC2086
+    kill -CONT $workers 2>/dev/null || true
+    wait "$change" || true
+    grep -qE "^\('|Error\.(DeviceChanged|NoSuchGroup):" /run/reply || fail "the reply (at $step): $(cat /run/reply)"
+    wait_until 60 all_is_whole >/dev/null || { all_is_whole || true; fail "after a re-plug at $step"; }
+    is "the newcomer (at $step)" "$(identity_of "$subject")" "$newcomer"
+    is "its type (at $step)" "$(type_of "$subject")" DMA-FQ
+}
+
+# replug_at_moments WANTED HOW
+replug_at_moments()
+{
+    local wanted=$1 hits=0 tries=0 span pid moment=0 sum
+    local -A steps=()
+    sum=$(fill_drive "$subject")
+    open_clock
+    span=$(measure_change "$subject")
+    pid=$(daemon_pid)
+    while (( hits < wanted )); do
+        (( (tries += 1) <= wanted * 6 )) || fail "only $hits of $wanted re-plugs met a change on its way"
+        if replug_once "$2"; then
+            hits=$((hits + 1))
+            span=$((span + span / 8))
+        else
+            span=$(((span + moment) / 2 + 1))
+        fi
+        wait "$change" || true
+        is 'the data' "$(drive_checksum "$subject")" "$sum"
+    done
+    echo "figure: $hits re-plugs in $tries tries, in the step:$(for step in "${!steps[@]}"; do echo -n " $step ${steps[$step]}"; done)"
+}
+
+case_hotplug_in_the_middle_of_a_change()
+{
+    local subject=$free
+    replug_at_moments 5 replug_by_sysfs
+}
+
+case_full_hotplug_in_the_middle_of_a_change()
+{
+    local subject=$free
+    replug_at_moments 50 replug_by_sysfs
+}
+
+# The slot's own way takes seconds for each.
+case_full_hotplug_of_a_slot_in_the_middle_of_a_change()
+{
+    local subject
+    plug_hot_drive
+    subject=$hot
+    replug_at_moments 5 replug_by_host
 }

@@ -13,7 +13,7 @@ make_partition()
     dd if=/dev/zero of="$node" bs=512 count=1 conv=notrunc status=none
     printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x20\x03\0' | dd of="$node" bs=1 seek=446 conv=notrunc status=none
     printf '\x55\xaa' | dd of="$node" bs=1 seek=510 conv=notrunc,fsync status=none
-    blockdev --rereadpt "$node"
+    # udev reads the table when a writer closes the disk.
     udevadm settle --timeout 60
     [[ -b ${node}p1 && -c ${node%n*} && -c /dev/ng${node#/dev/nvme} ]] || fail "not all nodes of $node are there"
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "sysfs.h"
 #include "udev-data.h"
 
-int udev_data_read(int root_fd, bool block, dev_t number, GHashTable **ret)
+int udev_data_read(int root_fd, const char *id, GHashTable **ret)
 {
     g_autoptr(GHashTable) properties = NULL;
     g_autofree char *path = NULL, *text = NULL;
     g_auto(GStrv) lines = NULL;
     int r;
 
-    path = g_strdup_printf("run/udev/data/%c%u:%u", block ? 'b' : 'c', major(number), minor(number));
+    path = g_strconcat("run/udev/data/", id, NULL);
     r = sysfs_read(root_fd, path, &text);
     if (r < 0)
         return r;
