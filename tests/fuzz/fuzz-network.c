@@ -41,10 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const mnl_cb_t readers[] = { take_link, take_address, take_route, take_next_hop };
     g_autoptr(GHashTable) groups =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
-    g_autoptr(GHashTable) next_hops =
-        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_array_unref);
     g_autoptr(NetworkState) state = network_state_new();
-    Reading reading = { .state = state, .next_hops = next_hops, .groups = groups };
+    Reading reading = { .state = state, .groups = groups };
     g_autofree void *message = NULL;
     Input input = { data, size };
     uint8_t which = (uint8_t) input_number(&input, 1) % G_N_ELEMENTS(readers);

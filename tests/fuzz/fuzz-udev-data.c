@@ -2,7 +2,6 @@
 
 /* A file of udev's database, and what is taken of it into the facts of a device. */
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -79,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         udev = udev_new();
     }
     fuzz_fill(fd, data, size);
-    if (udev_data_read(fuzz_tree()->fd, true, makedev(259, 0), &properties) < 0)
+    if (udev_data_read(fuzz_tree()->fd, "b259:0", &properties) < 0)
         return 0;
     check_properties(properties);
     device = device_of(udev, properties);
