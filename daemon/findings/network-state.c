@@ -203,7 +203,7 @@ static void resolve_group(gpointer id, gpointer value, gpointer userdata)
     for (size_t i = 0; i < size / sizeof(*entries); i++) {
         const GArray *hop = g_hash_table_lookup(reading->state->next_hops, GUINT_TO_POINTER(entries[i].id));
 
-        if (hop)
+        if (links && hop && hop != links)
             g_array_append_vals(links, hop->data, hop->len);
     }
 }

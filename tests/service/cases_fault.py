@@ -119,6 +119,10 @@ def driver_that_refuses_the_new_type(context):
     expect_error("RebindFailed", context.change, 0, "identity", timeout=60)
     equal(context.kernel.type(0), "DMA-FQ")
     check_whole(context)
+    context.wait_group(0, State="failed")
+    context.kernel(f"probe {CARD} ok")
+    equal(context.change(0, "identity"), "identity")
+    context.wait_group(0, State="settled")
 
 
 @case(daemon_conf="[Daemon]\nUnbindTimeoutSec=1\nTypeTimeoutSec=1\nBindTimeoutSec=1\n")

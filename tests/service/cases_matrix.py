@@ -23,7 +23,7 @@ CALLERS = {"root": 0, "active": logins.ACTIVE, "inactive": logins.INACTIVE, "no 
 NETWORK, BOUND, UNBOUND = 6, 7, 8
 CARD, EDU = "0000:00:06.0", "0000:00:07.0"
 CARD_PATH = f"{ROOT}/device/pci/_30000_3a00_3a06_2e0"
-FATAL = "unknown:eth0@0000:00:06.0"
+FATAL = "netns:eth0@0000:00:06.0"
 RULE = "[Match]\nAddress=0000:00:07.0\n[Policy]\nType={}\nUnbind=never\n"
 
 # As docs/authorisation.md has it in a line of its own.

@@ -28,7 +28,7 @@ ERRORS = (f"{NAME}.Error.", f"{DBUS}.Error.")
 
 WORDS = ("DMA", "DMA-FQ", "identity", "auto", "", "blocked", "unknown", "dma", "keep", "idle", "never", "unbind", "allow",
          "persist", "wait", "reason", "0000:00:06.0", "pci:0000:00:04.0", "eth0", "nvme0n1", "/dev/nvme0n1", "/", "/proc",
-         "/sys/bus/pci/devices/0000:00:06.0", "/dev/../proc/self/mem", "mount:/@nvme0n1", "unknown:eth0@0000:00:06.0",
+         "/sys/bus/pci/devices/0000:00:06.0", "/dev/../proc/self/mem", "mount:/@nvme0n1", "netns:eth0@0000:00:06.0",
          "../../etc/passwd", "%s%n%s%n", "$(id)", "`id`", "\n", "\x1b[2J", "'\"\\", "\u202e", "\U0001f4a5", "4294967295",
          "-1", "NaN", MANAGER, GROUP, DEVICE, "Type", "State", "Devices", "WantedBy", "a" * 255, "x" * 5000)
 
