@@ -131,6 +131,15 @@ static int read_view(int proc_fd, const char *pid, char **ret)
     return 0;
 }
 
+/* A process that is about to end leaves its namespaces first; reading its mounts then fails in several ways
+ * (fs/proc_namespace.c, mounts_open_common(): EINVAL), and the namespace has no name any more. */
+static bool has_left(int proc_fd, const char *pid)
+{
+    g_autofree char *view = NULL;
+
+    return process_has_ended(read_view(proc_fd, pid, &view));
+}
+
 /* Reads what PID ("812" or "812/task/813") sees, unless it is known. Returns 1 if PID has ended. */
 static int read_thread(MountTable *table, GHashTable *views, GHashTable *seen, int proc_fd, const char *pid)
 {
@@ -143,9 +152,8 @@ static int read_thread(MountTable *table, GHashTable *views, GHashTable *seen, i
     if (g_hash_table_contains(views, view))
         return 0;
     r = read_mountinfo(table, seen, proc_fd, pid);
-    if (r < 0) /* EINVAL: it has left its namespaces because it is about to end (fs/proc_namespace.c,
-                  mounts_open_common()) */
-        return process_has_ended(r) || r == -EINVAL ? 1 : r;
+    if (r < 0)
+        return has_left(proc_fd, pid) ? 1 : r;
     g_hash_table_add(views, g_steal_pointer(&view));
     return 0;
 }

@@ -179,7 +179,9 @@ def a_driver_binds_before_the_yes(context):
 @case(topology="bound-and-unbound")
 def a_finding_comes_before_the_yes(context):
     def use():
-        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 ../0000:00:06.0")
+        devlink = f"sys/devices/virtual/devlink/pci:{EDU}--pci:0000:00:06.0"
+        context.kernel(f"link {devlink}/consumer ../../../pci0000:00/0000:00:06.0")
+        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 ../../virtual/devlink/pci:{EDU}--pci:0000:00:06.0")
 
     change_before_the_yes(context, "InUse", use, **ALLOW_EDU)
     equal(context.kernel.driver(EDU), "edu")
