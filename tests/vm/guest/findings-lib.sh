@@ -21,8 +21,8 @@ severity_of_kind()
     esac
 }
 
-# plan_shows ADDRESS TYPE ID…: iommuctl lists exactly these findings, each with the severity of its kind, and ends with
-# the exit status 3.
+# plan_shows ADDRESS TYPE ID…: iommuctl lists exactly these findings, each with the severity of its kind, and
+# ends with the exit status 3.
 plan_shows()
 {
     local address=$1 type=$2 status=0 text line found=() is_table='' severity
@@ -41,8 +41,8 @@ plan_shows()
     is 'the exit status of plan (3: in use)' "$status" 3
 }
 
-# in_use ADDRESS FINDING…: exactly these findings stand in the way of a disruptive change. `plan` lists them; `set` is
-# refused with their ids and exit status 3; the device stays as it is.
+# in_use ADDRESS FINDING…: exactly these findings stand in the way of a disruptive change. `plan` lists them;
+# `set` is refused with their ids and exit status 3; the device stays as it is.
 in_use()
 {
     local address=$1 type driver wanted status=0 id
@@ -62,8 +62,8 @@ in_use()
     is "the driver of $address" "$(driver_of "$address")" "$driver"
 }
 
-# goes_free ADDRESS [OPTION…]: a disruptive change is done, with these options of `iommuctl set`, and the driver is
-# back.
+# goes_free ADDRESS [OPTION…]: a disruptive change is done, with these options of `iommuctl set`, and the
+# driver is back.
 goes_free()
 {
     local address=$1 driver wanted
@@ -76,7 +76,8 @@ goes_free()
 
 # --- uses
 
-# holds_open FILE…: a process that has them open until the case ends or ends it; its number is then in $holder.
+# holds_open FILE…: a process that has them open until the case ends or ends it; its number is then in
+# $holder.
 holds_open()
 {
     local file opened=

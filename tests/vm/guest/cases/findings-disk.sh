@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Disks that are in use, each for real: the use is named, and keeps the disk as it is; when it has ended, the disk
-# is changed.
+# Disks that are in use, each for real: the use is named, and keeps the disk as it is; when it has ended, the
+# disk is changed.
 # shellcheck source=tests/vm/guest/findings-lib.sh
 . ./findings-lib.sh
 

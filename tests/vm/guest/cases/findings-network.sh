@@ -144,7 +144,8 @@ case_findings_netns()
     goes_free "$nic"
 }
 
-# over_the_wire: the card on the other end of the cable, in a network namespace of its own with 192.0.2.2 on VLAN 7.
+# over_the_wire: the card on the other end of the cable, in a network namespace of its own with 192.0.2.2 on
+# VLAN 7.
 over_the_wire()
 {
     local peer
@@ -158,7 +159,8 @@ over_the_wire()
     ip -netns test-peer link set wire up
 }
 
-# logs_in ADDRESS: from there a connection to a server of this machine that serves logins; $login is the client.
+# logs_in ADDRESS: from there a connection to a server of this machine that serves logins; $login is the
+# client.
 logs_in()
 {
     # Known by its name. It does nothing but stay.
@@ -166,8 +168,9 @@ logs_in()
     chmod +x /run/dropbear
     busybox nc -ll -p 22 -e /run/dropbear &
     helpers+=($!)
-    exec 6< <(exec ip netns exec test-peer bash -c "until exec 3<>/dev/tcp/$1/22; do sleep 0.1; done 2>/dev/null
-        echo in; exec sleep infinity")
+    # Again until the link is up and the server there.
+    exec 6< <(exec ip netns exec test-peer \
+        bash -c "until exec 3<>/dev/tcp/$1/22; do :; done 2>/dev/null; echo in; exec sleep infinity")
     login=$!
     helpers+=("$login")
     read -r -t 60 _ <&6 || fail 'no login came through'
