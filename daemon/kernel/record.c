@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,8 +19,10 @@
 /* The longest note in a lock, with its newline. */
 #define NOTE_MAX 512u
 
-/* How often a lock that only lookers hold is asked for again; each of them has it for two system calls. */
+/* How often a lock that only lookers hold is asked for again; each of them has it for two system calls, and longer
+ * only if it is kept from the processor. */
 #define LOCK_TRIES 1000u
+#define LOCK_TRY_USEC 1000u
 
 static void record_member_free(RecordMember *member)
 {
@@ -359,7 +360,7 @@ static int lock_unless_held(int fd)
         if (r < 0)
             return r;
         (void) flock(fd, LOCK_UN);
-        (void) sched_yield();
+        g_usleep(g_random_int_range(0, LOCK_TRY_USEC));
     }
     return -EWOULDBLOCK;
 }
