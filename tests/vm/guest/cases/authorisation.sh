@@ -227,9 +227,11 @@ case_authorisation_reload_by_session()
 # is in $said, its status is returned.
 ask_in_between()
 {
-    local base=/run/test-between status=0
+    local base=/run/test-between status=0 go
     rm -f "$base".*
     mkfifo -m 666 "$base.asked" "$base.go"
+    # For both ways: perhaps nobody reads any more when it is written to.
+    exec {go}<>"$base.go"
     cat >/etc/polkit-1/rules.d/50-test.rules <<RULE
 polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.iommupolicy1.") == 0) {
@@ -243,8 +245,9 @@ RULE
     as_user 1000 "${call[@]}" >"$base.out" 2>&1 &
     read -r -t 60 _ <"$base.asked" || fail 'polkit does not ask'
     "$@"
-    echo >"$base.go"
+    echo >&"$go"
     wait $! || status=$?
+    exec {go}>&-
     said=$(<"$base.out")
     return "$status"
 }
