@@ -18,7 +18,7 @@ Table *table_new(const char *const *headers, bool tree)
     if (!table->columns)
         g_error("out of memory");
     (void) scols_table_enable_colors(table->columns, colours_wanted());
-    /* The library would escape the backslashes of finding ids once more, which nobody could hand to --allow. */
+    /* The library would escape the backslashes of ids once more, and nobody could hand those to --allow. */
     (void) scols_table_enable_noencoding(table->columns, 1);
 
     for (; headers[table->n_columns]; table->n_columns++)

@@ -13,8 +13,8 @@ typedef struct libscols_line TableRow;
  * column shows which row stands below which. */
 Table *table_new(const char *const *headers, bool tree);
 
-/* Appends a row of as many CELLS as there are headers, shown printable (terminal.h) and otherwise as they are;
- * below PARENT (NULL: at the top). The row belongs to the table. */
+/* Appends a row of as many CELLS as there are headers, shown printable (terminal.h) and otherwise as they
+ * are; below PARENT (NULL: at the top). The row belongs to the table. */
 TableRow *table_add(Table *table, TableRow *parent, const char *const *cells);
 
 /* Shows the cell of ROW below the header number COLUMN in COLOUR (terminal.h), where colours are wanted. */

@@ -454,8 +454,8 @@ static void explain(BusCall *call)
     if (!group)
         bus_call_refuse(call, REFUSAL_NO_SUCH_GROUP, NULL, NULL);
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
-             sd_bus_message_append(reply, "s",
-                                   decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted)) < 0 ||
+             sd_bus_message_append(
+                 reply, "s", decision->wanted < 0 ? "" : domain_type_to_string(decision->wanted)) < 0 ||
              append_trail(reply, decision->trail) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
     else

@@ -23,8 +23,8 @@
 #define RENAME_USEC (2 * G_USEC_PER_SEC)
 
 /*
- * How long a driver that asks to be tried again is obeyed. Who needs longer for one answer has tried itself: a
- * probe of nvme whose controller is silent says EIO after a minute.
+ * How long a driver that asks to be tried again is obeyed. Who needs longer for one answer has tried itself:
+ * a probe of nvme whose controller is silent says EIO after a minute.
  */
 #define TRANSIENT_USEC (5 * G_USEC_PER_SEC)
 
@@ -417,8 +417,8 @@ static bool controllers_are_live(const HeldDevice *held)
 }
 
 /*
- * True if all that can be seen of the device is as it was before the unbind. Where nothing was to be seen, the
- * return of `bind` itself is the proof, but for disk controllers: of these one is known to fail later.
+ * True if all that can be seen of the device is as it was before the unbind. Where nothing was to be seen,
+ * the return of `bind` itself is the proof, but for disk controllers: of these one is known to fail later.
  */
 static bool works_again(int root_fd, HeldDevice *held)
 {
@@ -450,8 +450,8 @@ static bool awaits_name(int root_fd, const HeldDevice *held)
  * So this is waited for, in the order of what it proves: the disks and interfaces that were there before (as
  * many; the names of disks may differ): at once on 6.12, after some 100 ms on 6.1; for a device that had
  * none: the entries of its sysfs directory that its driver had made (usb1, drm, sound), an NVMe controller
- * among them live; for a disk controller where neither says anything: that it keeps its driver until ProbeSec
- * is over. The link is looked at each time; when it goes, the probe has failed. Events only wake.
+ * among them live; for a disk controller where neither says anything: that it keeps its driver until
+ * ProbeSec is over. The link is looked at each time; when it goes, the probe has failed. Events only wake.
  */
 int held_device_settle(const Sequence *sequence, HeldDevice *held, int events)
 {

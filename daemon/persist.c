@@ -40,8 +40,8 @@ static size_t text_length(const char *c)
 }
 
 /*
- * A value of a match key is a list of globs: what is special in one stands for itself in the file. What ends a
- * word ("platform/Fixed MDIO bus.0"), begins a comment or a negation, escapes, or is no text cannot stand
+ * A value of a match key is a list of globs: what is special in one stands for itself in the file. What ends
+ * a word ("platform/Fixed MDIO bus.0"), begins a comment or a negation, escapes, or is no text cannot stand
  * there: "?" matches it, in the daemon's locale each byte of it.
  */
 static void append_literal(GString *text, const char *literal)

@@ -32,6 +32,6 @@ bool persist_conflicts(const RuleSet *rules, const HostFacts *host, const Manage
                        DomainType type, char **ret_detail);
 
 /* Writes TEXT to PATH, as persist_path() gives it: a temporary file, fsync, rename. Blocks: workers only.
- * Returns 0; -EINVAL for a TEXT that no reader of rules would take (more than 64 KiB: hundreds of members); or
- * -errno of writing. */
+ * Returns 0; -EINVAL for a TEXT that no reader of rules would take (more than 64 KiB: hundreds of members);
+ * or -errno of writing. */
 int persist_write(int root_fd, const char *path, const char *text);

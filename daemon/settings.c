@@ -24,7 +24,8 @@ typedef struct Setting {
 
 /*
  * ProbeSec=: on Linux 6.1 a probe of nvme that gets no answer gives up after its admin_timeout (60 s) and
- * some seconds of shutting the controller down (drivers/nvme/host/pci.c, nvme_async_probe()); more than that.
+ * some seconds of shutting the controller down (drivers/nvme/host/pci.c, nvme_async_probe());
+ * more than that.
  */
 static const Setting settings_table[] = {
     { "SettleSec", offsetof(Settings, settle_usec), 0, 10 },

@@ -16,10 +16,11 @@ char *plain_text(const char *text, size_t max);
 
 /*
  * True if the bus carries C and a line does: no control character, and none of the code points that are no
- * characters (U+FFFE, U+FDD0, ...). GLib and the D-Bus specification take the latter; sd-bus does not, and refuses
- * the message they are in as a whole (systemd, src/basic/utf8.c, unichar_is_valid()).
+ * characters (U+FFFE, U+FDD0, ...). GLib and the D-Bus specification take the latter; sd-bus does not, and
+ * refuses the message they are in as a whole (systemd, src/basic/utf8.c, unichar_is_valid()).
  */
 bool is_bus_character(gunichar c);
 
-/* TEXT as valid UTF-8 of such characters and otherwise as it is; what was not is U+FFFD. The caller frees it. */
+/* TEXT as valid UTF-8 of such characters and otherwise as it is; what was not is U+FFFD. The caller frees
+ * it. */
 char *bus_text(const char *text);

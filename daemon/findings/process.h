@@ -13,8 +13,8 @@
  * /proc/PID/task/TID alone (fs/proc/fd.c, fs/proc/namespaces.c: both ask the first thread).
  */
 
-/* Lists the processes that PROC_FD (/proc) shows, as "PID"; the caller frees *ret with g_strfreev(). Returns 0
- * or -errno. */
+/* Lists the processes that PROC_FD (/proc) shows, as "PID"; the caller frees *ret with g_strfreev(). Returns
+ * 0 or -errno. */
 int process_names(int proc_fd, char ***ret);
 
 /*

@@ -431,8 +431,8 @@ void device_set_udev(Device *device, GHashTable *properties, char **macs, char *
 
     g_free(device->model_name);
     model_name = copy ? g_hash_table_lookup(copy, "ID_MODEL_FROM_DATABASE") : NULL;
-    /* Anybody's hwdb file says it, and one string that the bus does not carry hides all objects from those who
-     * ask for all. */
+    /* Anybody's hwdb file says it, and one string that the bus does not carry hides all objects from those
+     * who ask for all. */
     device->model_name = model_name ? bus_text(model_name) : NULL;
 }
 

@@ -8,8 +8,8 @@
 /*
  * Whether an NVMe controller lives on after its driver was unbound. It does as long as anything at all holds
  * one of its nodes: a descriptor of a process, but also one on its way through a socket, or a user inside
- * the kernel. Its subsystem shows it: the link with the controller's name goes when the controller is freed, the
- * subsystem itself after that, with its last controller (drivers/nvme/host/core.c, nvme_free_ctrl();
+ * the kernel. Its subsystem shows it: the link with the controller's name goes when the controller is freed,
+ * the subsystem itself after that, with its last controller (drivers/nvme/host/core.c, nvme_free_ctrl();
  * subsystems exist since Linux 4.15).
  */
 typedef struct NvmeController {
@@ -24,8 +24,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NvmeController, nvme_controller_free)
 
 /*
  * Lists the controllers below the device SYSPATH, which is bound, with their subsystems; one without (its
- * probe is on its way) is left out. Does not block. Returns 0 with a list that owns its elements, empty where
- * there is no NVMe; -errno of reading.
+ * probe is on its way) is left out. Does not block. Returns 0 with a list that owns its elements, empty
+ * where there is no NVMe; -errno of reading.
  */
 int nvme_controllers_read(int root_fd, const char *syspath, GPtrArray **ret);
 

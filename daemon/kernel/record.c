@@ -19,8 +19,8 @@
 /* The longest note in a lock, with its newline. */
 #define NOTE_MAX 512u
 
-/* How often a lock that only lookers hold is asked for again; each of them has it for two system calls, and longer
- * only if it is kept from the processor. */
+/* How often a lock that only lookers hold is asked for again; each of them has it for two system calls, and
+ * longer only if it is kept from the processor. */
 #define LOCK_TRIES 1000u
 #define LOCK_TRY_USEC 1000u
 

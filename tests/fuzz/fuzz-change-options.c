@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The type and the options of SetType and Plan, in a message of any content that a bus lets through: an a{sv}
- * with any names and any types of values. The first byte says which of the two it is; then come the type, a
- * line, and the options: a line with the name, a byte that chooses the type of the value, and the value.
+ * The type and the options of SetType and Plan, in a message of any content that a bus lets through: an
+ * a{sv} with any names and any types of values. The first byte says which of the two it is; then come the
+ * type, a line, and the options: a line with the name, a byte that chooses the type of the value, and the
+ * value.
  */
 #include <string.h>
 #include <sys/socket.h>

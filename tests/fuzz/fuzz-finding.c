@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Findings about things with any names: ids that can be told apart and typed, texts that the bus carries, and
- * an id of `allow` that allows the one finding it names. */
+/* Findings about things with any names: ids that can be told apart and typed, texts that the bus carries,
+ * and an id of `allow` that allows the one finding it names. */
 #include <string.h>
 
 #include "escape.h"

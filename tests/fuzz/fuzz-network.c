@@ -6,8 +6,8 @@
 
 #include "network-state.c"
 
-/* How many bytes are whole messages: libmnl 1.0.4 takes a length above 2 GiB, which the kernel never has, for a
- * negative one (mnl_nlmsg_ok()). */
+/* How many bytes are whole messages: libmnl 1.0.4 takes a length above 2 GiB, which the kernel never has,
+ * for a negative one (mnl_nlmsg_ok()). */
 static size_t whole_messages(const uint8_t *data, size_t size)
 {
     size_t done = 0;

@@ -2,8 +2,9 @@
 
 /*
  * A call that is to last, for a group whose members have any names, paths and ids: what is written must be a
- * rule that our own reader takes without a word, that says what the call said, and that governs these members.
- * An input: numbers, then who asked, why, and for each of two members its name and its path, a line each.
+ * rule that our own reader takes without a word, that says what the call said, and that governs these
+ * members. An input: numbers, then who asked, why, and for each of two members its name and its path, a line
+ * each.
  */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A whole rule set: files and links in the four directories. A line "%e NAME" begins a file, "%e NAME -> TARGET"
- * is a link. What is loaded must be the same when it is loaded again, what the index finds must be what asking
- * every rule finds, and the outcome must not depend on the order of the members.
+ * A whole rule set: files and links in the four directories. A line "%e NAME" begins a file, "%e NAME ->
+ * TARGET" is a link. What is loaded must be the same when it is loaded again, what the index finds must be
+ * what asking every rule finds, and the outcome must not depend on the order of the members.
  */
 #include <fcntl.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What a worker that has gone mad sends: packets of any content. The first byte chooses whether it was to read
- * groups or to do a job. Then come packets, each with its length (two bytes). What is believed is of the type
- * that was announced and says nothing that has no meaning.
+ * What a worker that has gone mad sends: packets of any content. The first byte chooses whether it was to
+ * read groups or to do a job. Then come packets, each with its length (two bytes). What is believed is of
+ * the type that was announced and says nothing that has no meaning.
  */
 #include "fuzz.h"
 

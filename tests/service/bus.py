@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A D-Bus client of the standard library alone: calls with names of errors, many at once, as any user, signals, and
-objects of its own for a polkit agent. Little-endian, no file descriptors."""
+"""A D-Bus client of the standard library alone: calls with names of errors, many at once, as any user,
+signals, and objects of its own for a polkit agent. Little-endian, no file descriptors."""
 
 import array
 import collections
@@ -243,8 +243,8 @@ class Connection:
             self.answer(message)
 
     def answer(self, message):
-        """Calls OBJECTS[PATH](member, arguments), which returns (signature, arguments), raises BusError, or returns
-        None: then whoever called still waits, and answer_later() ends that."""
+        """Calls OBJECTS[PATH](member, arguments), which returns (signature, arguments), raises BusError, or
+        returns None: then whoever called still waits, and answer_later() ends that."""
         fields = {REPLY_SERIAL: Variant("u", message.serial), DESTINATION: Variant("s", message.fields[SENDER])}
         try:
             handler = self.objects.get(message.fields[PATH])

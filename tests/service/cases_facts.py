@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What was shown is what was authorised: what polkit and its agent are told, and facts that change before the yes."""
+"""What was shown is what was authorised: what polkit and its agent are told, and facts that change before
+the yes."""
 
 import os
 import pathlib

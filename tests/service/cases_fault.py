@@ -188,7 +188,8 @@ def vfio_that_nobody_has_opened(context):
 
 @case()
 def killed_while_the_kernel_blocks(context):
-    """The worker outlives the daemon and finishes; the next daemon finds an orphan at work, then a whole group."""
+    """The worker outlives the daemon and finishes; the next daemon finds an orphan at work, then a whole
+    group."""
     context.kernel("rule stuck path=*/type op=write nth=2 block")
     connection = Connection()
     context.start_change(connection, 0, "identity")

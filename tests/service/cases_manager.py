@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the manager does over time: settling, inhibitors, calls that are written down, and calls dropped again."""
+"""What the manager does over time: settling, inhibitors, calls that are written down, and calls dropped
+again."""
 
 import pathlib
 import subprocess
@@ -56,7 +57,8 @@ def rule_waits_for_the_end_of_start_up(context):
 
 @case()
 def one_thread(context):
-    """Neither we nor a library: one thread when rules were read, a device was looked at, a change was made."""
+    """Neither we nor a library: one thread when rules were read, a device was looked at, a change was
+    made."""
     path = f"{ROOT}/group/0"
     context.call(ROOT, MANAGER, "Reload")
     context.call(path, GROUP, "SetType", "sa{sv}", "identity", {"allow": context.allow(0, "identity")})

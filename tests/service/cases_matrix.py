@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each call × caller × situation ends as docs/authorisation.md says. The tables are read from there; a row that is not
-known here is an error, and so is one that is missing there. One case for each situation; each prints its cells."""
+"""Each call × caller × situation ends as docs/authorisation.md says. The tables are read from there; a row
+that is not known here is an error, and so is one that is missing there. One case for each situation; each
+prints its cells."""
 
 import contextlib
 import os
@@ -19,8 +20,8 @@ RULES = pathlib.Path("/etc/iommu-policy.d")
 CALLERS = {"root": 0, "active": logins.ACTIVE, "inactive": logins.INACTIVE, "no session": logins.SESSIONLESS,
            "nobody": NOBODY}
 
-# The groups of the topology: of a network card of which nobody can tell whether it is used (a fatal finding), of a
-# device of unknown class (a disruptive one), and of a device without driver.
+# The groups of the topology: of a network card of which nobody can tell whether it is used (a fatal
+# finding), of a device of unknown class (a disruptive one), and of a device without driver.
 NETWORK, BOUND, UNBOUND = 6, 7, 8
 CARD, EDU = "0000:00:06.0", "0000:00:07.0"
 CARD_PATH = f"{ROOT}/device/pci/_30000_3a00_3a06_2e0"
@@ -102,7 +103,8 @@ def call_is_less_strict(context):
 # --- what is called
 
 class Call:
-    """One row of the first table: BASE makes the machine ready for it, CHECK says whether it has been done."""
+    """One row of the first table: BASE makes the machine ready for it, CHECK says whether it has been
+    done."""
 
     def __init__(self, path, interface, member, signature="", *arguments, base=plain, check=lambda context: None):
         self.arguments = (NAME, path, interface, member, signature, *arguments)
@@ -259,7 +261,8 @@ class Matrix:
         equal(self.context.kernel.writes(), [], f"{cell}, {self.situation}: writes")
 
     def run(self, act, interactive=True):
-        """ACT(cell, caller, serial) makes the situation after the call has been sent, and says how the call ends."""
+        """ACT(cell, caller, serial) makes the situation after the call has been sent, and says how the call
+        ends."""
         for asked in False, True:
             for cell in self.possible(asked):
                 self.prepare(cell)
@@ -310,8 +313,8 @@ def check_questions(agent, cell):
 
 
 def with_agent(context, matrix, act):
-    """Runs the cells with an agent in the caller's process. ACT(agent, caller, serial) is called when the last question
-    stands, and says how the call ends."""
+    """Runs the cells with an agent in the caller's process. ACT(agent, caller, serial) is called when the
+    last question stands, and says how the call ends."""
     for asked in False, True:
         for cell in matrix.possible(asked):
             matrix.prepare(cell)
@@ -472,8 +475,9 @@ def gone(context, matrix):
 # --- the end of the time that a person has
 
 def together(context, matrix, before, after):
-    """All callers and several calls at once, so that the time that a person has passes once for them. BEFORE(agents)
-    is called when the calls have been sent; then all of them end, and AFTER(agents) is called."""
+    """All callers and several calls at once, so that the time that a person has passes once for them.
+    BEFORE(agents) is called when the calls have been sent; then all of them end, and AFTER(agents) is
+    called."""
     for batch in batches(matrix):
         matrix.prepare(batch[0])
         sent = []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A write to the kernel that does not return: its group is stuck, nobody else is, and it ends well. That the bus answers
-is asserted here, how fast is measured by tests/bench."""
+"""A write to the kernel that does not return: its group is stuck, nobody else is, and it ends well. That the
+bus answers is asserted here, how fast is measured by tests/bench."""
 
 import contextlib
 import os
@@ -17,7 +17,8 @@ CARDS = {number: f"0000:{number}:00.0" for number in range(10, 18)}
 
 
 def hang(context, group, where="unbind"):
-    """The next write to WHERE, for a change of GROUP, hangs, its caller has been told, and the group is stuck."""
+    """The next write to WHERE, for a change of GROUP, hangs, its caller has been told, and the group is
+    stuck."""
     context.kernel(f"rule stuck{group} path=*/{where} op=write nth=1 block")
     connection = Connection()
     serial = context.start_change(connection, group, "identity")
@@ -84,8 +85,8 @@ def every_turn_is_taken_by_a_stuck_group(context):
 
 @case(topology="eight", daemon_conf=SHORT)
 def stuck_survives_a_restart(context):
-    """By SIGTERM, which does not wait for it, and by SIGKILL. The next daemon knows it by its lock, and what it does by
-    the note in it; its own waiting for the lock ends with it."""
+    """By SIGTERM, which does not wait for it, and by SIGKILL. The next daemon knows it by its lock, and what
+    it does by the note in it; its own waiting for the lock ends with it."""
     hang(context, 10)
     for end in context.daemon.stop, context.daemon.kill:
         end()
@@ -106,7 +107,8 @@ def stuck_survives_a_restart(context):
 
 @case(daemon_conf="[Daemon]\nUnbindTimeoutSec=30\nBindTimeoutSec=1\n")
 def orphan_becomes_stuck(context):
-    """It hung in nothing when its daemon died; the next one follows its steps, and sees when one takes too long."""
+    """It hung in nothing when its daemon died; the next one follows its steps, and sees when one takes too
+    long."""
     context.kernel("rule first path=*/unbind op=write block")
     context.kernel("rule second path=*/bind op=write block")
     connection = Connection()
@@ -139,8 +141,8 @@ def bind_that_does_not_return(context):
 
 @case(daemon_conf=SHORT)
 def recovery_that_does_not_return(context):
-    """All were killed when the device had no driver, and now its `bind` hangs: what ExecStopPost= runs ends all the
-    same, and the daemon starts."""
+    """All were killed when the device had no driver, and now its `bind` hangs: what ExecStopPost= runs ends
+    all the same, and the daemon starts."""
     context.kernel("rule death path=*/type op=write nth=2 block")
     connection = Connection()
     context.start_change(connection, 0, "identity")
@@ -225,7 +227,8 @@ def uevent_that_cannot_be_read(context):
 
 @case(topology="eight")
 def look_that_hangs_counts_until_it_ends(context):
-    """One look of a caller at a time, and one that has hung for so long that its caller was answered is still one."""
+    """One look of a caller at a time, and one that has hung for so long that its caller was answered is
+    still one."""
     features = (f"{ROOT}/device/pci/_30000_3a12_3a00_2e0", DEVICE, "GetFeatures")
     context.kernel(f"rule stuck op=read path=*/{CARDS[12]}/config block")
     expect_error("Timeout", context.call, *features, timeout=60)

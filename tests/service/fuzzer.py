@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Random and hostile calls of every method and property. The contract, dbus/org.iommupolicy1.xml, says what there is."""
+"""Random and hostile calls of every method and property. The contract, dbus/org.iommupolicy1.xml, says what
+there is."""
 
 import collections
 import contextlib
@@ -293,8 +294,8 @@ def check_log(text):
 
 
 def fuzz(context, seconds, seed):
-    """A stranger has most of the time, whose calls change nothing; then root, whose calls may change everything but lose
-    a driver."""
+    """A stranger has most of the time, whose calls change nothing; then root, whose calls may change
+    everything but lose a driver."""
     before, rss, descriptors = state(context), *memory(context)
     stranger = Fuzzer(context, seed, NOBODY)
     stranger.run(seconds * 2 / 3)

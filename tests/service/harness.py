@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a case of the service suite has in its hands: the machine, the daemon, the bus, polkit and the journal. A case
-runs inside the environment of tests/kernel, alone."""
+"""What a case of the service suite has in its hands: the machine, the daemon, the bus, polkit and the
+journal. A case runs inside the environment of tests/kernel, alone."""
 
 import array
 import contextlib
@@ -27,9 +27,9 @@ CASES = {}
 
 def case(topology="one", generation="6.12", rules=None, polkit=None, start=True, daemon_conf=None,
          short_timeout=False):
-    """Declares a case. RULES: name -> text of files in /etc/iommu-policy.d; POLKIT: the text of a JavaScript rule;
-    START: the daemon runs when the case begins; DAEMON_CONF: the text of /etc/iommu-policy/daemon.conf; SHORT_TIMEOUT:
-    a person has seconds for an answer, not minutes."""
+    """Declares a case. RULES: name -> text of files in /etc/iommu-policy.d; POLKIT: the text of a JavaScript
+    rule; START: the daemon runs when the case begins; DAEMON_CONF: the text of
+    /etc/iommu-policy/daemon.conf; SHORT_TIMEOUT: a person has seconds for an answer, not minutes."""
     def declare(function):
         function.machine = {"topology": topology, "generation": generation}
         function.rules, function.polkit, function.start = rules or {}, polkit, start
@@ -74,8 +74,8 @@ class Kernel:
 
 
 class Journal(threading.Thread):
-    """Takes what is sent to the journal's socket, as dictionaries of fields; one that stands there several times has a
-    line for each value."""
+    """Takes what is sent to the journal's socket, as dictionaries of fields; one that stands there several
+    times has a line for each value."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -250,7 +250,8 @@ class Context:
         return self.set_type(group, kind, uid, timeout, allow=self.allow(group, kind), **options)
 
     def ask_user(self, group, kind, **options):
-        """Sends SetType of a user and returns once polkit's question stands: the agent, and the call's end."""
+        """Sends SetType of a user and returns once polkit's question stands: the agent, and the call's
+        end."""
         agent = self.agent("wait")
         connection = bus.Connection(USER)
         serial = connection.start(NAME, f"{ROOT}/group/{group}", GROUP, "SetType", "sa{sv}", kind, options,
@@ -293,8 +294,8 @@ class Context:
         return {row[0]: row[1:] for row in self.call(ROOT, MANAGER, "ListGroups")}
 
     def wait_group(self, group, timeout=30, **wanted):
-        """Waits until the group's properties have these values. Nothing is asked again and again: each look follows
-        a PropertiesChanged."""
+        """Waits until the group's properties have these values. Nothing is asked again and again: each look
+        follows a PropertiesChanged."""
         connection = bus.Connection()
         path = f"{ROOT}/group/{group}"
         connection.match(f"type='signal',sender='{NAME}',path='{path}'")
@@ -358,7 +359,8 @@ class Questions(threading.Thread):
 
 
 class Agent(threading.Thread):
-    """Answers polkit's questions by script; the questions are kept. With "wait" a question stands until say()."""
+    """Answers polkit's questions by script; the questions are kept. With "wait" a question stands until
+    say()."""
 
     PATH = "/test/agent"
 

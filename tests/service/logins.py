@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Users who are logged in, as polkitd sees them: it reads what logind keeps in /run/systemd and which session the
-cgroup of a process belongs to. Both are made here, since no logind runs in the environment; in the virtual machine
-(tests/vm) the sessions are real."""
+"""Users who are logged in, as polkitd sees them: it reads what logind keeps in /run/systemd and which
+session the cgroup of a process belongs to. Both are made here, since no logind runs in the environment; in
+the virtual machine (tests/vm) the sessions are real."""
 
 import contextlib
 import ctypes
@@ -70,8 +70,8 @@ def set_up(kernel):
 
 
 class Caller(bus.Connection):
-    """A connection that belongs to a process of its own, of user UID, in that user's session if it has one. It is
-    used from here, but bus and polkit see the process."""
+    """A connection that belongs to a process of its own, of user UID, in that user's session if it has one.
+    It is used from here, but bus and polkit see the process."""
 
     def connect(self, uid, address):
         connected = os.pipe()

@@ -13,10 +13,11 @@
 #define SHORT_TIMEOUT (2 * USEC_PER_SEC)
 
 __attribute__((visibility("default")))
-int sd_bus_call_async(sd_bus *bus, sd_bus_slot **slot, sd_bus_message *message, sd_bus_message_handler_t callback,
-                      void *userdata, uint64_t usec)
+int sd_bus_call_async(sd_bus *bus, sd_bus_slot **slot, sd_bus_message *message,
+                      sd_bus_message_handler_t callback, void *userdata, uint64_t usec)
 {
-    static int (*real)(sd_bus *, sd_bus_slot **, sd_bus_message *, sd_bus_message_handler_t, void *, uint64_t);
+    static int (*real)(sd_bus *, sd_bus_slot **, sd_bus_message *, sd_bus_message_handler_t, void *,
+                       uint64_t);
 
     if (!real)
         *(void **) &real = dlsym(RTLD_NEXT, "sd_bus_call_async");

@@ -55,12 +55,14 @@ static void scene_init(Scene *scene, bool interactive)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
     scene->bus = bus_of(fds[0], false);
     scene->peer = bus_of(fds[1], true);
-    for (unsigned i = 0; i < 64 && (sd_bus_is_ready(scene->bus) <= 0 || sd_bus_is_ready(scene->peer) <= 0); i++) {
+    for (unsigned i = 0;
+         i < 64 && (sd_bus_is_ready(scene->bus) <= 0 || sd_bus_is_ready(scene->peer) <= 0); i++) {
         (void) sd_bus_process(scene->bus, NULL);
         (void) sd_bus_process(scene->peer, NULL);
     }
     call_limits_init(&scene->limits, &sizes);
-    ck_assert_int_ge(sd_bus_message_new_method_call(scene->bus, &scene->message, NULL, "/", NULL, "SetType"), 0);
+    ck_assert_int_ge(
+        sd_bus_message_new_method_call(scene->bus, &scene->message, NULL, "/", NULL, "SetType"), 0);
     ck_assert_int_ge(sd_bus_message_set_sender(scene->message, ":1.7"), 0);
     ck_assert_int_ge(sd_bus_message_set_allow_interactive_authorization(scene->message, interactive), 0);
 }

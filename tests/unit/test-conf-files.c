@@ -210,7 +210,8 @@ START_TEST(test_not_regular)
     check_read(tree, "/etc/x.d/z.conf=z ",
                "/etc/x.d/directory.conf: error: not a regular file\n"
                "/etc/x.d/fifo.conf: error: not a regular file\n"
-               "/etc/x.d/new\xef\xbf\xbdline\xef\xbf\xbd.conf: error: the name of the file is no text in UTF-8\n");
+               "/etc/x.d/new\xef\xbf\xbdline\xef\xbf\xbd.conf: error: "
+               "the name of the file is no text in UTF-8\n");
 }
 END_TEST
 

@@ -76,7 +76,8 @@ static const struct {
     unsigned bits;
 } memory[] = {
     { "00001000-0009fbff : System RAM\n000a0000-000bffff : PCI Bus 0000:00\n"
-      "00100000-bfffffff : System RAM\n100000000-23fffffff : System RAM\n  1a0000000-1a1000000 : Kernel code\n"
+      "00100000-bfffffff : System RAM\n100000000-23fffffff : System RAM\n"
+      "  1a0000000-1a1000000 : Kernel code\n"
       "380000000000-387fffffffff : PCI Bus 0000:00\n", 34 },
     { "00100000-3fffffff : System RAM\n", 30 },
     { "00000000-00000000 : System RAM\n", 0 },

@@ -128,7 +128,8 @@ START_TEST(too_large)
 END_TEST
 
 /* What a caller may say without a word of sense in it. */
-static const char *const reasons[] = { "", " ", "\\", " \\ \\", "\t", "\xc2\x85", "\xff", "# x", "[Policy]" };
+static const char *const reasons[] = { "", " ", "\\", " \\ \\", "\t", "\xc2\x85", "\xff",
+                                       "# x", "[Policy]" };
 
 START_TEST(any_reason)
 {
@@ -143,7 +144,8 @@ START_TEST(any_reason)
 END_TEST
 
 /* Names that the kernel has given, and some that it could. */
-static const char *const names[] = { "Fixed MDIO bus.0", "!x", "#x", "a\\b", "\xe4", "\xc3\xa4", "a*[1]?\x01" };
+static const char *const names[] = { "Fixed MDIO bus.0", "!x", "#x", "a\\b", "\xe4",
+                                     "\xc3\xa4", "a*[1]?\x01" };
 
 START_TEST(any_name)
 {

@@ -2,8 +2,8 @@
 # shellcheck disable=SC2154
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The budgets that only a real kernel can show, as rows of tests/bench (see tests/bench/README.md). Needs the machine
-# with eight more drives: tests/vm/run --drives 8 bench.sh
+# The budgets that only a real kernel can show, as rows of tests/bench (see tests/bench/README.md). Needs the
+# machine with eight more drives: tests/vm/run --drives 8 bench.sh
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"

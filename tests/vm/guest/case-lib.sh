@@ -19,7 +19,8 @@ not()
     ! "$@"
 }
 
-# The addresses do not change while the machine runs; a drive whose driver a case has lost has no serial number.
+# The addresses do not change while the machine runs; a drive whose driver a case has lost has no serial
+# number.
 find_drives()
 {
     local file=/run/iommu-policy-test-drives
@@ -116,8 +117,8 @@ change_unit()
     systemctl daemon-reload
 }
 
-# at_end COMMAND…: is run when the case ends, whatever becomes of it; the last one first. That it fails, as the case
-# has done it already, is no matter.
+# at_end COMMAND…: is run when the case ends, whatever becomes of it; the last one first. That it fails, as
+# the case has done it already, is no matter.
 at_end()
 {
     undone_at_end+=("$(printf '%q ' "$@")")
@@ -154,8 +155,8 @@ switch()
     group_call "$1" SetType "$2" "${3-{\}}"
 }
 
-# refused NAMES COMMAND…: it fails with one of the errors ("InUse|OwnedByUser", or full names); its text is then
-# in $refusal.
+# refused NAMES COMMAND…: it fails with one of the errors ("InUse|OwnedByUser", or full names); its text is
+# then in $refusal.
 refused()
 {
     local names=$1
@@ -193,8 +194,8 @@ has_no_finding()
     fi
 }
 
-# stays_refused ADDRESS FINDING-PREFIX [ERRORS]: the finding is listed, a disruptive switch is refused because
-# of it, and neither the type nor the driver has moved.
+# stays_refused ADDRESS FINDING-PREFIX [ERRORS]: the finding is listed, a disruptive switch is refused
+# because of it, and neither the type nor the driver has moved.
 stays_refused()
 {
     local type driver

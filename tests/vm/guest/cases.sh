@@ -5,8 +5,8 @@
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
 # --full runs the cases named full_…, too
-# A file that says "# machine: amd" or "# kernel: 6.1" is for such a machine only (tests/vm/run --iommu, --kernel).
-# The last line but one judges what the kernel said during all of them.
+# A file that says "# machine: amd" or "# kernel: 6.1" is for such a machine only (tests/vm/run --iommu,
+# --kernel). The last line but one judges what the kernel said during all of them.
 
 cd "$(dirname "$0")" || exit 1
 full=no

@@ -113,8 +113,8 @@ event_lines()
     wait
 }
 
-# wait_until SECONDS COMMAND…: until COMMAND succeeds. It is tried at once, again when the two monitors say that
-# they listen, and then at every event; nothing here polls.
+# wait_until SECONDS COMMAND…: until COMMAND succeeds. It is tried at once, again when the two monitors say
+# that they listen, and then at every event; nothing here polls.
 wait_until()
 {
     local deadline=$((SECONDS + $1)) left feed status=1

@@ -54,7 +54,8 @@ open_clock()
     exec 6<> <(:)
 }
 
-# Lets a random part of $1 milliseconds pass, into $moment: the random moment, no time that is given to anybody.
+# Lets a random part of $1 milliseconds pass, into $moment: the random moment, no time that is given to
+# anybody.
 random_moment()
 {
     moment=$((RANDOM % $1))

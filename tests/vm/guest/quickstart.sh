@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The main job, shown step by step on a running machine with real NVMe drives (emulated) and a real IOMMU
-# (emulated VT-d). Each step verifies what it shows; the first that does not hold ends the script with status 1.
+# (emulated VT-d). Each step verifies what it shows; the first that does not hold ends the script with status
+# 1.
 
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
@@ -96,7 +97,8 @@ io_errors()
     dmesg | grep -ciE 'I/O error|blk_update_request|nvme.*(timeout|reset)|EXT4-fs error|DMAR: .*fault'
 }
 
-# Writes to the file system at /srv without end, each block checked, and one line to standard output for each.
+# Writes to the file system at /srv without end, each block checked, and one line to standard output for
+# each.
 write_without_end()
 {
     local n=0

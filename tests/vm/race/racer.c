@@ -4,9 +4,9 @@
  * The referee of a race between changes and a contender for the same disk. Each round asks the daemon for
  * the other type, DMA and identity in turn, while a contender tries to take the disk over and over; from
  * which moment of the change on differs from round to round, so that it meets all of them. Either the
- * contender got the disk, and the change was refused without having touched it; or the change was done, and the contender
- * was kept out meanwhile: what it had before would not work after, which it tries. In every second round the
- * contender keeps what it gets, in the others it lets go at once.
+ * contender got the disk, and the change was refused without having touched it; or the change was done, and
+ * the contender was kept out meanwhile: what it had before would not work after, which it tries. In every
+ * second round the contender keeps what it gets, in the others it lets go at once.
  */
 
 #include <dirent.h>

@@ -107,8 +107,8 @@ case_authorisation_exit_status_of_the_client()
 
 # --- sessions, as pam_systemd and logind make them
 
-# start_session UID TTY COMMAND…: a login on a virtual terminal, which waits for end_session and then runs COMMAND. Its
-# number is in $session.
+# start_session UID TTY COMMAND…: a login on a virtual terminal, which waits for end_session and then runs
+# COMMAND. Its number is in $session.
 start_session()
 {
     local uid=$1 tty=$2 base=/run/test-session-$2
@@ -223,8 +223,8 @@ case_authorisation_reload_by_session()
 
 # --- while polkit asks
 
-# ask_in_between COMMAND: polkit's rule says yes, after COMMAND was run by root: facts change while it asks. What ends
-# is in $said, its status is returned.
+# ask_in_between COMMAND: polkit's rule says yes, after COMMAND was run by root: facts change while it asks.
+# What ends is in $said, its status is returned.
 ask_in_between()
 {
     local base=/run/test-between status=0 go

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# SIGKILL for the daemon and for its worker in the middle of a disruptive change. Whatever the moment: the drive
-# has its driver again, in the old or the new type, no record is left, and the data is what it was.
+# SIGKILL for the daemon and for its worker in the middle of a disruptive change. Whatever the moment: the
+# drive has its driver again, in the old or the new type, no record is left, and the data is what it was.
 
 # shellcheck source=tests/vm/guest/moments.sh
 . ./moments.sh
@@ -20,8 +20,8 @@ check_after_kill()
         DMA|DMA-FQ|identity) ;;
         *) fail "the type after $what is $(type_of "$free")" ;;
     esac
-    # The daemon that lives says what happened. A result may have been sent just before the kill; and the first
-    # worker of a call only looks: its end is an internal error, with nothing begun.
+    # The daemon that lives says what happened. A result may have been sent just before the kill; and the
+    # first worker of a call only looks: its end is an internal error, with nothing begun.
     [[ $who != worker ]] || grep -qE "^\('|SwitchFailed: .* cut off|Failed: .*ended before it had answered" /run/reply ||
         fail "the reply: $(cat /run/reply)"
 }
@@ -43,8 +43,9 @@ kill_once()
     [[ -n $workers ]] && kill -9 $victims 2>/dev/null
 }
 
-# kill_at_moments WHO COUNT: only kills that met a worker at work count. The machine is not equally fast all the
-# time, so the span of the moments follows: a moment at which the change was over shortens it, a hit lengthens it.
+# kill_at_moments WHO COUNT: only kills that met a worker at work count. The machine is not equally fast all
+# the time, so the span of the moments follows: a moment at which the change was over shortens it, a hit
+# lengthens it.
 kill_at_moments()
 {
     local who=$1 wanted=$2 hits=0 tries=0 span sum pid moment=0 moments=

@@ -59,7 +59,8 @@ case_hotplug_again_starts_from_the_rules()
 case_hotplug_before_the_driver_needs_no_unbind()
 {
     # With the driver's module not loaded the rule always wins; drivers_autoprobe does not hold a hot-plugged
-    # device on this kernel, and the module cannot go while the other drives use it: so they let go of it first.
+    # device on this kernel, and the module cannot go while the other drives use it: so they let go of it
+    # first.
     printf '[Match]\nClass=nvme\n[Policy]\nType=identity\n' >"$rules/50-never.conf"
     iommuctl reload
     echo "$free" >/sys/bus/pci/drivers/nvme/unbind
@@ -122,8 +123,9 @@ identity_of()
     stat -c %i "/sys/bus/pci/devices/$1/" "/sys/bus/pci/devices/$1"/nvme/nvme*
 }
 
-# One change of $subject, which is re-plugged while its worker stands still at a random moment. Fails if the change
-# was over. Nothing may be written to the newcomer: it keeps its driver, its type is what the kernel gives.
+# One change of $subject, which is re-plugged while its worker stands still at a random moment. Fails if the
+# change was over. Nothing may be written to the newcomer: it keeps its driver, its type is what the kernel
+# gives.
 replug_once()
 {
     local step newcomer

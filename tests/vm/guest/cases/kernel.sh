@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The cases that the fake kernel passes too, tried on the real one: where they differ, the fake kernel is wrong.
+# The cases that the fake kernel passes too, tried on the real one: where they differ, the fake kernel is
+# wrong.
 
 type_cases()
 {

@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # kernel: 6.1
-# Whatever keeps an NVMe drive alive over unbind and type write makes Linux 6.1 free its memory with the wrong
-# operations, and oops. So another process opens its nodes (disk, partition, controller, generic) at every moment of a
-# change: the change is done or taken back, and the kernel log stays clean (cases.sh judges it).
+# Whatever keeps an NVMe drive alive over unbind and type write makes Linux 6.1 free its memory with the
+# wrong operations, and oops. So another process opens its nodes (disk, partition, controller, generic) at
+# every moment of a change: the change is done or taken back, and the kernel log stays clean (cases.sh judges
+# it).
 
 # One partition, by hand: entry 1 of the table, Linux, 100 MiB from sector 2048 on.
 make_partition()
@@ -46,7 +47,8 @@ case_open_while_the_worker_stands_still()
     fi
 }
 
-# A descriptor on its way through a socket belongs to no process: only the kernel knows that it keeps the drive alive.
+# A descriptor on its way through a socket belongs to no process: only the kernel knows that it keeps the
+# drive alive.
 case_open_by_nobody()
 {
     if [[ $full == yes ]]; then open_nodes_during_changes passed 100; else open_nodes_during_changes passed 8; fi

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Changes of a disk for which somebody else reaches at the same time: ../racer says who won, and judges each round.
+# Changes of a disk for which somebody else reaches at the same time: ../racer says who won, and judges each
+# round.
 
 # What the kernel says when a file system or a disk was taken away under a use.
 lost_under_use()

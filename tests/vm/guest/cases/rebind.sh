@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # machine: amd
-# A bind that fails for real: QEMU's AMD-Vi does not translate for what is behind a port, so that the drive there
-# works in identity only, and with DMA its driver gets no answer. Linux 6.1 says that it has bound it, and takes the
-# driver away some seconds later; 6.12 says EIO.
+# A bind that fails for real: QEMU's AMD-Vi does not translate for what is behind a port, so that the drive
+# there works in identity only, and with DMA its driver gets no answer. Linux 6.1 says that it has bound it,
+# and takes the driver away some seconds later; 6.12 says EIO.
 
 is_back_as_it_was()
 {

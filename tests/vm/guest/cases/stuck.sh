@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# An unbind that does not return. What does this here is a 9p file system of the host: its driver waits, and cannot be
-# killed, until nobody uses the channel any more (net/9p/trans_virtio.c, p9_virtio_remove()). It is mounted, a file
-# is opened, and the mount is detached: nobody sees the use.
+# An unbind that does not return. What does this here is a 9p file system of the host: its driver waits, and
+# cannot be killed, until nobody uses the channel any more (net/9p/trans_virtio.c, p9_virtio_remove()). It is
+# mounted, a file is opened, and the mount is detached: nobody sees the use.
 
 # The PCI device below the channel.
 share_address()
