@@ -36,14 +36,10 @@ static void add_controller(uint32_t class_code, const char *driver)
 static void add_child(const char *path, const char *subsystem, const char *driver)
 {
     g_autofree char *syspath = g_strdup_printf("%s/%s", controller, path);
-    g_autofree char *link = g_strconcat(syspath, "/driver", NULL);
-    g_autofree char *target = g_strdup_printf("sys/bus/%s/drivers/%s", subsystem, driver);
 
     scene_add_child(tree, syspath, subsystem, NULL);
-    if (!driver)
-        return;
-    tree_mkdir(tree, target);
-    tree_link(tree, link, target);
+    if (driver)
+        scene_bind(tree, syspath, subsystem, driver);
 }
 
 /* Adds the SCSI disk NAME with its node NUMBER below PATH, "host2" with the logical unit "2:0:0:0". */
