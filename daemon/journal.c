@@ -9,8 +9,10 @@
 #include "cleanup.h"
 #include "iommu-policy-messages.h"
 #include "log.h"
+#include "plain-text.h"
 
 #define FIELD_PREFIX "IOMMU_"
+#define VALUE_MAX (64 * 1024u) /* bytes; a device that thousands of processes hold has a long one */
 #define BUS_TIMEOUT (25 * G_USEC_PER_SEC) /* the bus itself is asked, it answers at once */
 /* An audit record has room for 8970 bytes (libaudit.h, MAX_AUDIT_MESSAGE_LENGTH), coded ones are twice as
  * long. */
@@ -66,29 +68,6 @@ static void entry_free(void *data)
     g_free(entry);
 }
 
-/* GLib counts the separators of lines and paragraphs (U+2028, U+2029) as printable. */
-static bool stays_in_line(gunichar letter)
-{
-    GUnicodeType type = g_unichar_type(letter);
-
-    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
-           type != G_UNICODE_PARAGRAPH_SEPARATOR;
-}
-
-/* A line of a device's name must not read as a line of the journal. */
-static char *clean(const char *value)
-{
-    g_autofree char *valid = g_utf8_make_valid(value, -1);
-    GString *text = g_string_sized_new(strlen(valid));
-
-    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
-        gunichar letter = g_utf8_get_char(c);
-
-        g_string_append_unichar(text, stays_in_line(letter) ? letter : ' ');
-    }
-    return g_string_free(text, FALSE);
-}
-
 JournalEntry *journal_entry_new(JournalMessage message, int level)
 {
     JournalEntry *entry = g_new0(JournalEntry, 1);
@@ -106,7 +85,7 @@ void journal_entry_add(JournalEntry *entry, const char *field, const char *value
 
     if (!value || !*value)
         return;
-    text = clean(value);
+    text = plain_text(value, VALUE_MAX);
     g_ptr_array_add(entry->fields, g_strdup_printf(FIELD_PREFIX "%s=%s", field, text));
 }
 
@@ -123,7 +102,7 @@ void journal_entry_say(JournalEntry *entry, const char *format, ...)
     va_start(arguments, format);
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    line = clean(text);
+    line = plain_text(text, VALUE_MAX);
     g_ptr_array_add(entry->fields, g_strdup_printf("MESSAGE=%s", line));
 }
 

@@ -13,8 +13,7 @@
  * fields to search for, and as audit records. docs/journal.md lists the fields and the messages; lines
  * without them, for whoever reads along, are log.h's.
  *
- * Whatever a value says, it stays within its field: control characters, and bytes that are no UTF-8, are
- * replaced.
+ * Whatever a value says, it stays within its field: plain-text.h says what is replaced.
  */
 typedef struct Journal Journal;
 
