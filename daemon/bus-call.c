@@ -28,7 +28,7 @@ int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, 
     call->limits = limits;
     call->place = g_steal_pointer(&place);
     call->message = sd_bus_message_ref(message);
-    call->uid = (uid_t) -1;
+    call->caller.uid = (uid_t) -1;
     g_ptr_array_add(manager->bus_calls, call);
     *ret = call;
     return 0;
@@ -96,18 +96,18 @@ bool bus_call_was_late(BusCall *call)
 
 /* --- whose it is */
 
-static void on_caller(CallerQuery *query, int error, uid_t uid, void *userdata)
+static void on_caller(CallerQuery *query, int error, const Caller *caller, void *userdata)
 {
     BusCall *call = userdata;
 
     call->query = caller_query_free(call->query);
     if (error < 0) {
         bus_call_free(call);
-    } else if (call_place_identify(call->place, uid) < 0) {
+    } else if (call_place_identify(call->place, caller->uid) < 0) {
         refuse_too_many(call->message, call->limits);
         bus_call_free(call);
     } else {
-        call->uid = uid;
+        call->caller = *caller;
         call->next(call);
     }
 }
@@ -151,11 +151,11 @@ void bus_call_authorise(BusCall *call, const char *const *actions, const ChangeS
                         BusCallNext next)
 {
     CallLimits *questions = &call->manager->question_limits;
-    const AuthCaller caller = { .message = call->message, .uid = call->uid };
+    const AuthCaller caller = { .message = call->message, .uid = call->caller.uid };
     AuthDetail details[CHANGE_DETAILS];
     int r;
 
-    if (call->uid == 0) {
+    if (call->caller.uid == 0) {
         next(call);
         return;
     }

@@ -43,7 +43,7 @@ struct BusCall {
     BusCallNext next;
     unsigned group;
     char *device;        /* key, or NULL */
-    uid_t uid;           /* of the caller, once bus_call_identify() has found it */
+    Caller caller;       /* known once bus_call_identify() has asked */
     DomainType type;
     uint64_t since;      /* µs since 1970: when Apply began */
     ChangeOptions options;

@@ -35,7 +35,7 @@ static void add_types(JournalEntry *entry, DomainType from, DomainType to)
 }
 
 /* Who asked may have asked a daemon that is no more: what it left says the uid, no more. */
-static void add_origin(JournalEntry *entry, const char *origin, const JournalCaller *caller)
+static void add_origin(JournalEntry *entry, const char *origin, const Caller *caller)
 {
     if (!origin)
         return;
@@ -55,6 +55,11 @@ static void add_findings(JournalEntry *entry, const GPtrArray *findings)
     }
 }
 
+static const Caller *caller_of(const Change *change)
+{
+    return change->origin == CHANGE_BY_CALL ? &change->caller : NULL;
+}
+
 static void add_request(JournalEntry *entry, const Change *change)
 {
     const ChangeRequest *request = change->request;
@@ -63,7 +68,7 @@ static void add_request(JournalEntry *entry, const Change *change)
     if (!request)
         return;
     add_types(entry, request->type_from, request->type);
-    add_origin(entry, request->origin, change->caller);
+    add_origin(entry, request->origin, caller_of(change));
 }
 
 static void add_outcome(JournalEntry *entry, const ChangeResult *result)
@@ -204,7 +209,7 @@ void report_result(const Change *change, ManagedGroup *group, const ChangeResult
     if (result)
         add_outcome(entry, result);
     say_result(entry, change, group, result, text);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 /* --- on the way to a change */
@@ -229,7 +234,7 @@ void report_refused(const Change *change, RefusalCode code, const char *object, 
     }
     journal_entry_say(entry, "group %u: a call for %s was refused: %s", change->item.group,
                       domain_type_to_string(change->request->type), text);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 void report_override(const Change *change, const ManagedGroup *group)
@@ -249,7 +254,7 @@ void report_override(const Change *change, const ManagedGroup *group)
     journal_entry_say(entry, "group %u: a change to %s goes on in spite of %s (%s)%s%s", group->id,
                       domain_type_to_string(change->request->type), ids, change->request->origin,
                       change->options.reason ? "; reason: " : "", change->options.reason ?: "");
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 void report_in_use(ManagedGroup *group, const ChangeSurvey *survey)
@@ -288,7 +293,7 @@ static void report_step(JournalMessage message, int level, const ManagedGroup *g
     add_request(entry, change);
     journal_entry_add(entry, "STEP", change->step);
     journal_entry_say(entry, "group %u: %s", group->id, what);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 void report_stuck(const ManagedGroup *group, const Change *change)
@@ -359,7 +364,7 @@ void report_forbidden_type(ManagedGroup *group, const Decision *decision)
     journal_write(group->manager->journal, entry, NULL);
 }
 
-void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller)
+void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller)
 {
     JournalEntry *entry = entry_new(JOURNAL_CALL_DROPPED, LOG_NOTICE, group);
 
@@ -372,7 +377,7 @@ void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalC
 
 /* --- rules */
 
-void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller)
+void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, const Caller *caller)
 {
     JournalEntry *entry = journal_entry_new(JOURNAL_RULES_RELOADED, LOG_INFO);
 
@@ -384,7 +389,7 @@ void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, Journ
     journal_write(manager->journal, entry, caller);
 }
 
-void report_frozen(Manager *manager, JournalCaller *caller)
+void report_frozen(Manager *manager, const Caller *caller)
 {
     JournalEntry *entry = journal_entry_new(JOURNAL_RULES_FROZEN, LOG_ERR);
 

@@ -45,10 +45,10 @@ void report_drift(const ManagedGroup *group, DomainType type);
 void report_forbidden_type(ManagedGroup *group, const Decision *decision);
 
 /* What CALLER had asked for is dropped: back to WANTED (_DOMAIN_TYPE_INVALID: nothing). */
-void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller);
+void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller);
 
 /* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines
  * before. */
-void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller);
+void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, const Caller *caller);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
-void report_frozen(Manager *manager, JournalCaller *caller);
+void report_frozen(Manager *manager, const Caller *caller);
