@@ -41,7 +41,7 @@ struct BusCall {
     AuthQuestion *question;
     Job *job;
     BusCallNext next;
-    unsigned group;
+    unsigned group;      /* or NO_GROUP */
     char *device;        /* key, or NULL */
     Caller caller;       /* known once bus_call_identify() has asked */
     DomainType type;
@@ -49,10 +49,11 @@ struct BusCall {
     ChangeOptions options;
     char *who, *why;
     char *shown;         /* of SetType(""): what was authorised */
-    bool late;           /* its caller has been told so; its worker still runs, and counts */
+    bool authorised;     /* and not refused for another reason */
+    bool late;           /* its caller has been answered; its worker still runs, and counts */
 };
 
-/* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead; -errno. */
+/* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead. */
 int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret);
 void bus_call_free(BusCall *call);
 

@@ -15,8 +15,8 @@ typedef struct Caller {
 
 typedef struct CallerQuery CallerQuery;
 
-/* ERROR is 0 with CALLER, whose uid is known, or negative: the caller has gone, and nobody waits for an answer.
- * QUERY is freed by its owner, here or later. */
+/* ERROR is 0 with CALLER, whose uid is known, or negative: the caller has gone, and nobody waits for an
+ * answer. QUERY is freed by its owner, here or later. */
 typedef void (*CallerCallback)(CallerQuery *query, int error, const Caller *caller, void *userdata);
 
 /* Asks who sent MESSAGE. CALLBACK comes from the loop, never from inside this call. Returns 0 with *ret;

@@ -117,6 +117,8 @@ void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
     if (code != REFUSAL_NONE)
         report_refused(change, code, NULL, detail);
+    else if (change->request->origin) /* authorised */
+        refusal_rate_forget(change->manager->refusal_rate, change->caller.uid);
     change_answer(change, code, NULL, detail);
     change_end(change);
 }

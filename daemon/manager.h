@@ -18,6 +18,7 @@
 #include "managed-group.h"
 #include "mount-watch.h"
 #include "notify.h"
+#include "refusal-rate.h"
 #include "rule-set.h"
 #include "scanner.h"
 #include "settings.h"
@@ -66,6 +67,7 @@ struct Manager {
     CallLimits explain_limits;
     CallLimits question_limits; /* to polkit, that may open a dialog */
     CallLimits inhibit_limits;  /* inhibitors, as long as they last */
+    RefusalRate *refusal_rate;
 
     GHashTable *dirty;       /* number -> what to do at the next look, DirtyWork bits */
     sd_event_source *settle_timer;

@@ -7,7 +7,8 @@
 
 /*
  * What the manager tells of groups, changes and rules, as entries of the journal (journal.h). Passive
- * looks are not told, and a settled machine tells nothing.
+ * looks are not told, and a settled machine tells nothing. Refusals of calls are told as far as
+ * refusal-rate.h has room for them.
  */
 
 /* What RESULT (NULL: the worker was cut off) means, for people: what LastResult says; "" if all is said with
@@ -24,6 +25,18 @@ void report_result(const Change *change, ManagedGroup *group, const ChangeResult
 
 /* A call's CHANGE is refused before it began. OBJECT and DETAIL as for change_answer(). */
 void report_refused(const Change *change, RefusalCode code, const char *object, const char *detail);
+
+/* A call that was refused and is no change, or has not become one. */
+typedef struct RefusedCall {
+    const char *method;
+    const Caller *caller;
+    unsigned group;      /* NO_GROUP: it is not about one, or nobody has looked */
+    DomainType type;     /* asked for, or _DOMAIN_TYPE_INVALID */
+    const char *reason;  /* as the caller gave it, or NULL */
+    RefusalCode code;
+    const char *object, *detail; /* as for change_answer() */
+} RefusedCall;
+void report_call_refused(Manager *manager, const RefusedCall *call);
 
 /* A call's CHANGE goes on in spite of findings that it allows. */
 void report_override(const Change *change, const ManagedGroup *group);

@@ -583,8 +583,8 @@ START_TEST(record_of_another_boot_is_removed)
 }
 END_TEST
 
-/* The group works, and still a record stays until driver_override is as it was: by the change it is a note, by a
- * recovery, which has nothing else to do, a failure that says what to look at. */
+/* The group works, and still a record stays until driver_override is as it was: by the change it is a note,
+ * by a recovery, which has nothing else to do, a failure that says what to look at. */
 START_TEST(override_that_is_not_given_back_is_told)
 {
     static const char note[] = "driver_override of " CARD " could not be given back: Input/output error";
