@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bus-error.h"
 #include "class-words.h"
 #include "cleanup.h"
 #include "iommu-policy-names.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "call-store.h"
 
-#include <errno.h>
 #include <string.h>
 
 struct CallStore {

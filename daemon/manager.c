@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager.h"
 
-#include <errno.h>
 
 #include "cleanup.h"
 #include "diagnostic.h"
@@ -178,7 +177,8 @@ static int leave(Manager *manager)
     return sd_event_exit(manager->event, 0);
 }
 
-void manager_tell(Manager *manager)
+/* Tells what has changed now. */
+static void tell(Manager *manager)
 {
     g_autoptr(GHashTable) touched = g_steal_pointer(&manager->touched);
     GHashTableIter iter;
@@ -204,7 +204,7 @@ void manager_tell(Manager *manager)
 
 static int on_tell(sd_event_source *source, void *userdata)
 {
-    manager_tell(userdata);
+    tell(userdata);
     return 0;
 }
 
@@ -311,7 +311,7 @@ void manager_started(Manager *manager)
 {
     if (!manager->starting)
         return;
-    manager_tell(manager);
+    tell(manager);
     manager->starting = false;
     manager->on_started(manager, manager->started_userdata);
 }

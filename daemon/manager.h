@@ -125,8 +125,6 @@ void manager_touch(Manager *manager, const ManagedGroup *group);
 
 /* GROUP has come: told at once, so that what follows is a change of something known. */
 void manager_announce(Manager *manager, ManagedGroup *group);
-/* Tells what has changed now. */
-void manager_tell(Manager *manager);
 /* The first scan has ended. */
 void manager_started(Manager *manager);
 /* GROUP has lost its last member. */

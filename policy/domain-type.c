@@ -2,7 +2,6 @@
 #include "domain-type.h"
 
 #include <glib.h>
-#include <string.h>
 
 static const char *const type_words[_DOMAIN_TYPE_MAX] = {
     [DOMAIN_TYPE_DMA] = "DMA",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rule-set.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "conf-files.h"
@@ -82,6 +81,12 @@ static char *digest_of(const RuleSet *base, const GArray *loaded)
         g_checksum_update(checksum, (const guchar *) entry->sum, -1);
     }
     return g_strdup(g_checksum_get_string(checksum));
+}
+
+static RuleSet *rule_set_ref(RuleSet *set)
+{
+    set->n_ref++;
+    return set;
 }
 
 /* Takes the rules of LOADED over. BASE may be NULL. */
@@ -208,12 +213,6 @@ int rule_set_load_files(int root_fd, char **files, RuleSet **ret_set, GPtrArray 
     *ret_set = rule_set_build(NULL, loaded, diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) > 0, NULL);
     *ret_diagnostics = g_steal_pointer(&diagnostics);
     return 0;
-}
-
-RuleSet *rule_set_ref(RuleSet *set)
-{
-    set->n_ref++;
-    return set;
 }
 
 void rule_set_unref(RuleSet *set)

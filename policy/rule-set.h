@@ -3,7 +3,6 @@
 
 #include <glib.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "facts.h"
 #include "rule.h"
@@ -38,7 +37,6 @@ int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray *
  * directory. */
 int rule_set_load_files(int root_fd, char **files, RuleSet **ret_set, GPtrArray **ret_diagnostics);
 
-RuleSet *rule_set_ref(RuleSet *set);
 void rule_set_unref(RuleSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RuleSet, rule_set_unref)
 

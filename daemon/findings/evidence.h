@@ -11,6 +11,7 @@
 #include "mount-table.h"
 #include "network-state.h"
 #include "open-files.h"
+#include "process.h"
 #include "rdma-state.h"
 #include "remote-way.h"
 
@@ -62,10 +63,6 @@ void findings_judge_below(const Member *member, GPtrArray *findings);
 void findings_judge_interface(const NetworkState *state, const char *member, const char *name, int index,
                               GPtrArray *findings);
 
-/* The pure part of findings_judge_remote(): which of WAYS may use the interface NAME with INDEX. */
-void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
-                         const char *name, int index, GPtrArray *findings);
-
 /* Appends that SOURCE could not be read ("/proc/swaps: Permission denied"), so that nothing proves MEMBER
  * free. */
 void findings_add_unread(GPtrArray *findings, const char *member, const char *source);
@@ -75,9 +72,6 @@ void findings_add_unread(GPtrArray *findings, const char *member, const char *so
 void findings_add_node_users(const Evidence *evidence, const Member *member, const Descendant *descendant,
                              FindingKind kind, FindingSeverity severity, const char *uses,
                              GPtrArray *findings);
-
-/* True if an open node of DESCENDANT is a finding of a kind of its own: display, input, sound, rdma. */
-bool descendant_has_own_kind(const Descendant *descendant);
 
 /* Tells uid 0 WHO is concerned ("alice"), with what the bus cannot carry taken out. */
 void finding_add_private(Finding *finding, const char *who);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "evidence.h"
-#include "sysfs.h"
 #include "udev-data.h"
 
 /* What the disks below a member are used for, followed up through everything that is stacked on them. */

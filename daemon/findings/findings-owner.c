@@ -222,10 +222,19 @@ void findings_judge_owner(const Evidence *evidence, const Member *member, GPtrAr
 }
 
 /* Nodes whose users are found, and named, elsewhere. */
+/* An open node is a finding of a kind of its own: display, input, sound, rdma. */
+static bool has_own_kind(const Descendant *descendant)
+{
+    static const char *const subsystems[] = { "drm",   "graphics", "infiniband_mad", "infiniband_verbs",
+                                              "input", "sound",    NULL };
+
+    return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
+}
+
 static bool is_judged_node(const Descendant *descendant)
 {
     return is_owner_node(descendant) || descendant_is_storage_node(descendant) ||
-           descendant_is_infrastructure(descendant) || descendant_has_own_kind(descendant);
+           descendant_is_infrastructure(descendant) || has_own_kind(descendant);
 }
 
 /* What is left: a clock of a network card, a USB device driven through usbfs. */
@@ -249,14 +258,6 @@ void findings_judge_nodes(const Evidence *evidence, const Member *member, GPtrAr
                                descendant->name);
         finding_name_processes(finding, evidence->root_fd, pids);
     }
-}
-
-bool descendant_has_own_kind(const Descendant *descendant)
-{
-    static const char *const subsystems[] = { "drm",   "graphics", "infiniband_mad", "infiniband_verbs",
-                                              "input", "sound",    NULL };
-
-    return descendant->subsystem && g_strv_contains(subsystems, descendant->subsystem);
 }
 
 void findings_add_node_users(const Evidence *evidence, const Member *member, const Descendant *descendant,

@@ -38,8 +38,9 @@ static void add_peer(const RemoteWays *ways, const NetworkState *state, const Re
         finding_add_private(finding, people->str);
 }
 
-void findings_judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
-                         const char *name, int index, GPtrArray *findings)
+/* Which of WAYS may use the interface NAME with INDEX. */
+static void judge_ways(const RemoteWays *ways, const NetworkState *state, const char *member,
+                       const char *name, int index, GPtrArray *findings)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
@@ -59,8 +60,8 @@ static void judge_one(const Evidence *evidence, const Member *member, const Desc
     uint64_t index;
 
     if (sysfs_read_u64(evidence->root_fd, path, 10, &index) >= 0)
-        findings_judge_ways(evidence->remote, evidence->network, member->name, interface->name, (int) index,
-                            findings);
+        judge_ways(evidence->remote, evidence->network, member->name, interface->name, (int) index,
+                   findings);
 }
 
 void findings_judge_remote(const Evidence *evidence, const Member *member, GPtrArray *findings)

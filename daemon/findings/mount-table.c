@@ -7,7 +7,7 @@
 
 #include "cleanup.h"
 #include "mount-table.h"
-#include "process-threads.h"
+#include "process.h"
 #include "sysfs.h"
 
 typedef struct libmnt_table LibmountTable;
@@ -204,7 +204,7 @@ int mount_table_read(int root_fd, MountTable **ret)
     proc_fd = sysfs_open_dir(root_fd, "proc");
     if (proc_fd < 0)
         return proc_fd;
-    r = sysfs_list(proc_fd, ".", &names);
+    r = process_names(proc_fd, &names);
     if (r < 0)
         return r;
     r = read_init(table, views, seen, proc_fd);
@@ -212,8 +212,6 @@ int mount_table_read(int root_fd, MountTable **ret)
         return r;
 
     for (char **name = names; *name; name++) {
-        if (!g_ascii_isdigit(**name))
-            continue;
         r = read_process(table, views, seen, proc_fd, *name);
         if (r < 0) {
             table->n_unreadable++;

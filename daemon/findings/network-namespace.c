@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 
+#include "cleanup.h"
 #include "network-namespace.h"
-#include "open-files.h"
+#include "process.h"
 #include "sysfs.h"
 
 #define NAMES_MAX 8
 
-static char *read_namespace(int root_fd, const char *pid)
+static char *read_namespace(int proc_fd, const char *pid)
 {
-    g_autofree char *path = g_strdup_printf("proc/%s/ns/net", pid);
+    g_autofree char *path = g_strdup_printf("%s/ns/net", pid);
     char *text;
 
-    return sysfs_read_link(root_fd, path, &text) < 0 ? NULL : text;
+    return sysfs_read_link(proc_fd, path, &text) < 0 ? NULL : text;
 }
 
 /* One process of each namespace but that of process 1. */
@@ -20,16 +21,18 @@ static GArray *find_processes(int root_fd)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    _cleanup_close_ int proc_fd = sysfs_open_dir(root_fd, "proc");
     g_auto(GStrv) names = NULL;
-    char *own = read_namespace(root_fd, "1");
+    char *own;
 
-    if (!own || sysfs_list(root_fd, "proc", &names) < 0) {
-        g_free(own);
+    if (proc_fd < 0 || process_names(proc_fd, &names) < 0)
         return pids;
-    }
+    own = read_namespace(proc_fd, "1");
+    if (!own)
+        return pids;
     g_hash_table_add(seen, own);
     for (char **name = names; *name; name++) {
-        char *namespace = g_ascii_isdigit(**name) ? read_namespace(root_fd, *name) : NULL;
+        char *namespace = read_namespace(proc_fd, *name);
 
         if (namespace && g_hash_table_add(seen, namespace))
             process_list_add(pids, (pid_t) strtol(*name, NULL, 10));

@@ -8,12 +8,10 @@
 
 #include "cleanup.h"
 #include "device-node.h"
-#include "escape.h"
 #include "open-files.h"
-#include "process-threads.h"
+#include "process.h"
 #include "sysfs.h"
 
-#define PROCESSES_NAMED_MAX 8
 #define RING_LINK "anon_inode:[io_uring]"
 
 typedef struct Walk {
@@ -243,13 +241,11 @@ int open_files_read(int root_fd, OpenFiles **ret)
     if (proc_fd < 0)
         return proc_fd;
     walk.proc_fd = proc_fd;
-    r = sysfs_list(proc_fd, ".", &names);
+    r = process_names(proc_fd, &names);
     if (r < 0)
         return r;
 
     for (char **name = names; *name; name++) {
-        if (!g_ascii_isdigit(**name))
-            continue;
         r = read_process(&walk, *name);
         if (r < 0 && !process_has_ended(r)) {
             files->n_unreadable++;
@@ -266,14 +262,6 @@ void open_files_free(OpenFiles *files)
         return;
     g_clear_pointer(&files->files, g_ptr_array_unref);
     g_free(files);
-}
-
-void process_list_add(GArray *pids, pid_t pid)
-{
-    for (unsigned i = 0; i < pids->len; i++)
-        if (g_array_index(pids, pid_t, i) == pid)
-            return;
-    g_array_append_val(pids, pid);
 }
 
 GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid_t except)
@@ -300,35 +288,4 @@ GArray *open_files_lockers(const OpenFiles *files, dev_t number)
             process_list_add(pids, file->pid);
     }
     return pids;
-}
-
-pid_t process_parent(int root_fd, pid_t pid)
-{
-    g_autofree char *path = g_strdup_printf("proc/%d/status", (int) pid), *text = NULL;
-    g_auto(GStrv) lines = NULL;
-    const char *parent;
-
-    if (sysfs_read(root_fd, path, &text) < 0)
-        return 0;
-    lines = g_strsplit(text, "\n", -1);
-    parent = find_value(lines, "PPid:");
-    return parent ? (pid_t) strtol(parent, NULL, 10) : 0;
-}
-
-char *process_list_to_string(int root_fd, const GArray *pids)
-{
-    GString *text = g_string_new(NULL);
-
-    for (unsigned i = 0; i < MIN(pids->len, PROCESSES_NAMED_MAX); i++) {
-        pid_t pid = g_array_index(pids, pid_t, i);
-        g_autofree char *path = g_strdup_printf("proc/%d/comm", (int) pid), *command = NULL,
-                        *printable = NULL;
-
-        if (sysfs_read(root_fd, path, &command) >= 0)
-            printable = printable_text(command);
-        g_string_append_printf(text, "%spid %d (%s)", i > 0 ? ", " : "", (int) pid, printable ?: "ended");
-    }
-    if (pids->len > PROCESSES_NAMED_MAX)
-        g_string_append_printf(text, " and %u more", pids->len - PROCESSES_NAMED_MAX);
-    return g_string_free(text, FALSE);
 }

@@ -39,18 +39,9 @@ int open_files_read(int root_fd, OpenFiles **ret);
 void open_files_free(OpenFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenFiles, open_files_free)
 
-/* Appends to PIDS (GArray of pid_t) PID, once. */
-void process_list_add(GArray *pids, pid_t pid);
-
 /* Returns the processes that have the node NUMBER open, but EXCEPT (0: nobody): GArray of pid_t, perhaps
  * empty. */
 GArray *open_files_holders(const OpenFiles *files, dev_t number, bool block, pid_t except);
 
 /* Returns the processes that hold a shared lock on the block device NUMBER: GArray of pid_t. */
 GArray *open_files_lockers(const OpenFiles *files, dev_t number);
-
-/* Returns the parent of process PID, or 0 if that cannot be told. */
-pid_t process_parent(int root_fd, pid_t pid);
-
-/* Returns "pid 812 (qemu-system-x86), pid 900 (fio)" for PIDS; the caller frees it. */
-char *process_list_to_string(int root_fd, const GArray *pids);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "netlink-socket.h"
-#include "open-files.h"
+#include "process.h"
 #include "rdma-state.h"
 
 #define DUMP_ATTEMPTS 8

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "login-record.h"
+#include "process.h"
 #include "remote-peer.h"
 #include "sysfs.h"
 #include "tcp-connections.h"
@@ -19,16 +20,16 @@ static const char *const servers[] = { "dropbear", "in.rlogind", "in.telnetd", "
  * OpenSSH serves everybody who connects, so strangers too; who has been let in shows in the title, "sshd:
  * alice@pts/0" (session.c, do_authenticated()). The others have no title to look at.
  */
-static bool is_let_in(int root_fd, const char *pid, const char *command)
+static bool is_let_in(int proc_fd, const char *pid, const char *command)
 {
-    g_autofree char *path = g_strdup_printf("proc/%s/cmdline", pid);
+    g_autofree char *path = g_strdup_printf("%s/cmdline", pid);
     _cleanup_close_ int fd = -EBADF;
     char title[256];
     ssize_t n;
 
     if (!g_str_has_prefix(command, "sshd"))
         return true;
-    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     n = fd < 0 ? -1 : read(fd, title, sizeof(title));
     return n < 0 || memchr(title, '@', (size_t) n);
 }
@@ -36,20 +37,21 @@ static bool is_let_in(int root_fd, const char *pid, const char *command)
 static GArray *find_servers(int root_fd, RemotePeers *peers)
 {
     GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    _cleanup_close_ int proc_fd = sysfs_open_dir(root_fd, "proc");
     g_auto(GStrv) names = NULL;
     int r;
 
-    r = sysfs_list(root_fd, "proc", &names);
+    r = proc_fd < 0 ? proc_fd : process_names(proc_fd, &names);
     if (r < 0) {
         remote_peers_unread(peers, "/proc", r);
         return pids;
     }
     for (char **name = names; *name; name++) {
-        g_autofree char *path = g_strdup_printf("proc/%s/comm", *name), *command = NULL;
+        g_autofree char *path = g_strdup_printf("%s/comm", *name), *command = NULL;
         pid_t pid = (pid_t) strtol(*name, NULL, 10);
 
-        if (!g_ascii_isdigit(**name) || sysfs_read(root_fd, path, &command) < 0 ||
-            !g_strv_contains(servers, command) || !is_let_in(root_fd, *name, command))
+        if (sysfs_read(proc_fd, path, &command) < 0 || !g_strv_contains(servers, command) ||
+            !is_let_in(proc_fd, *name, command))
             continue;
         g_array_append_val(pids, pid);
     }

@@ -161,7 +161,7 @@ static int open_creating(int root_fd, const char *folder, const char *name, int 
     if (fd >= 0 || errno != ENOENT)
         return fd < 0 ? -errno : fd;
     /* systemd makes the upper one (RuntimeDirectory=), but not in an initramfs. */
-    if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0755) < 0 && errno != EEXIST)
+    if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0700) < 0 && errno != EEXIST)
         return -errno;
     if (mkdirat(root_fd, folder, 0700) < 0 && errno != EEXIST)
         return -errno;

@@ -2,7 +2,6 @@
 
 /* The attributes and links of one device, one on each line in the order of the table; an empty line: not
  * there. */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "open-files.h"
+#include "process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* /proc/1/mountinfo: as the mounts of the system, and as what leads from a mount point to its device. */
-#include <string.h>
 
 #include "device-lookup.h"
 #include "fuzz.h"

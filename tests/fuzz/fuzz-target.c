@@ -3,7 +3,6 @@
 /* What a person types to name a group: read by the client, looked up by the daemon. Whatever it is, what is
  * found is a path of the tree. */
 #include <string.h>
-#include <unistd.h>
 
 #include "device-lookup.h"
 #include "fuzz.h"

@@ -161,12 +161,3 @@ char *control_cat(Control *control, const char *path)
         return NULL;
     return g_strjoinv("\n", lines);
 }
-
-char *control_link_name(Control *control, const char *path)
-{
-    g_auto(GStrv) lines = NULL;
-
-    if (control_call(control, &lines, "readlink '%s'", path) < 0)
-        return NULL;
-    return g_path_get_basename(lines[0]);
-}

@@ -104,6 +104,3 @@ int control_count(Control *control, const char *arguments);
 /* What a read of PATH gives without its last newline, unlogged. NULL if it cannot be read; owned by the
  * caller. */
 char *control_cat(Control *control, const char *path);
-
-/* The last component of the link at PATH, unlogged; NULL if there is none. Owned by the caller. */
-char *control_link_name(Control *control, const char *path);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "fake-device.h"
-#include "fake-group.h"
 #include "request.h"
 
 Bus *bus_get(Machine *machine, const char *name)

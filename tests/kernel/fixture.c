@@ -174,19 +174,9 @@ int fixture_root_fd(const Fixture *fixture)
     return fixture->root_fd;
 }
 
-const char *fixture_root_path(const Fixture *fixture)
-{
-    return fixture->root_path;
-}
-
 Control *fixture_control(const Fixture *fixture)
 {
     return fixture->control;
-}
-
-const char *fixture_control_path(const Fixture *fixture)
-{
-    return fixture->control_path;
 }
 
 pid_t fixture_start(Fixture *fixture, FixtureFunction function, void *data)

@@ -28,14 +28,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fixture, fixture_free)
 /* A descriptor (O_RDONLY|O_DIRECTORY) of the served root; it belongs to the fixture. */
 int fixture_root_fd(const Fixture *fixture);
 
-/* Where the root is mounted, for programs that want a path. Belongs to the fixture. */
-const char *fixture_root_path(const Fixture *fixture);
-
 /* The control channel; belongs to the fixture. */
 Control *fixture_control(const Fixture *fixture);
-
-/* Where the control channel listens, for other processes. Belongs to the fixture. */
-const char *fixture_control_path(const Fixture *fixture);
 
 /* Runs FUNCTION(DATA) in a forked child with a process group of its own, which is the one that is watched,
  * and waits for the child and for its whole group to end. The child exits with what FUNCTION returns (0 to

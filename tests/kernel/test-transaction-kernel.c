@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "change-scene.h"
-#include "findings.h"
 #include "iommu-policy-names.h"
 #include "record.h"
 

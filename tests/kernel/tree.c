@@ -57,11 +57,6 @@ Tree *tree_free(Tree *tree)
     return NULL;
 }
 
-Node *tree_root(Tree *tree)
-{
-    return tree->root;
-}
-
 Node *tree_get(Tree *tree, uint64_t number)
 {
     return g_hash_table_lookup(tree->by_number, &number);

@@ -46,7 +46,6 @@ struct Node {
 
 Tree *tree_new(void);
 Tree *tree_free(Tree *tree);
-Node *tree_root(Tree *tree);
 
 /* The node with this number, removed or not, or NULL. */
 Node *tree_get(Tree *tree, uint64_t number);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <rdma/rdma_netlink.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "evidence.h"
 #include "scene.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "scene.h"
 #include "unit.h"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "open-files.h"
+#include "process.h"
 #include "scene.h"
 #include "sysfs.h"
 #include "unit.h"

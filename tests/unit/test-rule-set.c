@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "diagnostic.h"
-#include "rule-match.h"
 
 #define GOOD "[Match]\nClass=nvme\n[Policy]\nType=DMA-FQ\n"
 #define GOOD_FORBID "[Match]\nClass=nvme\n[Policy]\nType=identity\nForbid=DMA-FQ\n"

@@ -247,23 +247,3 @@ void tree_bind(Tree *tree, const char *syspath, const char *driver)
         tree_link(tree, link, folder);
     }
 }
-
-void tree_remove_device(Tree *tree, const char *syspath)
-{
-    g_autofree char *bus = link_name(tree, syspath, "subsystem"),
-                    *group = link_name(tree, syspath, "iommu_group"), *name = g_path_get_basename(syspath),
-                    *entry = g_strdup_printf("sys/bus/%s/devices/%s", bus, name);
-
-    tree_bind(tree, syspath, NULL);
-    tree_remove(tree, entry);
-    if (group) {
-        g_autofree char *folder = g_strdup_printf(GROUPS "/%s", group),
-                        *devices = g_strconcat(folder, "/devices", NULL),
-                        *member = g_strconcat(devices, "/", name, NULL);
-
-        tree_remove(tree, member);
-        if (unlinkat(tree->fd, devices, AT_REMOVEDIR) == 0)
-            tree_remove(tree, folder);
-    }
-    tree_remove(tree, syspath);
-}

@@ -76,8 +76,3 @@ void tree_bind(Tree *tree, const char *syspath, const char *driver);
 /* Adds group ID or changes its `type`; RESERVED may be NULL: the MSI window of x86. */
 void tree_set_group(Tree *tree, unsigned id, const char *type, const char *reserved);
 
-/*
- * Removes the device as a hot-unplug does: from its bus, its group and the devices; a group left empty goes
- * too.
- */
-void tree_remove_device(Tree *tree, const char *syspath);
