@@ -75,7 +75,6 @@ static void drop_call(BusCall *call)
     ManagedGroup *group = manager_group(manager, call->group);
     const CallRecord *record = group ? call_store_find(manager->calls, group) : NULL;
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(unsigned));
-    g_autoptr(JournalCaller) caller = NULL;
     g_auto(Drop) drop = { 0 };
 
     if (!record) {
@@ -88,8 +87,7 @@ static void drop_call(BusCall *call)
         bus_call_refuse(call, REFUSAL_DEVICE_CHANGED, NULL, "it would end in something else now");
         return;
     }
-    caller = journal_caller_new(manager->journal, call->message);
-    manager_drop_call(manager, group, caller);
+    manager_drop_call(manager, group, &call->caller);
     if (!call->options.wait) {
         on_back_to_rules(manager, call);
         bus_call_free(call);
@@ -124,7 +122,7 @@ static void start_change(BusCall *call, ManagedGroup *group)
 {
     ChangeCall change = {
         .message = call->message,
-        .uid = call->uid,
+        .caller = call->caller,
         .place = g_steal_pointer(&call->place),
         .type = call->type,
         .options = call->options,
@@ -283,7 +281,7 @@ static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeS
     if (r >= 0)
         r = append_steps(reply, survey, call->group, call->type);
     if (r >= 0)
-        r = append_findings(reply, survey->findings, call->uid == 0);
+        r = append_findings(reply, survey->findings, call->caller.uid == 0);
     return r < 0 ? r : sd_bus_message_append(reply, "ss", text ?: "", actions[0]);
 }
 
@@ -381,7 +379,7 @@ static void on_findings(Job *job, int error, GVariant *answer, void *userdata)
     else if (!findings)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, job_error_text(error));
     else if (sd_bus_message_new_method_return(call->message, &reply) < 0 ||
-             append_findings(reply, findings, call->uid == 0) < 0)
+             append_findings(reply, findings, call->caller.uid == 0) < 0)
         bus_call_refuse(call, REFUSAL_INTERNAL, NULL, NULL);
     else
         bus_call_done(call, reply);
@@ -531,7 +529,7 @@ static void inhibit(BusCall *call)
         return;
     }
     if (call_limits_enter(&manager->inhibit_limits, sd_bus_message_get_sender(call->message), &place) < 0 ||
-        call_place_identify(place, call->uid) < 0) {
+        call_place_identify(place, call->caller.uid) < 0) {
         refuse_inhibitor(call);
         return;
     }

@@ -141,8 +141,7 @@ static void do_reload(BusCall *call)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     g_autoptr(sd_bus_message) reply = NULL;
-    g_autoptr(JournalCaller) caller = journal_caller_new(call->manager->journal, call->message);
-    int r = manager_reload(call->manager, caller, &diagnostics);
+    int r = manager_reload(call->manager, &call->caller, &diagnostics);
 
     if (r < 0)
         bus_call_refuse(call, REFUSAL_INVALID_RULE, "the rule directories", g_strerror(-r));

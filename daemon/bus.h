@@ -41,18 +41,19 @@ struct BusCall {
     AuthQuestion *question;
     Job *job;
     BusCallNext next;
-    unsigned group;
+    unsigned group;      /* or NO_GROUP */
     char *device;        /* key, or NULL */
-    uid_t uid;           /* of the caller, once bus_call_identify() has found it */
+    Caller caller;       /* known once bus_call_identify() has asked */
     DomainType type;
     uint64_t since;      /* µs since 1970: when Apply began */
     ChangeOptions options;
     char *who, *why;
     char *shown;         /* of SetType(""): what was authorised */
-    bool late;           /* its caller has been told so; its worker still runs, and counts */
+    bool authorised;     /* and not refused for another reason */
+    bool late;           /* its caller has been answered; its worker still runs, and counts */
 };
 
-/* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead; -errno. */
+/* Counts MESSAGE in LIMITS. Returns 0 with *ret; 1 if the refusal was sent instead. */
 int bus_call_new(Manager *manager, CallLimits *limits, sd_bus_message *message, BusCall **ret);
 void bus_call_free(BusCall *call);
 

@@ -15,16 +15,42 @@ struct CallerQuery {
 };
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CallerQuery, caller_query_free)
 
-static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+/* The bus tells more than is read here, and not always a process. */
+static int read_credentials(sd_bus_message *reply, Caller *caller)
+{
+    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+        const char *name;
+        uint32_t number = 0;
+
+        r = sd_bus_message_read(reply, "s", &name);
+        if (r >= 0 && (g_str_equal(name, "UnixUserID") || g_str_equal(name, "ProcessID"))) {
+            r = sd_bus_message_read(reply, "v", "u", &number);
+            if (r >= 0 && *name == 'U')
+                caller->uid = number;
+            else if (r >= 0)
+                caller->pid = (pid_t) number;
+        } else if (r >= 0) {
+            r = sd_bus_message_skip(reply, "v");
+        }
+        if (r >= 0)
+            r = sd_bus_message_exit_container(reply);
+    }
+    return r;
+}
+
+static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     CallerQuery *query = userdata;
-    uint32_t uid = UINT32_MAX;
+    Caller caller = { .uid = (uid_t) -1 };
     int r = 0;
 
     CLEAR_SLOT(query->slot);
-    if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "u", &uid) < 0)
+    if (sd_bus_message_is_method_error(reply, NULL) || read_credentials(reply, &caller) < 0 ||
+        caller.uid == (uid_t) -1)
         r = -ESRCH;
-    query->callback(query, r, uid, query->userdata);
+    query->callback(query, r, &caller, query->userdata);
     return 0;
 }
 
@@ -41,11 +67,11 @@ int caller_query(sd_bus_message *message, CallerCallback callback, void *userdat
     query->callback = callback;
     query->userdata = userdata;
     r = sd_bus_message_new_method_call(bus, &ask, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                       "org.freedesktop.DBus", "GetConnectionUnixUser");
+                                       "org.freedesktop.DBus", "GetConnectionCredentials");
     if (r >= 0)
         r = sd_bus_message_append(ask, "s", sender);
     if (r >= 0)
-        r = sd_bus_call_async(bus, &query->slot, ask, on_user, query, BUS_TIMEOUT);
+        r = sd_bus_call_async(bus, &query->slot, ask, on_credentials, query, BUS_TIMEOUT);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&query);

@@ -169,7 +169,7 @@ static void refuse_as_surveyed(Change *change)
 
 static void pass(Change *change)
 {
-    change->request->origin = g_strdup_printf("call:uid=%u", change->uid);
+    change->request->origin = g_strdup_printf("call:uid=%u", change->caller.uid);
     if (change->survey->refusal != REFUSAL_NONE)
         refuse_as_surveyed(change);
     else
@@ -201,7 +201,7 @@ static void on_authorised(AuthQuestion *question, AuthAnswer answer, const char 
 static void ask(Change *change, const ManagedGroup *group, const char *const *actions)
 {
     Manager *manager = change->manager;
-    const AuthCaller caller = { .message = change->message, .uid = change->uid };
+    const AuthCaller caller = { .message = change->message, .uid = change->caller.uid };
     g_autoptr(GString) findings = g_string_new(NULL);
     g_auto(ChangeShown) shown = { 0 };
     AuthDetail details[CHANGE_DETAILS];
@@ -319,7 +319,7 @@ static void ask_for_plan(Change *change, ManagedGroup *group)
     }
     change_actions(from, change_predicted_type(change->request->type, manager->host->auto_outcome),
                    survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
-    if (change->uid == 0)
+    if (change->caller.uid == 0)
         pass(change);
     else
         ask(change, group, actions);

@@ -90,7 +90,6 @@ void change_free(Change *change)
     queue_item_clear(&change->item);
     g_free(change->record_key);
     g_free(change->step);
-    (void) journal_caller_unref(change->caller);
     g_free(change);
 }
 
@@ -118,6 +117,8 @@ void change_refuse(Change *change, RefusalCode code, const char *detail)
 {
     if (code != REFUSAL_NONE)
         report_refused(change, code, NULL, detail);
+    else if (change->request->origin) /* authorised */
+        refusal_rate_forget(change->manager->refusal_rate, change->caller.uid);
     change_answer(change, code, NULL, detail);
     change_end(change);
 }
@@ -323,10 +324,9 @@ void change_new_for_call(Manager *manager, ManagedGroup *group, ChangeCall *call
 {
     Change *change = change_new(manager, group->id, CHANGE_BY_CALL);
 
-    change->uid = call->uid;
+    change->caller = call->caller;
     change->place = g_steal_pointer(&call->place);
     change->message = sd_bus_message_ref(call->message);
-    change->caller = journal_caller_new(manager->journal, call->message);
     change->reply = call->reply;
     change->options = call->options;
     call->options = (ChangeOptions) { 0 };

@@ -62,18 +62,17 @@ typedef struct Change {
     sd_bus_message *message; /* NULL once it is answered */
     ChangeReply reply;
     ChangeOptions options;
-    uid_t uid;               /* of the caller */
+    Caller caller;
     CallPlace *place;        /* in the manager's limits */
     AuthQuestion *question;
     ChangeSurvey *survey;
-    JournalCaller *caller;   /* for the journal */
     FindingKindSet accepted; /* disruptive kinds that the call allowed */
 } Change;
 
-/* A call of SetType(): MESSAGE of UID, which has its PLACE in the manager's limits. */
+/* A call of SetType(): MESSAGE of CALLER, which has its PLACE in the manager's limits. */
 typedef struct ChangeCall {
     sd_bus_message *message;
-    uid_t uid;
+    Caller caller;
     CallPlace *place;
     DomainType type;
     ChangeOptions options;

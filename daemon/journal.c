@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 
 #include "audit-log.h"
-#include "cleanup.h"
 #include "iommu-policy-messages.h"
 #include "log.h"
+#include "plain-text.h"
 
 #define FIELD_PREFIX "IOMMU_"
-#define BUS_TIMEOUT (25 * G_USEC_PER_SEC) /* the bus itself is asked, it answers at once */
+#define VALUE_MAX (64 * 1024u) /* bytes; a device that thousands of processes hold has a long one */
 /* An audit record has room for 8970 bytes (libaudit.h, MAX_AUDIT_MESSAGE_LENGTH), coded ones are twice as
  * long. */
 #define AUDIT_VALUE_MAX 1024u
@@ -43,51 +42,9 @@ struct JournalEntry {
 
 struct Journal {
     AuditLog *audit;
-    GPtrArray *asking; /* JournalCaller of whom the bus has not answered yet */
-};
-
-struct JournalCaller {
-    unsigned references;
-    Journal *journal;
-    sd_bus_slot *slot;   /* while the bus is asked */
-    bool known;
-    uid_t uid;
-    pid_t pid;           /* 0: not known */
-    GPtrArray *waiting;  /* JournalEntry */
 };
 
 /* --- entries */
-
-static void entry_free(void *data)
-{
-    JournalEntry *entry = data;
-
-    g_ptr_array_unref(entry->fields);
-    g_free(entry);
-}
-
-/* GLib counts the separators of lines and paragraphs (U+2028, U+2029) as printable. */
-static bool stays_in_line(gunichar letter)
-{
-    GUnicodeType type = g_unichar_type(letter);
-
-    return g_unichar_isprint(letter) && type != G_UNICODE_LINE_SEPARATOR &&
-           type != G_UNICODE_PARAGRAPH_SEPARATOR;
-}
-
-/* A line of a device's name must not read as a line of the journal. */
-static char *clean(const char *value)
-{
-    g_autofree char *valid = g_utf8_make_valid(value, -1);
-    GString *text = g_string_sized_new(strlen(valid));
-
-    for (const char *c = valid; *c; c = g_utf8_next_char(c)) {
-        gunichar letter = g_utf8_get_char(c);
-
-        g_string_append_unichar(text, stays_in_line(letter) ? letter : ' ');
-    }
-    return g_string_free(text, FALSE);
-}
 
 JournalEntry *journal_entry_new(JournalMessage message, int level)
 {
@@ -106,7 +63,7 @@ void journal_entry_add(JournalEntry *entry, const char *field, const char *value
 
     if (!value || !*value)
         return;
-    text = clean(value);
+    text = plain_text(value, VALUE_MAX);
     g_ptr_array_add(entry->fields, g_strdup_printf(FIELD_PREFIX "%s=%s", field, text));
 }
 
@@ -123,7 +80,7 @@ void journal_entry_say(JournalEntry *entry, const char *format, ...)
     va_start(arguments, format);
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    line = clean(text);
+    line = plain_text(text, VALUE_MAX);
     g_ptr_array_add(entry->fields, g_strdup_printf("MESSAGE=%s", line));
 }
 
@@ -189,7 +146,7 @@ static void send_to_audit(AuditLog *log, JournalEntry *entry)
     audit_log_write(log, text->str, messages[entry->message].success);
 }
 
-static void add_caller(JournalEntry *entry, const JournalCaller *caller)
+static void add_caller(JournalEntry *entry, const Caller *caller)
 {
     if (caller->uid != (uid_t) -1)
         journal_entry_add_number(entry, "UID", caller->uid);
@@ -200,139 +157,23 @@ static void add_caller(JournalEntry *entry, const JournalCaller *caller)
     g_ptr_array_add(entry->fields, g_strdup_printf("OBJECT_PID=%d", (int) caller->pid));
 }
 
-static void write_now(Journal *journal, JournalEntry *entry, const JournalCaller *caller)
+void journal_write(Journal *journal, JournalEntry *entry, const Caller *caller)
 {
     if (caller)
         add_caller(entry, caller);
     send_to_journal(entry);
     send_to_audit(journal->audit, entry);
-    entry_free(entry);
-}
-
-void journal_write(Journal *journal, JournalEntry *entry, JournalCaller *caller)
-{
-    if (!caller || caller->known)
-        write_now(journal, entry, caller);
-    else
-        g_ptr_array_add(caller->waiting, entry);
-}
-
-/* --- who asked */
-
-static JournalCaller *caller_new(Journal *journal)
-{
-    JournalCaller *caller = g_new0(JournalCaller, 1);
-
-    caller->references = 1;
-    caller->journal = journal;
-    caller->uid = (uid_t) -1;
-    caller->waiting = g_ptr_array_new_with_free_func(entry_free);
-    return caller;
-}
-
-JournalCaller *journal_caller_unref(JournalCaller *caller)
-{
-    if (!caller || --caller->references > 0)
-        return NULL;
-    g_ptr_array_unref(caller->waiting);
-    g_free(caller);
-    return NULL;
-}
-
-static void caller_is_known(JournalCaller *caller)
-{
-    CLEAR_SLOT(caller->slot);
-    caller->known = true;
-    while (caller->waiting->len > 0)
-        write_now(caller->journal, g_ptr_array_steal_index(caller->waiting, 0), caller);
-}
-
-/* Whoever has gone leaves no credentials: then they stay unknown. */
-static int read_credentials(sd_bus_message *reply, JournalCaller *caller)
-{
-    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-
-    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-        const char *name;
-        uint32_t number;
-
-        r = sd_bus_message_read(reply, "s", &name);
-        if (r >= 0 && (g_str_equal(name, "UnixUserID") || g_str_equal(name, "ProcessID"))) {
-            r = sd_bus_message_read(reply, "v", "u", &number);
-            if (r >= 0 && *name == 'U')
-                caller->uid = number;
-            else if (r >= 0)
-                caller->pid = (pid_t) number;
-        } else if (r >= 0) {
-            r = sd_bus_message_skip(reply, "v");
-        }
-        if (r >= 0)
-            r = sd_bus_message_exit_container(reply);
-    }
-    return r;
-}
-
-static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    JournalCaller *caller = userdata;
-
-    if (!sd_bus_message_is_method_error(reply, NULL))
-        (void) read_credentials(reply, caller);
-    caller_is_known(caller);
-    g_ptr_array_remove_fast(caller->journal->asking, caller);
-    return 0;
-}
-
-static int ask_bus(JournalCaller *caller, sd_bus_message *message)
-{
-    sd_bus *bus = sd_bus_message_get_bus(message);
-    g_autoptr(sd_bus_message) ask = NULL;
-    int r = sd_bus_message_new_method_call(bus, &ask, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                           "org.freedesktop.DBus", "GetConnectionCredentials");
-
-    if (r >= 0)
-        r = sd_bus_message_append(ask, "s", sd_bus_message_get_sender(message));
-    if (r >= 0)
-        r = sd_bus_call_async(bus, &caller->slot, ask, on_credentials, caller, BUS_TIMEOUT);
-    return r;
-}
-
-JournalCaller *journal_caller_new(Journal *journal, sd_bus_message *message)
-{
-    JournalCaller *caller = caller_new(journal);
-
-    if (ask_bus(caller, message) < 0) {
-        caller->known = true;
-        return caller;
-    }
-    caller->references++;
-    g_ptr_array_add(journal->asking, caller);
-    return caller;
-}
-
-JournalCaller *journal_caller_new_known(Journal *journal, uid_t uid, pid_t pid)
-{
-    JournalCaller *caller = caller_new(journal);
-
-    caller->known = true;
-    caller->uid = uid;
-    caller->pid = pid;
-    return caller;
+    g_ptr_array_unref(entry->fields);
+    g_free(entry);
 }
 
 /* --- life */
-
-static void forget_asking(void *data)
-{
-    (void) journal_caller_unref(data);
-}
 
 Journal *journal_new(sd_event *event)
 {
     Journal *journal = g_new0(Journal, 1);
 
     journal->audit = audit_log_new(event);
-    journal->asking = g_ptr_array_new_with_free_func(forget_asking);
     return journal;
 }
 
@@ -340,9 +181,6 @@ Journal *journal_free(Journal *journal)
 {
     if (!journal)
         return NULL;
-    for (guint i = 0; i < journal->asking->len; i++)
-        caller_is_known(journal->asking->pdata[i]);
-    g_ptr_array_unref(journal->asking);
     (void) audit_log_free(journal->audit);
     g_free(journal);
     return NULL;

@@ -4,17 +4,16 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
+
+#include "caller.h"
 
 /*
  * The trail: what has been changed, refused and allowed, by whom and why, as entries of the journal with
  * fields to search for, and as audit records. docs/journal.md lists the fields and the messages; lines
  * without them, for whoever reads along, are log.h's.
  *
- * Whatever a value says, it stays within its field: control characters, and bytes that are no UTF-8, are
- * replaced.
+ * Whatever a value says, it stays within its field: plain-text.h says what is replaced.
  */
 typedef struct Journal Journal;
 
@@ -38,23 +37,9 @@ typedef enum JournalMessage {
 
 /* EVENT NULL: of a program without a loop. */
 Journal *journal_new(sd_event *event);
-/* Entries that wait to learn who called are written without that. Accepts NULL; returns NULL. */
+/* Accepts NULL; returns NULL. */
 Journal *journal_free(Journal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
-
-/* --- who asked */
-
-/* The process that sent a message or a signal. Of a message it has to be asked of the bus: entries wait
- * for the answer, nobody else does. */
-typedef struct JournalCaller JournalCaller;
-
-/* Asks the bus who sent MESSAGE; never NULL. */
-JournalCaller *journal_caller_new(Journal *journal, sd_bus_message *message);
-/* What a signal says of its sender. */
-JournalCaller *journal_caller_new_known(Journal *journal, uid_t uid, pid_t pid);
-/* Entries that wait are still written. Accepts NULL; returns NULL. */
-JournalCaller *journal_caller_unref(JournalCaller *caller);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalCaller, journal_caller_unref)
 
 /* --- entries */
 
@@ -71,6 +56,5 @@ void journal_entry_add_number(JournalEntry *entry, const char *field, uint64_t v
 /* The sentence for people. */
 void journal_entry_say(JournalEntry *entry, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Writes ENTRY and frees it: at once, or, with a CALLER (NULL: nobody asked) of whom nothing is known
- * yet, when the bus has answered. */
-void journal_write(Journal *journal, JournalEntry *entry, JournalCaller *caller);
+/* Writes ENTRY, with who asked for it (NULL: nobody), and frees it. */
+void journal_write(Journal *journal, JournalEntry *entry, const Caller *caller);

@@ -112,9 +112,8 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
 {
     Service *service = userdata;
     g_autoptr(GPtrArray) diagnostics = NULL;
-    g_autoptr(JournalCaller) caller = journal_caller_new_known(service->manager->journal, info->ssi_uid,
-                                                               (pid_t) info->ssi_pid);
-    int r = manager_reload(service->manager, caller, &diagnostics);
+    const Caller caller = { .uid = info->ssi_uid, .pid = (pid_t) info->ssi_pid };
+    int r = manager_reload(service->manager, &caller, &diagnostics);
 
     if (r < 0)
         log_error("the rule directories cannot be read, the rules in force stay: %s", g_strerror(-r));

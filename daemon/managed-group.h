@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -14,6 +15,8 @@
 #include "job.h"
 #include "managed-device.h"
 #include "notify.h"
+
+#define NO_GROUP UINT_MAX /* the kernel counts from 0, and in int */
 
 /* Whether the last survey found the members of a group in use. */
 typedef enum GroupUse {

@@ -427,7 +427,7 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
     evaluate(manager, group, false);
 }
 
-void manager_drop_call(Manager *manager, ManagedGroup *group, JournalCaller *caller)
+void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller)
 {
     const CallRecord *call = call_store_find(manager->calls, group);
     DomainType dropped = call ? call->type : _DOMAIN_TYPE_INVALID;

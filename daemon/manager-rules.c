@@ -46,7 +46,7 @@ static void log_diagnostics(const GPtrArray *diagnostics)
 }
 
 void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
-                        JournalCaller *caller)
+                        const Caller *caller)
 {
     bool late = ask_late_keys(rules);
 
@@ -61,7 +61,7 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     manager->rules_are_late = late;
 }
 
-int manager_reload(Manager *manager, JournalCaller *caller, GPtrArray **ret_diagnostics)
+int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     bool was_late = manager->rules_are_late;

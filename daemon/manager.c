@@ -272,6 +272,7 @@ static void manager_init(Manager *manager)
     call_limits_init(&manager->explain_limits, &explain_limits);
     call_limits_init(&manager->question_limits, &question_limits);
     call_limits_init(&manager->inhibit_limits, &inhibit_limits);
+    manager->refusal_rate = refusal_rate_new();
     manager->scanner = scanner_new(manager->event, manager->root_fd, manager_group_scanned, manager);
 }
 
@@ -403,6 +404,7 @@ Manager *manager_free(Manager *manager)
     call_limits_clear(&manager->explain_limits);
     call_limits_clear(&manager->question_limits);
     call_limits_clear(&manager->inhibit_limits);
+    (void) refusal_rate_free(manager->refusal_rate);
     g_clear_pointer(&manager->rules, rule_set_unref);
     host_free(manager->host);
     sd_bus_unref(manager->bus);

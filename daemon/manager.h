@@ -18,6 +18,7 @@
 #include "managed-group.h"
 #include "mount-watch.h"
 #include "notify.h"
+#include "refusal-rate.h"
 #include "rule-set.h"
 #include "scanner.h"
 #include "settings.h"
@@ -66,6 +67,7 @@ struct Manager {
     CallLimits explain_limits;
     CallLimits question_limits; /* to polkit, that may open a dialog */
     CallLimits inhibit_limits;  /* inhibitors, as long as they last */
+    RefusalRate *refusal_rate;
 
     GHashTable *dirty;       /* number -> what to do at the next look, DirtyWork bits */
     sd_event_source *settle_timer;
@@ -152,7 +154,7 @@ Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, 
  * NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
 /* Forgets what a call asked for GROUP, as CALLER wants: back to the rules. */
-void manager_drop_call(Manager *manager, ManagedGroup *group, JournalCaller *caller);
+void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller);
 /* Decides, and does or starts what follows. */
 void manager_evaluate(Manager *manager, ManagedGroup *group);
 /* A device has just been added to GROUP: tries to be faster than its driver. */
@@ -191,10 +193,10 @@ void orphan_free(void *orphan);
 /* --- manager-rules.c */
 /* Reads the rule files again, as CALLER wants, and looks at every group. *ret_diagnostics (array of
  * Diagnostic) is the caller's. Returns 0 or -errno: then the old rules stay. */
-int manager_reload(Manager *manager, JournalCaller *caller, GPtrArray **ret_diagnostics);
+int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagnostics);
 /* Takes RULES in force, and logs DIAGNOSTICS. CALLER wanted it; NULL: at start. */
 void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
-                        JournalCaller *caller);
+                        const Caller *caller);
 /* Looks at every group again, forgetting failed tries. */
 void manager_apply(Manager *manager);
 /* Calls READY once none of the groups IDS (GArray of unsigned) has anything under way; from the loop, never

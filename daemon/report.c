@@ -35,7 +35,7 @@ static void add_types(JournalEntry *entry, DomainType from, DomainType to)
 }
 
 /* Who asked may have asked a daemon that is no more: what it left says the uid, no more. */
-static void add_origin(JournalEntry *entry, const char *origin, const JournalCaller *caller)
+static void add_origin(JournalEntry *entry, const char *origin, const Caller *caller)
 {
     if (!origin)
         return;
@@ -55,6 +55,11 @@ static void add_findings(JournalEntry *entry, const GPtrArray *findings)
     }
 }
 
+static const Caller *caller_of(const Change *change)
+{
+    return change->origin == CHANGE_BY_CALL ? &change->caller : NULL;
+}
+
 static void add_request(JournalEntry *entry, const Change *change)
 {
     const ChangeRequest *request = change->request;
@@ -63,7 +68,7 @@ static void add_request(JournalEntry *entry, const Change *change)
     if (!request)
         return;
     add_types(entry, request->type_from, request->type);
-    add_origin(entry, request->origin, change->caller);
+    add_origin(entry, request->origin, caller_of(change));
 }
 
 static void add_outcome(JournalEntry *entry, const ChangeResult *result)
@@ -204,32 +209,72 @@ void report_result(const Change *change, ManagedGroup *group, const ChangeResult
     if (result)
         add_outcome(entry, result);
     say_result(entry, change, group, result, text);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 /* --- on the way to a change */
 
+/* NULL if the journal has no room for a refusal of CALLER with CODE. *ret_end is the end of its sentence. */
+static JournalEntry *refusal_new(Manager *manager, const Caller *caller, RefusalCode code, unsigned id,
+                                 const char **ret_end)
+{
+    RefusalRoom room = refusal_rate_take(manager->refusal_rate, caller->uid, code,
+                                         (uint64_t) g_get_monotonic_time());
+    const ManagedGroup *group = manager_group(manager, id);
+    JournalEntry *entry;
+
+    if (room == REFUSAL_ROOM_NONE)
+        return NULL;
+    *ret_end = room == REFUSAL_ROOM_MORE ? ""
+        : "; more refusals of this user are not written within the minute";
+    entry = journal_entry_new(JOURNAL_REFUSED, LOG_NOTICE);
+    if (group)
+        add_group(entry, group);
+    else if (id != NO_GROUP)
+        journal_entry_add_number(entry, "GROUP", id);
+    journal_entry_add(entry, "RESULT", refusal_name(code));
+    return entry;
+}
+
 void report_refused(const Change *change, RefusalCode code, const char *object, const char *detail)
 {
-    const ManagedGroup *group = manager_group(change->manager, change->item.group);
-    JournalEntry *entry = journal_entry_new(JOURNAL_REFUSED, LOG_NOTICE);
+    const char *end;
+    JournalEntry *entry = refusal_new(change->manager, &change->caller, code, change->item.group, &end);
     g_autofree char *name = g_strdup_printf("group %u", change->item.group);
     g_autofree char *target = g_strdup_printf("%u", change->item.group);
     g_autofree char *text = refusal_text(code, object && *object ? object : name, target, detail);
 
-    if (group)
-        add_group(entry, group);
-    else
-        journal_entry_add_number(entry, "GROUP", change->item.group);
+    if (!entry)
+        return;
     add_request(entry, change);
-    journal_entry_add(entry, "RESULT", refusal_name(code));
     if (change->survey) {
         journal_entry_add(entry, "HOW", change_how_to_string(change->survey->how));
         add_findings(entry, change->survey->findings);
     }
-    journal_entry_say(entry, "group %u: a call for %s was refused: %s", change->item.group,
-                      domain_type_to_string(change->request->type), text);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_entry_say(entry, "%s: a call for %s was refused: %s%s", name,
+                      domain_type_to_string(change->request->type), text, end);
+    journal_write(change->manager->journal, entry, caller_of(change));
+}
+
+void report_call_refused(Manager *manager, const RefusedCall *call)
+{
+    const char *end;
+    JournalEntry *entry = refusal_new(manager, call->caller, call->code, call->group, &end);
+    const ManagedGroup *group = manager_group(manager, call->group);
+    g_autofree char *name = call->group != NO_GROUP ? g_strdup_printf("group %u", call->group) : NULL;
+    g_autofree char *target = g_strdup_printf("%u", call->group);
+    const char *object = call->object ?: name ?: call->method;
+    g_autofree char *text = refusal_text(call->code, object, target, call->detail);
+
+    if (!entry)
+        return;
+    journal_entry_add(entry, "METHOD", call->method);
+    if (group)
+        add_types(entry, group->type, call->type);
+    journal_entry_add(entry, "REASON", call->reason);
+    journal_entry_say(entry, "%s%sa call of %s was refused: %s%s", name ?: "", name ? ": " : "",
+                      call->method, text, end);
+    journal_write(manager->journal, entry, call->caller);
 }
 
 void report_override(const Change *change, const ManagedGroup *group)
@@ -249,7 +294,7 @@ void report_override(const Change *change, const ManagedGroup *group)
     journal_entry_say(entry, "group %u: a change to %s goes on in spite of %s (%s)%s%s", group->id,
                       domain_type_to_string(change->request->type), ids, change->request->origin,
                       change->options.reason ? "; reason: " : "", change->options.reason ?: "");
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 void report_in_use(ManagedGroup *group, const ChangeSurvey *survey)
@@ -288,7 +333,7 @@ static void report_step(JournalMessage message, int level, const ManagedGroup *g
     add_request(entry, change);
     journal_entry_add(entry, "STEP", change->step);
     journal_entry_say(entry, "group %u: %s", group->id, what);
-    journal_write(change->manager->journal, entry, change->caller);
+    journal_write(change->manager->journal, entry, caller_of(change));
 }
 
 void report_stuck(const ManagedGroup *group, const Change *change)
@@ -359,7 +404,7 @@ void report_forbidden_type(ManagedGroup *group, const Decision *decision)
     journal_write(group->manager->journal, entry, NULL);
 }
 
-void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller)
+void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller)
 {
     JournalEntry *entry = entry_new(JOURNAL_CALL_DROPPED, LOG_NOTICE, group);
 
@@ -372,7 +417,7 @@ void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalC
 
 /* --- rules */
 
-void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller)
+void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, const Caller *caller)
 {
     JournalEntry *entry = journal_entry_new(JOURNAL_RULES_RELOADED, LOG_INFO);
 
@@ -384,7 +429,7 @@ void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, Journ
     journal_write(manager->journal, entry, caller);
 }
 
-void report_frozen(Manager *manager, JournalCaller *caller)
+void report_frozen(Manager *manager, const Caller *caller)
 {
     JournalEntry *entry = journal_entry_new(JOURNAL_RULES_FROZEN, LOG_ERR);
 

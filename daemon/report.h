@@ -7,7 +7,8 @@
 
 /*
  * What the manager tells of groups, changes and rules, as entries of the journal (journal.h). Passive
- * looks are not told, and a settled machine tells nothing.
+ * looks are not told, and a settled machine tells nothing. Refusals of calls are told as far as
+ * refusal-rate.h has room for them.
  */
 
 /* What RESULT (NULL: the worker was cut off) means, for people: what LastResult says; "" if all is said with
@@ -24,6 +25,18 @@ void report_result(const Change *change, ManagedGroup *group, const ChangeResult
 
 /* A call's CHANGE is refused before it began. OBJECT and DETAIL as for change_answer(). */
 void report_refused(const Change *change, RefusalCode code, const char *object, const char *detail);
+
+/* A call that was refused and is no change, or has not become one. */
+typedef struct RefusedCall {
+    const char *method;
+    const Caller *caller;
+    unsigned group;      /* NO_GROUP: it is not about one, or nobody has looked */
+    DomainType type;     /* asked for, or _DOMAIN_TYPE_INVALID */
+    const char *reason;  /* as the caller gave it, or NULL */
+    RefusalCode code;
+    const char *object, *detail; /* as for change_answer() */
+} RefusedCall;
+void report_call_refused(Manager *manager, const RefusedCall *call);
 
 /* A call's CHANGE goes on in spite of findings that it allows. */
 void report_override(const Change *change, const ManagedGroup *group);
@@ -45,10 +58,10 @@ void report_drift(const ManagedGroup *group, DomainType type);
 void report_forbidden_type(ManagedGroup *group, const Decision *decision);
 
 /* What CALLER had asked for is dropped: back to WANTED (_DOMAIN_TYPE_INVALID: nothing). */
-void report_call_dropped(const ManagedGroup *group, DomainType dropped, JournalCaller *caller);
+void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller);
 
 /* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines
  * before. */
-void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, JournalCaller *caller);
+void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, const Caller *caller);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
-void report_frozen(Manager *manager, JournalCaller *caller);
+void report_frozen(Manager *manager, const Caller *caller);

@@ -581,6 +581,41 @@ START_TEST(record_of_another_boot_is_removed)
 }
 END_TEST
 
+/* The group works, and still a record stays until driver_override is as it was: by the change it is a note,
+ * by a recovery, which has nothing else to do, a failure that says what to look at. */
+START_TEST(override_that_is_not_given_back_is_told)
+{
+    static const char note[] = "driver_override of " CARD " could not be given back: Input/output error";
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) done = NULL, recovered = NULL;
+
+    /* The first write holds the device, the second names the driver. */
+    fixture_command(scene->fixture, "rule fault op=write path='*/driver_override' nth=3 count=100 fail EIO");
+    done = watched_change(scene, request);
+    ck_assert_int_eq(done->code, REFUSAL_NONE);
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+    ck_assert_int_eq(done->notes->len, 1);
+    ck_assert_str_eq(done->notes->pdata[0], note);
+    ck_assert_int_eq(scene_records(scene), 1);
+
+    ck_assert_int_eq(transaction_recover(scene->root_fd, CARD_KEY, &request->limits, NULL, NULL, &recovered),
+                     0);
+    ck_assert_int_eq(recovered->code, REFUSAL_INTERNAL);
+    ck_assert(recovered->broken);
+    ck_assert_str_eq(recovered->detail, "driver_override of a member still says what the interrupted change "
+                                        "wrote; its record stays");
+    ck_assert_int_eq(recovered->notes->len, 1);
+    ck_assert_str_eq(recovered->notes->pdata[0], note);
+    ck_assert_int_eq(scene_records(scene), 1);
+
+    fixture_command(scene->fixture, "rule-remove fault");
+    ck_assert_int_eq(scene_recover(scene), 1);
+    ck_assert(scene_is_bound(scene));
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+END_TEST
+
 /* The record is named after a device that is not there any more, and is still about the other one. */
 START_TEST(record_of_a_pulled_first_member_is_recovered)
 {
@@ -804,6 +839,7 @@ int main(void)
     tcase_add_test(tcase, leftover_is_recovered_before_a_change);
     tcase_add_test(tcase, recovery_waits_for_owned_neighbour);
     tcase_add_test(tcase, record_of_another_boot_is_removed);
+    tcase_add_test(tcase, override_that_is_not_given_back_is_told);
     tcase_add_test(tcase, record_of_a_pulled_first_member_is_recovered);
     tcase_add_test(tcase, driver_bound_by_others_is_seen);
     tcase_add_test(tcase, fallback_to_stricter_is_told);

@@ -5,12 +5,14 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
-from bus import Connection, Variant
-from harness import MANAGER, ROOT, USER, case, equal, expect_error
+from bus import BusError, Connection, Variant
+from harness import GROUP, MANAGER, NAME, NOBODY, ROOT, USER, case, equal, expect_error
 
 BUS_ERROR = "org.freedesktop.DBus.Error"
 CARD = "0000:00:06.0"
+GROUP_0 = f"{ROOT}/group/0"
 YES = "polkit.addRule(function(action, subject) { return polkit.Result.YES; });\n"
 IDENTITY = "[Match]\nAny=yes\n[Policy]\nType=identity\nUnbind=idle\n"
 FORBID = "[Match]\nAny=yes\n[Policy]\nForbid=DMA-FQ\n"
@@ -89,6 +91,90 @@ def journal_has_who_may_not(context):
     entry = wait(context, "REFUSED", IOMMU_RESULT="InteractiveAuthorizationRequired")
     equal((entry["IOMMU_UID"], entry["IOMMU_TO"]), (str(USER), "DMA"))
     assert int(entry["IOMMU_PID"]) > 1, entry
+
+
+@case()
+def journal_has_who_may_not_manage(context):
+    """Calls that are no changes, or none yet; and none that only looks."""
+    context.change(0, "identity")
+    connection = Connection(USER)
+    group = {"IOMMU_GROUP": "0", "IOMMU_DEVICE": CARD, "IOMMU_FROM": "identity"}
+    for path, interface, member, signature, arguments, fields in (
+            (ROOT, MANAGER, "Reload", "", (), {}),
+            (ROOT, MANAGER, "Apply", "", (), {}),
+            (GROUP_0, GROUP, "Inhibit", "ss", ("me", "a backup"), {**group, "IOMMU_REASON": "a backup"}),
+            (GROUP_0, GROUP, "SetType", "sa{sv}", ("", {"reason": Variant("s", "enough")}),
+             {**group, "IOMMU_REASON": "enough"})):
+        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, path, interface, member,
+                     signature, *arguments)
+        entry = wait(context, "REFUSED", IOMMU_METHOD=member)
+        wanted = {"IOMMU_UID": str(USER), "IOMMU_RESULT": "InteractiveAuthorizationRequired", "PRIORITY": "5",
+                  "IOMMU_GROUP": None, "IOMMU_DEVICE": None, "IOMMU_FROM": None, "IOMMU_TO": None, **fields}
+        equal({key: entry.get(key) for key in wanted}, wanted)
+        assert int(entry["IOMMU_PID"]) > 1 and member in entry["MESSAGE"], entry
+    connection.call(NAME, GROUP_0, GROUP, "Refresh")
+    equal(len(entries(context, "REFUSED")), 4)
+
+
+@case(start=False)
+def journal_has_an_apply_where_nothing_is_applied(context):
+    pathlib.Path("/run/cmdline").write_text("iommu_policy=off\n", encoding="ascii")
+    subprocess.run(["mount", "--bind", "/run/cmdline", "/proc/cmdline"], check=True)
+    context.daemon.start()
+    expect_error("Disabled", context.call, ROOT, MANAGER, "Apply")
+    entry = wait(context, "REFUSED", IOMMU_METHOD="Apply")
+    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_PID"]), ("Disabled", "0", str(os.getpid())))
+
+
+def flood(context, connection):
+    """More calls than a connection may have, all there before the daemon reads the first; how many are too many."""
+    context.daemon.signal(signal.SIGSTOP)
+    sent = [connection.start(NAME, ROOT, MANAGER, "Reload") for _ in range(100)]
+    connection.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
+    context.daemon.signal(signal.SIGCONT)
+    refused = 0
+    for serial in sent:
+        try:
+            connection.finish(serial)
+        except BusError as error:
+            refused += error.name == f"{BUS_ERROR}.LimitsExceeded"
+    return refused
+
+
+@case()
+def journal_has_too_many_calls_once(context):
+    """Of a user, whatever connection he takes."""
+    for _ in range(3):
+        equal(flood(context, Connection(USER)), 84)
+    entry = wait(context, "REFUSED", IOMMU_RESULT="LimitsExceeded")
+    equal((entry["IOMMU_UID"], entry["IOMMU_METHOD"]), (str(USER), "Reload"))
+    assert int(entry["IOMMU_PID"]) > 1, entry
+    equal(flood(context, Connection(NOBODY)), 84)
+    wait(context, "REFUSED", IOMMU_RESULT="LimitsExceeded", IOMMU_UID=str(NOBODY))
+    equal(len(entries(context, "REFUSED", IOMMU_RESULT="LimitsExceeded")), 2)
+
+
+@case(polkit=YES)
+def journal_has_too_many_calls_again_after_one_that_succeeds(context):
+    connection, before = Connection(USER), 0
+    for _ in range(2):
+        equal(flood(context, connection), 84)
+        context.journal.wait(lambda _: len(entries(context, "REFUSED", IOMMU_RESULT="LimitsExceeded")) > before)
+        connection.call(NAME, ROOT, MANAGER, "Reload")
+        before = len(entries(context, "REFUSED", IOMMU_RESULT="LimitsExceeded"))
+
+
+@case()
+def journal_has_a_stranger_sixty_times(context):
+    """And what root does is written all the same."""
+    connection = Connection(USER)
+    for _ in range(70):
+        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, ROOT, MANAGER, "Apply")
+    expect_error("InUse", context.set_type, 0, "identity")
+    wait(context, "REFUSED", IOMMU_UID="0")
+    told = entries(context, "REFUSED", IOMMU_UID=str(USER))
+    equal(len(told), 60)
+    equal([entry["MESSAGE"].endswith("not written within the minute") for entry in told], [False] * 59 + [True])
 
 
 @case(rules={"30-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})

@@ -118,6 +118,39 @@ START_TEST(test_bus_text)
 }
 END_TEST
 
+/* Whatever ends a line, moves a cursor or turns the direction of letters, each alone. */
+START_TEST(test_plain_text)
+{
+    static const gunichar unseen[][2] = {
+        { 0x01, 0x1f },     { 0x7f, 0x9f },     /* C0, C1 */
+        { 0x61c, 0x61c },   { 0x200b, 0x200f }, /* marks of direction, and letters without width */
+        { 0x2028, 0x2029 }, { 0x202a, 0x202e }, /* ends of lines and paragraphs; embeddings, overrides */
+        { 0x2066, 0x2069 }, { 0xfeff, 0xfeff }, /* isolates */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(unseen); i++) {
+        for (gunichar letter = unseen[i][0]; letter <= unseen[i][1]; letter++) {
+            g_autofree char *utf8 = g_ucs4_to_utf8(&letter, 1, NULL, NULL, NULL);
+            g_autofree char *text = g_strdup_printf("a%s\xc3\xa4", utf8), *plain = plain_text(text, 64);
+
+            ck_assert_msg(g_str_equal(plain, "a \xc3\xa4"), "U+%04X: %s", letter, plain);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_plain_text_is_cut)
+{
+    g_autofree char *fits = plain_text("12345678", 8), *cut = plain_text("123456789", 8);
+    g_autofree char *no_half = plain_text("123\xc3\xa4 67890", 8), *grown = plain_text("1234\xe4\xe4", 8);
+
+    ck_assert_str_eq(fits, "12345678");
+    ck_assert_str_eq(cut, "1234 ...");
+    ck_assert_str_eq(no_half, "123 ...");
+    ck_assert_str_eq(grown, "1234 ...");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("words");
@@ -131,6 +164,8 @@ int main(void)
     tcase_add_test(tcase, test_states);
     tcase_add_test(tcase, test_class_words);
     tcase_add_test(tcase, test_bus_text);
+    tcase_add_test(tcase, test_plain_text);
+    tcase_add_test(tcase, test_plain_text_is_cut);
     suite_add_tcase(suite, tcase);
 
     runner = srunner_create(suite);
