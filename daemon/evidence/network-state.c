@@ -250,6 +250,7 @@ static int take_route(const struct nlmsghdr *message, void *userdata)
 }
 
 typedef struct Dump {
+    uint16_t type; /* of the messages that answer */
     mnl_cb_t take;
     Reading *reading;
 } Dump;
@@ -259,26 +260,28 @@ static int take_sound(const struct nlmsghdr *message, void *userdata)
 {
     const Dump *dump = userdata;
 
-    if (rtnetlink_message_is_sound(message))
+    if (message->nlmsg_type == dump->type && rtnetlink_message_is_sound(message))
         return dump->take(message, dump->reading);
     errno = EBADMSG;
     return MNL_CB_ERROR;
 }
 
-static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size,
-                mnl_cb_t take, Reading *reading)
+/* TYPE: of the messages to ask for, RTM_NEW...; the question's, RTM_GET..., is two more (rtnetlink(7)). */
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
+                Reading *reading)
 {
+    Dump answer = { .type = type, .take = take, .reading = reading };
     char buffer[NETLINK_REQUEST_SIZE];
     struct rtgenmsg *generic; /* the start of all these headers */
-    struct nlmsghdr *request = netlink_request(buffer, type, NLM_F_DUMP, header_size, &generic);
+    struct nlmsghdr *request = netlink_request(buffer, type + 2, NLM_F_DUMP, header_size, &generic);
 
     generic->rtgen_family = family;
-    return netlink_ask(socket, request, take_sound, &(Dump){ .take = take, .reading = reading });
+    return netlink_ask(socket, request, take_sound, &answer);
 }
 
 static int read_next_hops(NetlinkSocket *socket, Reading *reading)
 {
-    int r = dump(socket, RTM_GETNEXTHOP, AF_UNSPEC, sizeof(struct nhmsg), take_next_hop, reading);
+    int r = dump(socket, RTM_NEWNEXTHOP, AF_UNSPEC, sizeof(struct nhmsg), take_next_hop, reading);
 
     g_hash_table_foreach(reading->groups, resolve_group, reading);
     return r == -EOPNOTSUPP ? 0 : r;
@@ -288,15 +291,15 @@ static int read_all(NetlinkSocket *socket, Reading *reading)
 {
     int r;
 
-    r = dump(socket, RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg), take_link, reading);
+    r = dump(socket, RTM_NEWLINK, AF_UNSPEC, sizeof(struct ifinfomsg), take_link, reading);
     if (r >= 0)
-        r = dump(socket, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg), take_address, reading);
+        r = dump(socket, RTM_NEWADDR, AF_UNSPEC, sizeof(struct ifaddrmsg), take_address, reading);
     if (r >= 0)
         r = read_next_hops(socket, reading);
     if (r >= 0)
-        r = dump(socket, RTM_GETROUTE, AF_INET, sizeof(struct rtmsg), take_route, reading);
+        r = dump(socket, RTM_NEWROUTE, AF_INET, sizeof(struct rtmsg), take_route, reading);
     if (r >= 0)
-        r = dump(socket, RTM_GETROUTE, AF_INET6, sizeof(struct rtmsg), take_route, reading);
+        r = dump(socket, RTM_NEWROUTE, AF_INET6, sizeof(struct rtmsg), take_route, reading);
     return r;
 }
 

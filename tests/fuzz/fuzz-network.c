@@ -38,7 +38,13 @@ static void check_state(const NetworkState *state)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const mnl_cb_t readers[] = { take_link, take_address, take_route, take_next_hop };
+    static const struct {
+        uint16_t type;
+        mnl_cb_t take;
+    } readers[] = { { RTM_NEWLINK, take_link },
+                    { RTM_NEWADDR, take_address },
+                    { RTM_NEWROUTE, take_route },
+                    { RTM_NEWNEXTHOP, take_next_hop } };
     g_autoptr(GHashTable) groups =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
     g_autoptr(NetworkState) state = network_state_new();
@@ -46,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree void *message = NULL;
     Input input = { data, size };
     uint8_t which = (uint8_t) input_number(&input, 1) % G_N_ELEMENTS(readers);
-    Dump dump = { .take = readers[which], .reading = &reading };
+    Dump dump = { .type = readers[which].type, .take = readers[which].take, .reading = &reading };
 
     input.size = whole_messages(input.data, input.size);
     if (input.size == 0)
