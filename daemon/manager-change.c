@@ -453,8 +453,10 @@ static void recover_record(Manager *manager, const char *key, int64_t only)
 static int recover_all_records(Manager *manager, int64_t only)
 {
     g_auto(GStrv) keys = NULL;
-    int r = record_list(manager->root_fd, &keys);
+    int r;
 
+    record_discard_unfinished(manager->root_fd);
+    r = record_list(manager->root_fd, &keys);
     if (r < 0)
         return r;
     for (char **key = keys; *key; key++)

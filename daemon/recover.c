@@ -185,6 +185,7 @@ static int recovery_init(Recovery *recovery, int root_fd)
     int r;
 
     recovery->root_fd = root_fd;
+    record_discard_unfinished(root_fd);
     recovery->journal = journal_new(NULL);
     settings_set_defaults(&recovery->settings);
     /* What is wrong in it, the daemon has said. */

@@ -186,7 +186,7 @@ static int write_all(int fd, const char *text, size_t size)
 
 /*
  * Puts TEXT at FOLDER/KEY, whole or not at all. Whoever writes holds the lock of KEY, so the name of the
- * temporary file is known, and what a killed writer left is overwritten by the next.
+ * temporary file is known, and what a killed writer left is overwritten by the next, or discarded.
  */
 static int write_file(int root_fd, const char *folder, const char *key, const char *text)
 {
@@ -378,6 +378,27 @@ int record_lock(int root_fd, const char *key, bool wait)
         return fd;
     r = wait ? lock(fd, LOCK_EX) : lock_unless_held(fd);
     return r < 0 ? r : TAKE_FD(fd);
+}
+
+static void discard_unfinished(int root_fd, const char *key)
+{
+    g_autofree char *name = g_strconcat(key, LOCK_SUFFIX, NULL);
+    g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/.", key, NULL);
+    _cleanup_close_ int fd = open_creating(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
+
+    if (fd >= 0 && lock(fd, LOCK_EX | LOCK_NB) >= 0)
+        (void) unlinkat(root_fd, path, 0);
+}
+
+void record_discard_unfinished(int root_fd)
+{
+    g_auto(GStrv) names = NULL;
+
+    if (sysfs_list(root_fd, IOMMU_POLICY_CHANGE_DIR, &names) < 0)
+        return;
+    for (char **name = names; *name; name++)
+        if (**name == '.' && key_is_valid(*name + 1))
+            discard_unfinished(root_fd, *name + 1);
 }
 
 int record_is_locked(int root_fd, const char *key)

@@ -75,6 +75,10 @@ int record_load(int root_fd, const char *key, Record **ret, char **ret_error);
 /* Removes change/KEY; -ENOENT is no error. */
 int record_remove(int root_fd, const char *key);
 
+/* Removes what writers have left that were killed before their record was whole: it says nothing, and its change had
+ * touched nothing. What belongs to a change that runs, known by its lock, stays. Does not block. */
+void record_discard_unfinished(int root_fd);
+
 /*
  * Lists the KEYs with a record, sorted; temporary files and locks are left out. Absent directory: empty
  * list.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "iommu-policy-names.h"
 #include "record.h"
 #include "tree.h"
 #include "unit.h"
@@ -387,6 +388,22 @@ START_TEST(looking_does_not_disturb)
 }
 END_TEST
 
+START_TEST(unfinished_records_are_discarded)
+{
+    g_autoptr(Tree) tree = tree_new();
+    static const char unfinished[] = IOMMU_POLICY_CHANGE_DIR "/." KEY;
+    int fd = record_lock(tree->fd, KEY, false);
+
+    ck_assert_int_ge(fd, 0);
+    tree_write(tree, unfinished, "version=");
+    record_discard_unfinished(tree->fd); /* its writer is at work */
+    ck_assert_int_eq(faccessat(tree->fd, unfinished, F_OK, 0), 0);
+    close(fd);
+    record_discard_unfinished(tree->fd);
+    ck_assert_int_ne(faccessat(tree->fd, unfinished, F_OK, 0), 0);
+}
+END_TEST
+
 START_TEST(a_lock_ends_with_its_holder)
 {
     g_autoptr(Tree) tree = tree_new();
@@ -473,6 +490,7 @@ int main(void)
     tcase_add_test(cases, lock_tells_what_its_holder_does);
     tcase_add_test(cases, looking_does_not_disturb);
     tcase_add_test(cases, a_lock_ends_with_its_holder);
+    tcase_add_test(cases, unfinished_records_are_discarded);
     tcase_add_test(cases, calls);
     tcase_add_test(cases, boot_id);
     return unit_run("record", cases);
