@@ -42,6 +42,12 @@ static size_t header_size(uint16_t message)
     }
 }
 
+/* libmnl lets the last attribute reach to the next multiple of four (mnl_nlmsg_get_payload_tail()). */
+static bool is_within(const struct nlmsghdr *message, const struct nlattr *attribute)
+{
+    return (const char *) attribute + attribute->nla_len <= (const char *) message + message->nlmsg_len;
+}
+
 bool rtnetlink_message_is_sound(const struct nlmsghdr *message)
 {
     size_t size = header_size(message->nlmsg_type);
@@ -50,7 +56,7 @@ bool rtnetlink_message_is_sound(const struct nlmsghdr *message)
     if (size == 0 || mnl_nlmsg_get_payload_len(message) < size)
         return false;
     mnl_attr_for_each(attribute, message, size)
-        if (!attribute_is_sound(message->nlmsg_type, attribute))
+        if (!is_within(message, attribute) || !attribute_is_sound(message->nlmsg_type, attribute))
             return false;
     return true;
 }
