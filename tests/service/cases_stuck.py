@@ -10,7 +10,7 @@ import subprocess
 
 from bus import Connection, Variant
 from cases_fault import check_whole, records
-from harness import DEVICE, GROUP, MANAGER, ROOT, case, equal, expect_error
+from harness import DEVICE, GROUP, MANAGER, NAME, ROOT, case, equal, expect_error
 
 SHORT = "[Daemon]\nUnbindTimeoutSec=1\nTypeTimeoutSec=1\nBindTimeoutSec=1\nSettleSec=1\n"
 CARDS = {number: f"0000:{number}:00.0" for number in range(10, 18)}
@@ -181,10 +181,13 @@ def rule_waits_for_what_is_stuck(context):
 def stuck_device_is_pulled(context):
     """The device goes while its unbind hangs: the group goes, and no record stays."""
     hang(context, 10)
+    connection = Connection()
+    connection.match(f"type='signal',sender='{NAME}',member='InterfacesRemoved'")
     context.kernel("remove 0000:10:00.0")
     context.kernel("release stuck10")
-    context.kernel("wait-no-path run/iommu-policy/change/pci:0000:10:00.0")
+    connection.wait_signal(lambda message: message.body[0] == f"{ROOT}/group/10")
     assert 10 not in context.groups()
+    context.kernel("wait-no-path run/iommu-policy/change/pci:0000:10:00.0")
     context.kernel("rescan")
     context.wait_group(10, State="settled", Type="DMA-FQ")
     check_whole(context, 10, ((CARDS[10], "e1000e"),))

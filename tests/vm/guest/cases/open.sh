@@ -14,9 +14,10 @@ make_partition()
     dd if=/dev/zero of="$node" bs=512 count=1 conv=notrunc status=none
     printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x20\x03\0' | dd of="$node" bs=1 seek=446 conv=notrunc status=none
     printf '\x55\xaa' | dd of="$node" bs=1 seek=510 conv=notrunc,fsync status=none
-    # udev reads the table when a writer closes the disk.
-    udevadm settle --timeout 60
-    [[ -b ${node}p1 && -c ${node%n*} && -c /dev/ng${node#/dev/nvme} ]] || fail "not all nodes of $node are there"
+    # udev reads the table when it hears that a writer has closed the disk, and "settle" knows nothing of that yet.
+    udevadm wait --timeout=60 "${node}p1"
+    [[ -b ${node}p1 && -c ${node%n*} && -c /dev/ng${node#/dev/nvme} ]] ||
+        fail "not all nodes of $node are there, only: $(echo /dev/n[vg]*)"
 }
 
 # open_nodes_during_changes WAY ROUNDS [OPTION…]
