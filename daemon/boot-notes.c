@@ -100,13 +100,14 @@ static const char *command_of(const BootNotes *notes, const char *word)
 
 /* "VERSION DIGEST", and perhaps the tool; words that a later hook adds are passed over. What is not of the kernel that
  * runs says nothing about this machine's next boot. */
-static int take_stamp(BootNotes *notes, const char *text)
+static int take_stamp(BootNotes *notes, const char *data, size_t size)
 {
+    g_autofree char *text = g_strndup(data, size);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     g_auto(GStrv) words = g_strsplit(lines[0] ?: "", " ", -1);
     struct utsname kernel;
 
-    if (g_strv_length(lines) != 2 || *lines[1] || g_strv_length(words) < 2 || !is_digest(words[1]))
+    if (strlen(text) != size || g_strv_length(lines) != 2 || *lines[1] || g_strv_length(words) < 2 || !is_digest(words[1]))
         return -EBADMSG;
     if (uname(&kernel) < 0 || !g_str_equal(words[0], kernel.release))
         return -ESTALE;
@@ -125,7 +126,7 @@ static void read_stamp(BootNotes *notes)
     g_clear_pointer(&notes->stamp_digest, g_free);
     notes->command = installed_command(notes);
     if (r >= 0)
-        r = strlen(text) == size ? take_stamp(notes, text) : -EBADMSG;
+        r = take_stamp(notes, text, size);
     if (r < 0 && r != -ENOENT && r != -ESTALE)
         log_warning("the stamp of a new initramfs cannot be read, and does not count: %s",
                     error ?: r == -EBADMSG ? "not a version and a digest" : g_strerror(-r));
