@@ -25,6 +25,10 @@ typedef struct RecordMember {
     bool has_driver_override;
 } RecordMember;
 
+/* An empty list that owns its members, and a new one in it. */
+GPtrArray *record_members_new(void);
+RecordMember *record_members_add(GPtrArray *members);
+
 typedef struct Record {
     char *boot_id;
     char *origin;           /* "rule:file:line" or "call:uid=1000" */
@@ -108,6 +112,13 @@ void record_lock_note(int lock_fd, const char *step, uint64_t until_usec);
 /* Reads it. Returns 0 with *ret_step (caller frees); -ENOENT: no such lock; -ENODATA: no note, or none
  * that can be understood; -errno. Does not block. */
 int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec);
+
+/* Whether any group has ever been changed since boot: if not, no group's key need be found out. Does not block. */
+bool record_any_locks(int root_fd);
+
+/* Whether the lock of group ID is held: a change that is under way holds the group's mutex for as long as it
+ * likes, and reading `type` then waits. False also if that cannot be told. Does not block. */
+bool record_group_is_locked(int root_fd, unsigned id);
 
 /* Opens change/KEY.lock (O_PATH), to be told of notes by inotify(7). Returns the descriptor or -errno. */
 int record_lock_open(int root_fd, const char *key);
