@@ -21,22 +21,13 @@ static Tristate has_direct_regions(const ManagedGroup *group)
 {
     if (!group->type_known)
         return TRISTATE_UNKNOWN;
-    for (guint i = 0; group->reserved && i < group->reserved->len; i++)
-        if (g_str_equal(g_array_index(group->reserved, ReservedRegion, i).type, "direct"))
-            return TRISTATE_YES;
-    return TRISTATE_NO;
+    return group_has_direct_region(group->reserved) ? TRISTATE_YES : TRISTATE_NO;
 }
 
 static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
 {
     managed->device->facts->reserved_direct = has_direct_regions(group);
-    member->facts = managed->device->facts;
-    member->kernel_type = _DOMAIN_TYPE_INVALID;
-    member->unbinds = managed_device_unbinds(managed);
-    if (member->facts->untrusted == TRISTATE_YES) {
-        member->kernel_type = DOMAIN_TYPE_DMA;
-        member->kernel_reason = "the device is removable, or behind an external port";
-    }
+    device_decision_member(managed->device, member);
 }
 
 /* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
@@ -46,9 +37,9 @@ static DomainTypeSet types_not_given(const ManagedGroup *group)
     if (group->type == DOMAIN_TYPE_DMA_FQ)
         return 0;
     for (guint i = 0; i < group->members->len; i++) {
-        const char *family = ((const ManagedDevice *) group->members->pdata[i])->device->facts->iommu;
+        const ManagedDevice *managed = group->members->pdata[i];
 
-        if (!family || !iommu_family_has_dma_fq(family))
+        if (!device_has_dma_fq(managed->device))
             return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
     }
     return 0;

@@ -503,3 +503,26 @@ bool iommu_family_has_dma_fq(const char *family)
             return families[i].dma_fq;
     return false;
 }
+
+bool device_has_dma_fq(const Device *device)
+{
+    return device->facts->iommu && iommu_family_has_dma_fq(device->facts->iommu);
+}
+
+bool device_unbinds(const Device *device)
+{
+    return device->driver && !device->facts->bridge && !device->facts->manages_dma;
+}
+
+void device_decision_member(const Device *device, DecisionMember *ret)
+{
+    *ret = (DecisionMember) {
+        .facts = device->facts,
+        .kernel_type = _DOMAIN_TYPE_INVALID,
+        .unbinds = device_unbinds(device),
+    };
+    if (device->facts->untrusted == TRISTATE_YES) {
+        ret->kernel_type = DOMAIN_TYPE_DMA;
+        ret->kernel_reason = "the device is removable, or behind an external port";
+    }
+}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "decision.h"
 #include "facts.h"
 
 /*
@@ -75,6 +76,20 @@ bool driver_manages_dma(const char *driver);
 
 /* True for a driver of the VFIO family. */
 bool driver_is_vfio(const char *driver);
+
+/* True if a change with unbinding takes DEVICE from its driver: bridges and drivers that manage DMA themselves
+ * stay. */
+bool device_unbinds(const Device *device);
+
+/*
+ * Fills what a decision asks of DEVICE as a member of its group; DEVICE is borrowed by it. A removable device
+ * is given DMA alone, whatever is written (drivers/iommu/iommu.c, iommu_get_def_domain_type()).
+ */
+void device_decision_member(const Device *device, DecisionMember *ret);
+
+/* True if the IOMMU of DEVICE is known to flush lazily. DMA-FQ elsewhere can end in a NULL call in the kernel
+ * (drivers/iommu/dma-iommu.c, fq_flush_iotlb()). */
+bool device_has_dma_fq(const Device *device);
 
 void device_free(Device *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Device, device_free)

@@ -115,6 +115,13 @@ void record_lock_note(int lock_fd, const char *step, uint64_t until_usec);
  * that can be understood; -errno. Does not block. */
 int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec);
 
+/* Whether any group has ever been changed since boot: if not, no group's key need be found out. Does not block. */
+bool record_any_locks(int root_fd);
+
+/* Whether the lock of group ID is held: a change that is under way holds the group's mutex for as long as it
+ * likes, and reading `type` then waits. False also if that cannot be told. Does not block. */
+bool record_group_is_locked(int root_fd, unsigned id);
+
 /* Opens change/KEY.lock (O_PATH), to be told of notes by inotify(7). Returns the descriptor or -errno. */
 int record_lock_open(int root_fd, const char *key);
 
