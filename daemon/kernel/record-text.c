@@ -92,8 +92,10 @@ static int take_purpose(FormReader *reader, Record *record)
     int r;
 
     record->lent = form_peek(reader, "lent-to") != NULL;
-    if (record->lent)
+    if (record->lent) {
+        record->group = RECORD_NO_GROUP;
         return form_take_literal(reader, LENT);
+    }
     if ((r = form_take_number(reader, "group", 10, INT_MAX, &group)) < 0)
         return r;
     record->group = (unsigned) group;
