@@ -181,13 +181,15 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
     g_autoptr(CallRecord) call = NULL;
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    int r;
 
     if (call_record_load(pass->root_fd, key, &call, &error) != -ENOENT) {
         conclude(group, EARLY_REFUSED, "a call has asked for a type, and iommu-policyd keeps to it");
         return false;
     }
     g_clear_pointer(&error, g_free);
-    if (record_load(pass->root_fd, key, &record, &error) != -ENOENT) {
+    r = record_load(pass->root_fd, key, &record, &error);
+    if (r >= 0 ? !record->lent : r != -ENOENT) {
         conclude(group, EARLY_REFUSED, "an interrupted change is there, which iommu-policyd recovers");
         return false;
     }

@@ -470,6 +470,8 @@ static void recover_record(Manager *manager, const char *key, int64_t only)
         return;
     }
     group = group_of_record(manager, record);
+    if (record->lent)
+        log_warning("%s was left lent to pci-stub before its driver; it is taken back", key);
     if (only >= 0 && only != group)
         return;
     if (record_is_locked(manager->root_fd, key) > 0)
