@@ -195,16 +195,12 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 
 /* --- the write */
 
-static bool is_stricter(DomainType type, DomainType than)
-{
-    return domain_type_strictness(type) > domain_type_strictness(than);
-}
-
-/* Brings the old type back where the group has one that nobody asked for and that protects less, or is out. */
+/* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
+ * be told. */
 static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
-        (is_stricter(group->type, group->from) && !(DOMAIN_TYPE_BIT(group->type) & out)))
+        (domain_type_tightens(group->from, group->type) && !(DOMAIN_TYPE_BIT(group->type) & out)))
         return;
     (void) group_write_type(type_fd, group->from);
     (void) group_read_type(pass->root_fd, group->id, &group->type);
@@ -234,9 +230,10 @@ static bool is_wanted(const EarlyGroup *group, DomainTypeSet out)
 static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     int error = group_write_type(type_fd, group->wanted);
-    int r = group_read_type(pass->root_fd, group->id, &group->type);
-    DomainType shown = group->type;
+    DomainType shown = _DOMAIN_TYPE_INVALID;
+    int r = group_read_type(pass->root_fd, group->id, &shown);
 
+    group->type = shown;
     if (error >= 0 && r >= 0 && is_wanted(group, out))
         return conclude(group, EARLY_SET, NULL);
     restore(pass, group, type_fd, out);
