@@ -3,8 +3,7 @@
 # machine: initramfs
 # as booted
 #
-# Needs --initramfs TOOL, the rule of initramfs.sh, and in addition
-# --file tests/rules/bad/unknown-key.conf=/etc/iommu-policy.d/40-broken.conf
+# Needs --file tests/rules/bad/unknown-key.conf=/etc/iommu-policy.d/40-broken.conf
 
 # The build of the image has not failed, the machine is up, and nothing was relaxed.
 case_broken_rule_freezes_the_initramfs()
