@@ -8,6 +8,7 @@
 #include "group.h"
 #include "record.h"
 #include "refusal.h"
+#include "sysfs.h"
 #include "type-error.h"
 
 typedef struct Pass {
@@ -180,13 +181,15 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
     g_autoptr(CallRecord) call = NULL;
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    int r;
 
     if (call_record_load(pass->root_fd, key, &call, &error) != -ENOENT) {
         conclude(group, EARLY_REFUSED, "a call has asked for a type, and iommu-policyd keeps to it");
         return false;
     }
     g_clear_pointer(&error, g_free);
-    if (record_load(pass->root_fd, key, &record, &error) != -ENOENT) {
+    r = record_load(pass->root_fd, key, &record, &error);
+    if (r >= 0 ? !record->lent : r != -ENOENT) {
         conclude(group, EARLY_REFUSED, "an interrupted change is there, which iommu-policyd recovers");
         return false;
     }
@@ -306,6 +309,25 @@ static void pass_group(const Pass *pass, unsigned id)
     pass->tell(group);
 }
 
+/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
+ * told by what this one does. */
+static void note_unbound(const Pass *pass, unsigned id)
+{
+    g_auto(GStrv) paths = NULL;
+
+    if (group_list_members(pass->root_fd, id, &paths) < 0)
+        return;
+    for (char **path = paths; *path; path++) {
+        g_autofree char *link = g_strconcat(*path, "/driver", NULL), *driver = NULL;
+        int r = sysfs_link_name(pass->root_fd, link, &driver);
+        uint64_t inode;
+
+        if ((r == -ENOENT || (r >= 0 && driver_manages_dma(driver))) &&
+            sysfs_inode(pass->root_fd, *path, &inode) >= 0)
+            g_array_append_val(pass->note->unbound, inode);
+    }
+}
+
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
 {
     const Pass pass = {
@@ -319,12 +341,13 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     g_autoptr(GArray) ids = NULL;
     int r;
 
-    if (rule_set_rules(rules)->len == 0)
-        return 0;
     r = group_list(root_fd, &ids);
     if (r < 0)
         return r;
-    for (guint i = 0; i < ids->len; i++)
-        pass_group(&pass, g_array_index(ids, unsigned, i));
+    for (guint i = 0; i < ids->len; i++) {
+        note_unbound(&pass, g_array_index(ids, unsigned, i));
+        if (rule_set_rules(rules)->len > 0)
+            pass_group(&pass, g_array_index(ids, unsigned, i));
+    }
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "decision-trail.h"
 #include "findings.h"
 #include "group.h"
 #include "log.h"
@@ -78,7 +79,10 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
     DecisionInput input = decision_input(manager, group, members, true, false);
     Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
+    char *moment = moment_text(group->moment, group->type, group->moment_usec);
 
+    if (moment)
+        trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
     return decision;
 }
@@ -190,7 +194,7 @@ void manager_survey_next(Manager *manager)
         const ManagedGroup *group = value;
 
         if (group->use == USE_UNKNOWN && !group->survey && group->state == GROUP_PENDING &&
-            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE))
+            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE || group->kinds_seen != 0))
             manager_set_dirty(manager, group->id, DIRTY_DECIDE);
     }
 }
@@ -386,6 +390,20 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
         manager_drop_change(manager, change_from_item(waiting));
 }
 
+static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision *decision)
+{
+    g_autofree DecisionMember *members = NULL;
+    DecisionInput input;
+
+    if (decision->settled || decision->wanted < 0)
+        return NEXT_BOOT_NOTHING;
+    members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    input = decision_input(manager, group, members, false, true);
+    return manager_next_boot(manager, group, decision->wanted,
+                             decision_type_at_boot(manager->rules, manager->host->facts, &input,
+                                                   manager->host->boot_default));
+}
+
 static void evaluate(Manager *manager, ManagedGroup *group, bool early)
 {
     g_autoptr(Decision) decision = NULL;
@@ -403,6 +421,7 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
         .decision = decision,
         .disabled = manager->host->disabled,
         .running = !manager->phase || boot_phase_is_running(manager->phase),
+        .next_boot = next_boot(manager, group, decision),
         .tried = group->tried &&
             group->tried == managed_group_fingerprint(group, rule_set_digest(manager->rules)),
         .now = (uint64_t) g_get_monotonic_time(),
@@ -524,6 +543,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         manager->changed |= MANAGER_KERNEL_FEATURES;
     }
     managed_group_set_type(group, scanned->type);
+    manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }
 
