@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,12 +99,13 @@ int group_parse_type(const char *text, DomainType *ret)
 
 int group_read_type(int root_fd, unsigned id, DomainType *ret)
 {
-    g_autofree char *text = NULL;
-    int r;
+    char path[64], text[32];
+    ssize_t n;
 
-    r = read_attribute(root_fd, id, "type", &text);
-    if (r < 0)
-        return r;
+    (void) snprintf(path, sizeof(path), GROUPS "/%u/type", id);
+    n = sysfs_read_buffer(root_fd, path, text, sizeof(text));
+    if (n < 0)
+        return n == -ENODEV ? -ENOENT : n == -EFBIG ? -EBADMSG : (int) n;
     return group_parse_type(text, ret);
 }
 
