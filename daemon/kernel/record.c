@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "group.h"
 #include "iommu-policy-names.h"
+#include "record-file.h"
 #include "record.h"
 #include "sysfs.h"
 
@@ -33,12 +32,12 @@ static void record_member_free(RecordMember *member)
     g_free(member);
 }
 
-static GPtrArray *members_new(void)
+GPtrArray *record_members_new(void)
 {
     return g_ptr_array_new_with_free_func((GDestroyNotify) record_member_free);
 }
 
-static RecordMember *members_add(GPtrArray *members)
+RecordMember *record_members_add(GPtrArray *members)
 {
     RecordMember *member = g_new0(RecordMember, 1);
 
@@ -52,7 +51,7 @@ Record *record_new(void)
     Record *record = g_new0(Record, 1);
 
     record->old_type = record->wanted_type = _DOMAIN_TYPE_INVALID;
-    record->members = members_new();
+    record->members = record_members_new();
     return record;
 }
 
@@ -68,7 +67,7 @@ void record_free(Record *record)
 
 RecordMember *record_add_member(Record *record)
 {
-    return members_add(record->members);
+    return record_members_add(record->members);
 }
 
 CallRecord *call_record_new(void)
@@ -76,7 +75,7 @@ CallRecord *call_record_new(void)
     CallRecord *call = g_new0(CallRecord, 1);
 
     call->type = _DOMAIN_TYPE_INVALID;
-    call->members = members_new();
+    call->members = record_members_new();
     return call;
 }
 
@@ -93,7 +92,7 @@ void call_record_free(CallRecord *call)
 
 RecordMember *call_record_add_member(CallRecord *call)
 {
-    return members_add(call->members);
+    return record_members_add(call->members);
 }
 
 int record_boot_id(int root_fd, char **ret)
@@ -150,97 +149,6 @@ static bool key_is_valid(const char *key)
     return *key != '\0' && *key != '.' && !g_str_has_suffix(key, LOCK_SUFFIX);
 }
 
-/* Opens FOLDER/NAME below the root; where the folder is missing, makes it and opens again. */
-static int open_creating(int root_fd, const char *folder, const char *name, int flags)
-{
-    g_autofree char *path = g_strconcat(folder, "/", name, NULL);
-    int fd;
-
-    flags |= O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-    fd = openat(root_fd, path, flags, 0600);
-    if (fd >= 0 || errno != ENOENT)
-        return fd < 0 ? -errno : fd;
-    /* systemd makes the upper one (RuntimeDirectory=), but not in an initramfs. */
-    if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    if (mkdirat(root_fd, folder, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    fd = openat(root_fd, path, flags, 0600);
-    return fd < 0 ? -errno : fd;
-}
-
-static int write_all(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, text, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        text += n;
-        size -= (size_t) n;
-    }
-    return 0;
-}
-
-/*
- * Puts TEXT at FOLDER/KEY, whole or not at all. Whoever writes holds the lock of KEY, so the name of the
- * temporary file is known, and what a killed writer left is overwritten by the next, or discarded.
- */
-static int write_file(int root_fd, const char *folder, const char *key, const char *text)
-{
-    g_autofree char *temporary = g_strconcat(".", key, NULL);
-    g_autofree char *from = g_strconcat(folder, "/", temporary, NULL);
-    g_autofree char *to = g_strconcat(folder, "/", key, NULL);
-    _cleanup_close_ int fd = -EBADF;
-    int r;
-
-    fd = open_creating(root_fd, folder, temporary, O_WRONLY | O_TRUNC);
-    if (fd < 0)
-        return fd;
-    r = write_all(fd, text, strlen(text));
-    if (r >= 0 && renameat(root_fd, from, root_fd, to) < 0)
-        r = -errno;
-    if (r < 0)
-        (void) unlinkat(root_fd, from, 0);
-    return r;
-}
-
-/* Reads FOLDER/KEY if it is what we write. */
-static int load_file(int root_fd, const char *folder, const char *key, char **ret, size_t *ret_size,
-                     char **ret_error)
-{
-    g_autofree char *path = g_strconcat(folder, "/", key, NULL), *text = NULL;
-    _cleanup_close_ int fd = -EBADF;
-    struct stat st;
-    size_t size = 0;
-
-    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno != ELOOP)
-        return -errno;
-    if (fd >= 0 && fstat(fd, &st) < 0)
-        return -errno;
-    if (fd < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
-        *ret_error = g_strdup("not a regular file of our own that nobody else can write");
-        return -EBADMSG;
-    }
-
-    text = g_malloc(RECORD_SIZE_MAX + 1);
-    for (ssize_t n = 1; n > 0 && size <= RECORD_SIZE_MAX; size += (size_t) n) {
-        n = read(fd, text + size, RECORD_SIZE_MAX + 1 - size);
-        if (n < 0)
-            return -errno;
-    }
-    if (size > RECORD_SIZE_MAX) {
-        *ret_error = g_strdup_printf("larger than %u bytes", RECORD_SIZE_MAX);
-        return -EBADMSG;
-    }
-    *ret = g_steal_pointer(&text);
-    *ret_size = size;
-    return 0;
-}
-
 static int remove_file(int root_fd, const char *folder, const char *key)
 {
     g_autofree char *path = g_strconcat(folder, "/", key, NULL);
@@ -278,7 +186,7 @@ int record_write(int root_fd, const char *key, const Record *record)
     if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
         record_from_text(text, strlen(text), &read_back, &error) < 0)
         return -EINVAL;
-    return write_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key, text);
+    return record_file_write(root_fd, IOMMU_POLICY_CHANGE_DIR, key, text);
 }
 
 int record_load(int root_fd, const char *key, Record **ret, char **ret_error)
@@ -289,7 +197,7 @@ int record_load(int root_fd, const char *key, Record **ret, char **ret_error)
 
     if (!key_is_valid(key))
         return -EINVAL;
-    r = load_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key, &text, &size, ret_error);
+    r = record_file_load(root_fd, IOMMU_POLICY_CHANGE_DIR, key, RECORD_SIZE_MAX, &text, &size, ret_error);
     return r < 0 ? r : record_from_text(text, size, ret, ret_error);
 }
 
@@ -311,7 +219,7 @@ int call_record_write(int root_fd, const char *key, const CallRecord *call)
     if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
         call_record_from_text(text, strlen(text), &read_back, &error) < 0)
         return -EINVAL;
-    return write_file(root_fd, IOMMU_POLICY_CALL_DIR, key, text);
+    return record_file_write(root_fd, IOMMU_POLICY_CALL_DIR, key, text);
 }
 
 int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_error)
@@ -322,7 +230,7 @@ int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_
 
     if (!key_is_valid(key))
         return -EINVAL;
-    r = load_file(root_fd, IOMMU_POLICY_CALL_DIR, key, &text, &size, ret_error);
+    r = record_file_load(root_fd, IOMMU_POLICY_CALL_DIR, key, RECORD_SIZE_MAX, &text, &size, ret_error);
     return r < 0 ? r : call_record_from_text(text, size, ret, ret_error);
 }
 
@@ -373,7 +281,7 @@ int record_lock(int root_fd, const char *key, bool wait)
 
     if (!key_is_valid(key))
         return -EINVAL;
-    fd = open_creating(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
+    fd = record_file_open(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
     if (fd < 0)
         return fd;
     r = wait ? lock(fd, LOCK_EX) : lock_unless_held(fd);
@@ -384,7 +292,7 @@ static void discard_unfinished(int root_fd, const char *key)
 {
     g_autofree char *name = g_strconcat(key, LOCK_SUFFIX, NULL);
     g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/.", key, NULL);
-    _cleanup_close_ int fd = open_creating(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
+    _cleanup_close_ int fd = record_file_open(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
 
     if (fd >= 0 && lock(fd, LOCK_EX | LOCK_NB) >= 0)
         (void) unlinkat(root_fd, path, 0);

@@ -25,6 +25,10 @@ typedef struct RecordMember {
     bool has_driver_override;
 } RecordMember;
 
+/* An empty list that owns its members, and a new one in it. */
+GPtrArray *record_members_new(void);
+RecordMember *record_members_add(GPtrArray *members);
+
 typedef struct Record {
     char *boot_id;
     char *origin;           /* "rule:file:line" or "call:uid=1000" */
