@@ -96,11 +96,11 @@ int physical_function_set_autoprobe(int fd, bool probe)
     return sysfs_write(fd, PHYSICAL_FUNCTION_AUTOPROBE, probe ? "1" : "0");
 }
 
-int physical_function_settle(int fd)
+int physical_function_settle(int numvfs_fd)
 {
-    g_autofree char *number = NULL;
+    char number[16];
 
-    return sysfs_read(fd, PHYSICAL_FUNCTION_NUMVFS, &number);
+    return pread(numvfs_fd, number, sizeof number, 0) < 0 ? -errno : 0;
 }
 
 int virtual_function_inode(int root_fd, const char *name, uint64_t *ret)

@@ -39,8 +39,8 @@ int physical_function_autoprobe(int fd);
 int physical_function_set_autoprobe(int fd, bool probe);
 
 /* Returns when nobody is about to change the number of virtual functions. Blocks until then: worker processes
- * only. Returns 0 or -errno. */
-int physical_function_settle(int fd);
+ * only. NUMVFS_FD is PHYSICAL_FUNCTION_NUMVFS, open for reading. Returns 0 or -errno. */
+int physical_function_settle(int numvfs_fd);
 
 /* The inode of the virtual function NAME, which tells it from a successor. -ENODEV: there is none; -errno. Does not
  * block. */
