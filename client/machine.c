@@ -115,7 +115,7 @@ Decision *machine_decide(const Machine *machine, const MachineGroup *group, cons
 
         members[i].facts = device->facts;
         members[i].kernel_type = _DOMAIN_TYPE_INVALID;
-        members[i].unbinds = device->driver && !device->facts->bridge && !device->facts->manages_dma;
+        members[i].unbinds = device_unbinds(device);
     }
     return decision_make(rules, machine->host->facts, &input);
 }

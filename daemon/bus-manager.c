@@ -250,8 +250,7 @@ GETTER(get_pending, "u", manager->pending)
 GETTER(get_identity, "u", manager->identity)
 GETTER(get_forbidden, "u", manager->forbidden)
 GETTER(get_untranslated, "u", manager->untranslated)
-/* No pass has worked before this daemon, so none has worked with other rules. */
-GETTER(get_initramfs_stale, "b", false)
+GETTER(get_initramfs_stale, "b", manager->initramfs_stale)
 
 static int get_rule_files(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -321,7 +320,7 @@ int bus_attach(sd_bus *bus, Manager *manager)
 void notify_manager_changed(Manager *manager, unsigned properties)
 {
     static const char *const names[] = {"State",    "RuleFiles", "KernelFeatures", "Pending",
-                                        "Identity", "Forbidden", "Untranslated"};
+                                        "Identity", "Forbidden", "Untranslated", "InitramfsStale"};
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
 
     if (bus_may_signal(manager))

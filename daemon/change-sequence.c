@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "cleanup.h"
-#include "group-view.h"
 #include "group.h"
 #include "record.h"
 #include "sysfs.h"
@@ -80,6 +79,31 @@ int sequence_write_fd(const Sequence *sequence, int fd, const char *text)
 
     sequence->result->kernel_usec += sequence_now() - start;
     return r;
+}
+
+static bool is_member(int root_fd, const char *path, const GPtrArray *members)
+{
+    uint64_t inode;
+
+    for (guint i = 0; i < members->len; i++) {
+        const ChangeMember *member = g_ptr_array_index(members, i);
+
+        if (g_str_equal(member->syspath, path))
+            return sysfs_inode(root_fd, path, &inode) >= 0 && inode == member->inode;
+    }
+    return false;
+}
+
+bool group_has_members(int root_fd, unsigned id, const GPtrArray *members)
+{
+    g_auto(GStrv) paths = NULL;
+
+    if (group_list_members(root_fd, id, &paths) < 0 || g_strv_length(paths) != members->len)
+        return false;
+    for (char **path = paths; *path; path++)
+        if (!is_member(root_fd, *path, members))
+            return false;
+    return true;
 }
 
 bool sequence_has_group(const Sequence *sequence, unsigned group)

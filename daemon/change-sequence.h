@@ -30,6 +30,10 @@ void sequence_step(const Sequence *sequence, uint64_t limit_usec, const char *fo
 int sequence_write(const Sequence *sequence, int dir_fd, const char *path, const char *text);
 int sequence_write_fd(const Sequence *sequence, int fd, const char *text);
 
+/* Without blocking: true if MEMBERS (ChangeMember) are the members of the group ID now, all of them and
+ * no other. */
+bool group_has_members(int root_fd, unsigned id, const GPtrArray *members);
+
 /* group_write_type(), likewise. -ENODEV also if the group has not the members it should have, and nothing is
  * written: numbers are used again, and a device that was put in has not been judged. */
 int sequence_write_type(const Sequence *sequence, unsigned group, DomainType type);

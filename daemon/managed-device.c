@@ -65,9 +65,7 @@ void managed_device_set_wish(ManagedDevice *managed, const MemberWish *wish)
 
 bool managed_device_unbinds(const ManagedDevice *managed)
 {
-    const Device *device = managed->device;
-
-    return device->driver && !device->facts->bridge && !device->facts->manages_dma;
+    return device_unbinds(managed->device);
 }
 
 char **managed_device_relatives(const ManagedDevice *managed, int root_fd)

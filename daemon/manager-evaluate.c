@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "decision-trail.h"
 #include "findings.h"
 #include "group.h"
 #include "log.h"
@@ -21,22 +22,13 @@ static Tristate has_direct_regions(const ManagedGroup *group)
 {
     if (!group->type_known)
         return TRISTATE_UNKNOWN;
-    for (guint i = 0; group->reserved && i < group->reserved->len; i++)
-        if (g_str_equal(g_array_index(group->reserved, ReservedRegion, i).type, "direct"))
-            return TRISTATE_YES;
-    return TRISTATE_NO;
+    return group_has_direct_region(group->reserved) ? TRISTATE_YES : TRISTATE_NO;
 }
 
 static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
 {
     managed->device->facts->reserved_direct = has_direct_regions(group);
-    member->facts = managed->device->facts;
-    member->kernel_type = _DOMAIN_TYPE_INVALID;
-    member->unbinds = managed_device_unbinds(managed);
-    if (member->facts->untrusted == TRISTATE_YES) {
-        member->kernel_type = DOMAIN_TYPE_DMA;
-        member->kernel_reason = "the device is removable, or behind an external port";
-    }
+    device_decision_member(managed->device, member);
 }
 
 /* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
@@ -46,9 +38,9 @@ static DomainTypeSet types_not_given(const ManagedGroup *group)
     if (group->type == DOMAIN_TYPE_DMA_FQ)
         return 0;
     for (guint i = 0; i < group->members->len; i++) {
-        const char *family = ((const ManagedDevice *) group->members->pdata[i])->device->facts->iommu;
+        const ManagedDevice *managed = group->members->pdata[i];
 
-        if (!family || !iommu_family_has_dma_fq(family))
+        if (!device_has_dma_fq(managed->device))
             return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
     }
     return 0;
@@ -87,7 +79,10 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
     DecisionInput input = decision_input(manager, group, members, true, false);
     Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
+    char *moment = moment_text(group->moment, group->type, group->moment_usec);
 
+    if (moment)
+        trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
     return decision;
 }
@@ -199,7 +194,7 @@ void manager_survey_next(Manager *manager)
         const ManagedGroup *group = value;
 
         if (group->use == USE_UNKNOWN && !group->survey && group->state == GROUP_PENDING &&
-            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE))
+            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE || group->kinds_seen != 0))
             manager_set_dirty(manager, group->id, DIRTY_DECIDE);
     }
 }
@@ -395,6 +390,20 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
         manager_drop_change(manager, change_from_item(waiting));
 }
 
+static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision *decision)
+{
+    g_autofree DecisionMember *members = NULL;
+    DecisionInput input;
+
+    if (decision->settled || decision->wanted < 0)
+        return NEXT_BOOT_NOTHING;
+    members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    input = decision_input(manager, group, members, false, true);
+    return manager_next_boot(manager, group, decision->wanted,
+                             decision_type_at_boot(manager->rules, manager->host->facts, &input,
+                                                   manager->host->boot_default));
+}
+
 static void evaluate(Manager *manager, ManagedGroup *group, bool early)
 {
     g_autoptr(Decision) decision = NULL;
@@ -412,6 +421,7 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
         .decision = decision,
         .disabled = manager->host->disabled,
         .running = !manager->phase || boot_phase_is_running(manager->phase),
+        .next_boot = next_boot(manager, group, decision),
         .tried = group->tried &&
             group->tried == managed_group_fingerprint(group, rule_set_digest(manager->rules)),
         .now = (uint64_t) g_get_monotonic_time(),
@@ -533,6 +543,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         manager->changed |= MANAGER_KERNEL_FEATURES;
     }
     managed_group_set_type(group, scanned->type);
+    manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }
 

@@ -47,6 +47,7 @@ typedef enum ManagerProperty {
     MANAGER_IDENTITY = 1 << 4,
     MANAGER_FORBIDDEN = 1 << 5,
     MANAGER_UNTRANSLATED = 1 << 6,
+    MANAGER_INITRAMFS_STALE = 1 << 7,
 } ManagerProperty;
 
 /* PROPERTIES: bits of the enums above. */

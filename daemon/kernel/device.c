@@ -420,6 +420,31 @@ int device_find(int root_fd, const char *bus, const char *name, char **ret_syspa
     return 0;
 }
 
+int device_open(int root_fd, const char *syspath, uint64_t inode)
+{
+    _cleanup_close_ int fd = -EBADF;
+    struct stat st;
+
+    fd = sysfs_open_dir(root_fd, syspath);
+    if (fd < 0)
+        return fd == -ENOENT ? -ENODEV : fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return st.st_ino == inode ? TAKE_FD(fd) : -ENODEV;
+}
+
+int device_read_override(int dir_fd, char **ret)
+{
+    g_autofree char *text = NULL;
+    int r;
+
+    r = sysfs_read(dir_fd, "driver_override", &text);
+    if (r < 0)
+        return r;
+    *ret = g_str_equal(text, "(null)") || *text == '\0' ? NULL : g_steal_pointer(&text);
+    return 0;
+}
+
 void device_set_udev(Device *device, GHashTable *properties, char **macs, char **serials)
 {
     DeviceFacts *facts = device->facts;
@@ -486,4 +511,27 @@ bool iommu_family_has_dma_fq(const char *family)
         if (g_str_equal(family, families[i].family))
             return families[i].dma_fq;
     return false;
+}
+
+bool device_has_dma_fq(const Device *device)
+{
+    return device->facts->iommu && iommu_family_has_dma_fq(device->facts->iommu);
+}
+
+bool device_unbinds(const Device *device)
+{
+    return device->driver && !device->facts->bridge && !device->facts->manages_dma;
+}
+
+void device_decision_member(const Device *device, DecisionMember *ret)
+{
+    *ret = (DecisionMember) {
+        .facts = device->facts,
+        .kernel_type = _DOMAIN_TYPE_INVALID,
+        .unbinds = device_unbinds(device),
+    };
+    if (device->facts->untrusted == TRISTATE_YES) {
+        ret->kernel_type = DOMAIN_TYPE_DMA;
+        ret->kernel_reason = "the device is removable, or behind an external port";
+    }
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "decision.h"
 #include "facts.h"
 
 /*
@@ -44,6 +45,19 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
 int device_find(int root_fd, const char *bus, const char *name, char **ret_syspath);
 
 /*
+ * Opens the directory of the device at SYSPATH, if it is still the one with this INODE. Returns the
+ * descriptor, the caller's; -ENODEV: gone, or another device has the name by now; -errno.
+ */
+int device_open(int root_fd, const char *syspath, uint64_t inode);
+
+/*
+ * Reads driver_override in the directory DIR_FD: NULL if it is not set, which the kernel shows as "(null)";
+ * written, that would be a driver's name. The caller frees *ret. Blocks on the device's lock. -ENOENT: its
+ * bus has no such attribute.
+ */
+int device_read_override(int dir_fd, char **ret);
+
+/*
  * Takes what udev knows into the late facts (properties, permanent MAC addresses and serials of children are
  * properties of children: pass them in). PROPERTIES char*->char* is copied; MACS and SERIALS may be NULL.
  */
@@ -63,6 +77,20 @@ bool driver_manages_dma(const char *driver);
 
 /* True for a driver of the VFIO family. */
 bool driver_is_vfio(const char *driver);
+
+/* True if a change with unbinding takes DEVICE from its driver: bridges and drivers that manage DMA themselves
+ * stay. */
+bool device_unbinds(const Device *device);
+
+/*
+ * Fills what a decision asks of DEVICE as a member of its group; DEVICE is borrowed by it. A removable device
+ * is given DMA alone, whatever is written (drivers/iommu/iommu.c, iommu_get_def_domain_type()).
+ */
+void device_decision_member(const Device *device, DecisionMember *ret);
+
+/* True if the IOMMU of DEVICE is known to flush lazily. DMA-FQ elsewhere can end in a NULL call in the kernel
+ * (drivers/iommu/dma-iommu.c, fq_flush_iotlb()). */
+bool device_has_dma_fq(const Device *device);
 
 void device_free(Device *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Device, device_free)

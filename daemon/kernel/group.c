@@ -165,6 +165,14 @@ int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret)
     return group_parse_reserved_regions(text, ret);
 }
 
+bool group_has_direct_region(const GArray *regions)
+{
+    for (guint i = 0; regions && i < regions->len; i++)
+        if (g_str_equal(g_array_index(regions, ReservedRegion, i).type, "direct"))
+            return true;
+    return false;
+}
+
 int group_open_type(int root_fd, unsigned id)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);

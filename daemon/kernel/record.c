@@ -323,6 +323,25 @@ int record_is_locked(int root_fd, const char *key)
     return r == -EWOULDBLOCK ? 1 : r;
 }
 
+bool record_any_locks(int root_fd)
+{
+    g_auto(GStrv) names = NULL;
+
+    if (sysfs_list(root_fd, IOMMU_POLICY_CHANGE_DIR, &names) < 0)
+        return false;
+    for (char **name = names; *name; name++)
+        if (g_str_has_suffix(*name, LOCK_SUFFIX))
+            return true;
+    return false;
+}
+
+bool record_group_is_locked(int root_fd, unsigned id)
+{
+    g_autofree char *key = NULL;
+
+    return record_group_key(root_fd, id, &key) >= 0 && record_is_locked(root_fd, key) > 0;
+}
+
 void record_lock_note(int lock_fd, const char *step, uint64_t until_usec)
 {
     g_autofree char *escaped = g_strescape(step, NULL);

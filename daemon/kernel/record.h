@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,10 +30,15 @@ typedef struct RecordMember {
 GPtrArray *record_members_new(void);
 RecordMember *record_members_add(GPtrArray *members);
 
+/* No group has this number (the kernel's are positive int). */
+#define RECORD_NO_GROUP UINT_MAX
+
 typedef struct Record {
     char *boot_id;
     char *origin;           /* "rule:file:line" or "call:uid=1000" */
-    unsigned group;
+    bool lent;              /* no change: a device that has no group is lent to pci-stub, see stub-probe.h; there
+                             * is no OLD_TYPE then */
+    unsigned group;         /* RECORD_NO_GROUP if LENT */
     DomainType old_type, wanted_type;
     GPtrArray *members;     /* RecordMember, in unbind order */
 } Record;
@@ -124,6 +130,13 @@ void record_lock_note(int lock_fd, const char *step, uint64_t until_usec);
 /* Reads it. Returns 0 with *ret_step (caller frees); -ENOENT: no such lock; -ENODATA: no note, or none
  * that can be understood; -errno. Does not block. */
 int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec);
+
+/* Whether any group has ever been changed since boot: if not, no group's key need be found out. Does not block. */
+bool record_any_locks(int root_fd);
+
+/* Whether the lock of group ID is held: a change that is under way holds the group's mutex for as long as it
+ * likes, and reading `type` then waits. False also if that cannot be told. Does not block. */
+bool record_group_is_locked(int root_fd, unsigned id);
 
 /* Opens change/KEY.lock (O_PATH), to be told of notes by inotify(7). Returns the descriptor or -errno. */
 int record_lock_open(int root_fd, const char *key);

@@ -5,7 +5,6 @@
 
 #include "device.h"
 #include "domain-type.h"
-#include "transaction.h"
 
 /* One group with all its members, read at one moment. Reading `type` can block: workers only. */
 typedef struct GroupView {
@@ -18,8 +17,4 @@ typedef struct GroupView {
 /* Returns 0 with *ret; -ENOENT: no such group; -ENODEV: a member vanished while it was read; -errno. */
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
 void group_view_free(GroupView *view);
-
-/* Without blocking: true if MEMBERS (ChangeMember) are the members of the group ID now, all of them and
- * no other. */
-bool group_has_members(int root_fd, unsigned id, const GPtrArray *members);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupView, group_view_free)

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "early-pass.h"
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "group-view.h"
+#include "group.h"
+#include "record.h"
+#include "refusal.h"
+#include "sysfs.h"
+#include "type-error.h"
+
+typedef struct Pass {
+    int root_fd;
+    const RuleSet *rules;
+    const Host *host;
+    EarlyNote *note;
+    EarlyTell tell;
+    bool locks; /* some group has been changed since boot */
+} Pass;
+
+/* --- what is wanted */
+
+static bool is_unknown(const Rule *rule, Tristate match, void *userdata)
+{
+    bool *unknown = userdata;
+
+    *unknown = match == TRISTATE_UNKNOWN;
+    return !*unknown;
+}
+
+/* The reserved regions are a file of their own, which few rules ask for. */
+static void read_regions(const Pass *pass, const GroupView *view)
+{
+    g_autoptr(GArray) regions = NULL;
+    bool unknown = false;
+
+    for (guint i = 0; i < view->devices->len && !unknown; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        rule_set_match(pass->rules, device->facts, pass->host->facts, is_unknown, &unknown);
+    }
+    if (!unknown || group_read_reserved_regions(pass->root_fd, view->id, &regions) < 0)
+        return;
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        device->facts->reserved_direct = group_has_direct_region(regions) ? TRISTATE_YES : TRISTATE_NO;
+    }
+}
+
+/* Where the kernel itself chose DMA-FQ it has it. */
+static DomainTypeSet types_not_given(const GroupView *view)
+{
+    for (guint i = 0; i < view->devices->len && view->type != DOMAIN_TYPE_DMA_FQ; i++)
+        if (!device_has_dma_fq(view->devices->pdata[i]))
+            return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
+    return 0;
+}
+
+/* What the rules want if nothing has to be unbound for it: what has to be is not written. */
+static Decision *decide(const Pass *pass, const GroupView *view)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(view->devices->len, 1));
+    DecisionInput input = {
+        .members = members,
+        .n_members = view->devices->len,
+        .current = view->type,
+        .not_given = types_not_given(view),
+        .auto_outcome = pass->host->auto_outcome,
+        .auto_settled = (DOMAIN_TYPE_BIT(view->type) & pass->host->auto_outcome) != 0,
+        .call_type = _DOMAIN_TYPE_INVALID,
+        .early_only = true,
+    };
+
+    read_regions(pass, view);
+    for (guint i = 0; i < view->devices->len; i++) {
+        device_decision_member(view->devices->pdata[i], &members[i]);
+        members[i].unbinds = false;
+    }
+    return decision_make(pass->rules, pass->host->facts, &input);
+}
+
+/* --- what is noted */
+
+static char *describe(const EarlyGroup *group)
+{
+    g_autofree char *place = g_path_get_basename(group->wanted_by);
+
+    return g_strdup_printf("%s by %s", domain_type_to_string(group->wanted), place);
+}
+
+static EarlyOutcome conclude(EarlyGroup *group, EarlyOutcome outcome, const char *text)
+{
+    g_autofree char *object = describe(group);
+
+    group->outcome = outcome;
+    g_free(group->text);
+    group->text = text ? g_strdup_printf("%s: %s", object, text) : g_strdup("");
+    return outcome;
+}
+
+static EarlyOutcome conclude_refusal(EarlyGroup *group, EarlyOutcome outcome, RefusalCode code,
+                                     const char *detail)
+{
+    g_autofree char *object = describe(group), *target = g_strdup_printf("%u", group->id);
+
+    group->outcome = outcome;
+    g_free(group->text);
+    group->text = refusal_text(code, object, target, detail);
+    return outcome;
+}
+
+static void take_members(EarlyGroup *group, const GroupView *view)
+{
+    g_ptr_array_set_size(group->members, 0);
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+        RecordMember *member = record_members_add(group->members);
+
+        member->bus = g_strdup(device->facts->bus);
+        member->name = g_strdup(device->facts->name);
+        member->inode = device->inode;
+    }
+}
+
+static void take_decision(EarlyGroup *group, const GroupView *view, const Decision *decision)
+{
+    take_members(group, view);
+    group->from = group->type = view->type;
+    group->wanted = decision->wanted;
+    g_free(group->wanted_by);
+    group->wanted_by = g_strdup(decision->wanted_by);
+}
+
+/* --- what stands against it */
+
+static const Device *find_bound(const GroupView *view)
+{
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        if (device->driver && !device->facts->manages_dma)
+            return device;
+    }
+    return NULL;
+}
+
+/* Returns true if WANTED is to be written to the group of VIEW; else GROUP says why not. */
+static bool judge(EarlyGroup *group, const GroupView *view, const Decision *decision)
+{
+    const Device *bound = find_bound(view);
+    g_autofree char *text = NULL;
+
+    if (decision->settled || decision->wanted == view->type) {
+        conclude(group, EARLY_ALREADY, NULL);
+        return false;
+    }
+    if (decision->obstacle != PENDING_NONE) {
+        conclude(group, EARLY_REFUSED, decision->obstacle_text);
+        return false;
+    }
+    if (!domain_type_is_switchable(view->type)) {
+        text = g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(view->type));
+        conclude_refusal(group, EARLY_REFUSED, REFUSAL_NOT_SUPPORTED, text);
+        return false;
+    }
+    /* The one switch that the kernel makes with drivers bound. */
+    if (bound && !(view->type == DOMAIN_TYPE_DMA && decision->wanted == DOMAIN_TYPE_DMA_FQ)) {
+        text = g_strdup_printf("%s is bound to %s already", bound->facts->name, bound->driver);
+        conclude(group, EARLY_BOUND, text);
+        return false;
+    }
+    return true;
+}
+
+/* A call outranks the rules, and an interrupted change has not ended. Returns true if neither is there. */
+static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
+{
+    g_autoptr(CallRecord) call = NULL;
+    g_autoptr(Record) record = NULL;
+    g_autofree char *error = NULL;
+    int r;
+
+    if (call_record_load(pass->root_fd, key, &call, &error) != -ENOENT) {
+        conclude(group, EARLY_REFUSED, "a call has asked for a type, and iommu-policyd keeps to it");
+        return false;
+    }
+    g_clear_pointer(&error, g_free);
+    r = record_load(pass->root_fd, key, &record, &error);
+    if (r >= 0 ? !record->lent : r != -ENOENT) {
+        conclude(group, EARLY_REFUSED, "an interrupted change is there, which iommu-policyd recovers");
+        return false;
+    }
+    return true;
+}
+
+/* --- the write */
+
+/* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
+ * be told. */
+static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
+{
+    if (group->type == group->from ||
+        (domain_type_tightens(group->from, group->type) && !(DOMAIN_TYPE_BIT(group->type) & out)))
+        return;
+    (void) group_write_type(type_fd, group->from);
+    (void) group_read_type(pass->root_fd, group->id, &group->type);
+}
+
+/* The kernel said ERROR. */
+static EarlyOutcome explain(const Pass *pass, EarlyGroup *group, int error)
+{
+    g_autoptr(GroupView) view = NULL;
+    g_autofree char *detail = NULL;
+    int r = group_view_read(pass->root_fd, group->id, &view);
+    RefusalCode code;
+
+    if (r < 0)
+        return conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, g_strerror(-r));
+    code = type_error_explain(view, group->wanted, error, &detail);
+    return conclude_refusal(group, code == REFUSAL_STILL_BOUND ? EARLY_BOUND : EARLY_FAILED, code, detail);
+}
+
+static bool is_wanted(const EarlyGroup *group, DomainTypeSet out)
+{
+    if (group->wanted == DOMAIN_TYPE_AUTO)
+        return domain_type_is_switchable(group->type) && !(DOMAIN_TYPE_BIT(group->type) & out);
+    return group->type == group->wanted;
+}
+
+static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
+{
+    int error = group_write_type(type_fd, group->wanted);
+    DomainType shown = _DOMAIN_TYPE_INVALID;
+    int r = group_read_type(pass->root_fd, group->id, &shown);
+
+    group->type = shown;
+    if (error >= 0 && r >= 0 && is_wanted(group, out))
+        return conclude(group, EARLY_SET, NULL);
+    restore(pass, group, type_fd, out);
+    if (error < 0)
+        return explain(pass, group, error);
+    return conclude_refusal(group, EARLY_FAILED, REFUSAL_TYPE_NOT_KEPT,
+                            r < 0 ? g_strerror(-r) : domain_type_to_string(shown));
+}
+
+/* --- one group */
+
+/* With the group's lock held and its `type` opened, so that neither can become another's: reads afresh, decides
+ * again and writes. */
+static void change_group(const Pass *pass, EarlyGroup *group, int type_fd)
+{
+    g_autoptr(GroupView) view = NULL;
+    g_autoptr(Decision) decision = NULL;
+    int r = group_view_read(pass->root_fd, group->id, &view);
+
+    if (r < 0 || !view->key) {
+        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, r < 0 ? g_strerror(-r) : NULL);
+        return;
+    }
+    decision = decide(pass, view);
+    if (decision->wanted < 0) {
+        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
+        return;
+    }
+    take_decision(group, view, decision);
+    if (judge(group, view, decision) && is_ours(pass, group, view->key))
+        write_type(pass, group, type_fd, decision->out);
+}
+
+static void lock_and_change(const Pass *pass, EarlyGroup *group, const char *key)
+{
+    _cleanup_close_ int lock_fd = record_lock(pass->root_fd, key, false), type_fd = -EBADF;
+
+    if (lock_fd == -EWOULDBLOCK) {
+        conclude_refusal(group, EARLY_REFUSED, REFUSAL_BUSY, NULL);
+        return;
+    }
+    if (lock_fd < 0) {
+        conclude_refusal(group, EARLY_FAILED, REFUSAL_RECORD_FAILED, g_strerror(-lock_fd));
+        return;
+    }
+    type_fd = group_open_type(pass->root_fd, group->id);
+    if (type_fd < 0)
+        explain(pass, group, type_fd);
+    else
+        change_group(pass, group, type_fd);
+}
+
+static void pass_group(const Pass *pass, unsigned id)
+{
+    g_autoptr(GroupView) view = NULL;
+    g_autoptr(Decision) decision = NULL;
+    EarlyGroup *group;
+
+    if (pass->locks && record_group_is_locked(pass->root_fd, id))
+        return;
+    if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
+        return;
+    decision = decide(pass, view);
+    if (decision->wanted < 0)
+        return;
+    group = early_note_add_group(pass->note, id);
+    take_decision(group, view, decision);
+    if (judge(group, view, decision))
+        lock_and_change(pass, group, view->key);
+    pass->tell(group);
+}
+
+/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
+ * told by what this one does. */
+static void note_unbound(const Pass *pass, unsigned id)
+{
+    g_auto(GStrv) paths = NULL;
+
+    if (group_list_members(pass->root_fd, id, &paths) < 0)
+        return;
+    for (char **path = paths; *path; path++) {
+        g_autofree char *link = g_strconcat(*path, "/driver", NULL), *driver = NULL;
+        int r = sysfs_link_name(pass->root_fd, link, &driver);
+        uint64_t inode;
+
+        if ((r == -ENOENT || (r >= 0 && driver_manages_dma(driver))) &&
+            sysfs_inode(pass->root_fd, *path, &inode) >= 0)
+            g_array_append_val(pass->note->unbound, inode);
+    }
+}
+
+int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
+{
+    const Pass pass = {
+        .root_fd = root_fd,
+        .rules = rules,
+        .host = host,
+        .note = note,
+        .tell = tell,
+        .locks = record_any_locks(root_fd),
+    };
+    g_autoptr(GArray) ids = NULL;
+    int r;
+
+    r = group_list(root_fd, &ids);
+    if (r < 0)
+        return r;
+    for (guint i = 0; i < ids->len; i++) {
+        note_unbound(&pass, g_array_index(ids, unsigned, i));
+        if (rule_set_rules(rules)->len > 0)
+            pass_group(&pass, g_array_index(ids, unsigned, i));
+    }
+    return 0;
+}
