@@ -207,3 +207,73 @@ case_vf_setting_made_meanwhile_stays()
     wait_until 60 functions_are identity '' 4
     is 'the setting' "$(<"$pf_folder/sriov_drivers_autoprobe")" 0
 }
+
+# --- killed in the middle
+
+# What an administrator does, in the background: the functions come, are brought online, and go.
+begin_functions()
+{
+    make_functions 2 >/run/functions 2>&1 &
+    change=$!
+}
+
+# kill_at_moments WHO TIMES: whatever the moment, the setting comes back and nothing is recorded. A function that came
+# when nobody held it, or was let in before it was online, has no driver: then it takes one.
+kill_at_moments()
+{
+    local who=$1 try pid victims function moments= moment
+    have_pf identity
+    open_clock
+    for (( try = 1; try <= $2; try++ )); do
+        pid=$(daemon_pid)
+        begin_functions
+        random_moment 900
+        look_for_workers "$pid"
+        case $who in
+            daemon) victims=$pid ;;
+            worker) victims=$workers ;;
+            both) victims="$pid $workers" ;;
+        esac
+        # shellcheck disable=SC2086
+        [[ -z $victims ]] || kill -9 $victims 2>/dev/null || true
+        moments+=" $moment"
+        wait "$change"
+        if [[ $who != worker ]]; then
+            systemctl reset-failed iommu-policyd.service 2>/dev/null || true
+            systemctl start iommu-policyd.service
+        fi
+        no_record_is_left
+        is "the setting after kill $try of the $who" "$(<"$pf_folder/sriov_drivers_autoprobe")" 1
+        for function in $(functions); do
+            echo "$function" >/sys/bus/pci/drivers_probe
+        done
+        wait_until 60 all_are_bound
+        for function in $(functions); do
+            is_usable "$function"
+        done
+        echo 0 >"$pf_folder/sriov_numvfs"
+        no_record_is_left
+        is "the setting at the end of try $try" "$(<"$pf_folder/sriov_drivers_autoprobe")" 1
+    done
+    echo "figure: $2 kills of the $who, so many ms after the functions were asked for:$moments"
+}
+
+case_vf_kill_daemon()
+{
+    kill_at_moments daemon 3
+}
+
+case_full_vf_kill_daemon()
+{
+    kill_at_moments daemon 30
+}
+
+case_full_vf_kill_worker()
+{
+    kill_at_moments worker 30
+}
+
+case_full_vf_kill_both()
+{
+    kill_at_moments both 30
+}
