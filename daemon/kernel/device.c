@@ -248,7 +248,13 @@ static void read_iommu(int root_fd, int fd, Device *device)
         device->is_iommu = r == -EINVAL;
 }
 
-static void read_physical_function(int fd, Device *device)
+/*
+ * A virtual function is announced before it has the link to its physical function, and loses that link before it is
+ * gone (drivers/pci/iov.c, pci_iov_add_virtfn(), pci_iov_remove_virtfn()); what tells it meanwhile is a file that
+ * only virtual functions have (sriov_vf_attrs_are_visible()). Without the link it would be taken for a device that
+ * it is not: -ENODEV.
+ */
+static int read_physical_function(int fd, Device *device)
 {
     char buffer[PATH_MAX];
     const char *name;
@@ -257,10 +263,11 @@ static void read_physical_function(int fd, Device *device)
     name = link_name(fd, "physfn", buffer, &r);
     device->facts->virtual_function = name ? TRISTATE_YES : TRISTATE_NO;
     if (!name)
-        return;
+        return faccessat(fd, "sriov_vf_msix_count", F_OK, 0) >= 0 ? -ENODEV : 0;
     device->physical_function = g_strdup(name);
     device->facts->pf_vendor = read_id(fd, "physfn/vendor");
     device->facts->pf_device = read_id(fd, "physfn/device");
+    return 0;
 }
 
 /* Whether PATH reads `removable`; unknown if it is there and cannot be read. */
@@ -368,7 +375,9 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
     read_driver(fd, device);
     read_attributes(fd, device);
     read_iommu(root_fd, fd, device);
-    read_physical_function(fd, device);
+    r = read_physical_function(fd, device);
+    if (r < 0)
+        return r;
     device->facts->untrusted = read_untrusted(fd, device);
 
     /*

@@ -30,7 +30,8 @@ typedef struct Device {
 
 /*
  * Reads the device at SYSPATH ("sys/devices/pci0000:00/0000:00:04.0"). Returns 0 with *ret owned by the
- * caller; -ENODEV if it vanished between two reads or is not a device of a bus; -EINVAL if SYSPATH is not of
+ * caller; -ENODEV if it vanished between two reads, is not a device of a bus, or is a virtual function that is not
+ * whole yet (the kernel says "change" when it is); -EINVAL if SYSPATH is not of
  * this form; -errno otherwise. PREVIOUS (may be NULL) is what was known of it: if the inode is the same,
  * late facts and the last driver are carried over.
  */
