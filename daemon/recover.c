@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "autoprobe-hold.h"
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "instance-lock.h"
 #include "job.h"
 #include "journal.h"
 #include "log.h"
@@ -29,12 +31,16 @@ typedef struct Recovery {
     Job *job;       /* at keys[next - 1] */
     Record *record; /* as it was before, or NULL: after a recovery that went well it is gone */
     char *step;     /* of the job, or NULL */
+    int lock_fd;    /* no daemon runs that has holds of its own; -EBADF: one does */
+    AutoprobeHolds *holds;
     int result;
 } Recovery;
 
 static void recovery_clear(Recovery *recovery)
 {
     (void) job_free(recovery->job);
+    (void) autoprobe_holds_free(recovery->holds);
+    (void) safe_close(recovery->lock_fd);
     (void) journal_free(recovery->journal);
     g_clear_pointer(&recovery->record, record_free);
     g_strfreev(recovery->keys);
@@ -152,6 +158,19 @@ static void read_record(Recovery *recovery)
     (void) record_load(recovery->root_fd, recovery->keys[recovery->next], &recovery->record, &error);
 }
 
+/* Changes one after the other, holds beside them. */
+static void end_if_done(const Recovery *recovery)
+{
+    if (!recovery->job && !recovery->keys[recovery->next] &&
+        (!recovery->holds || autoprobe_holds_are_idle(recovery->holds)))
+        (void) sd_event_exit(recovery->event, 0);
+}
+
+static void on_holds_ended(void *userdata)
+{
+    end_if_done(userdata);
+}
+
 static void start_next(Recovery *recovery)
 {
     static const JobCallbacks callbacks = { .step = on_step, .late = on_late, .done = on_done };
@@ -169,15 +188,36 @@ static void start_next(Recovery *recovery)
         log_error("%s: record not recovered: %s", recovery->keys[recovery->next], g_strerror(-r));
         recovery->result = -EIO;
     }
-    (void) sd_event_exit(recovery->event, 0);
+    end_if_done(recovery);
 }
 
 static int on_time_is_over(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Recovery *recovery = userdata;
 
-    leave_running(recovery);
+    if (recovery->job)
+        leave_running(recovery);
+    else
+        recovery->result = -EIO;
     return sd_event_exit(recovery->event, 0);
+}
+
+/* What drivers were kept from. The types of the rules are the daemon's affair: without one, no driver waits for
+ * them. */
+static void recover_holds(Recovery *recovery)
+{
+    static const AutoprobeCallbacks callbacks = { .idle = on_holds_ended };
+    int r;
+
+    recovery->lock_fd = r = instance_lock(recovery->root_fd);
+    if (r >= 0)
+        r = autoprobe_holds_new(recovery->event, recovery->root_fd, &callbacks, recovery, &recovery->holds);
+    if (r >= 0)
+        r = autoprobe_holds_recover(recovery->holds);
+    if (r >= 0 || r == -EINTR)
+        return;
+    log_error("held virtual functions cannot be looked for: %s", g_strerror(-r));
+    recovery->result = -EIO;
 }
 
 static int recovery_init(Recovery *recovery, int root_fd)
@@ -199,12 +239,16 @@ static int recovery_init(Recovery *recovery, int root_fd)
     if (r >= 0)
         r = sd_event_add_time_relative(recovery->event, NULL, CLOCK_MONOTONIC, TOGETHER_USEC, 0,
                                        on_time_is_over, recovery);
-    return r < 0 ? r : record_list(root_fd, &recovery->keys);
+    if (r >= 0)
+        r = record_list(root_fd, &recovery->keys);
+    if (r >= 0)
+        recover_holds(recovery);
+    return r;
 }
 
 int recover_all(int root_fd)
 {
-    g_auto(Recovery) recovery = { 0 };
+    g_auto(Recovery) recovery = { .lock_fd = -EBADF };
     int r = recovery_init(&recovery, root_fd);
 
     if (r < 0)
