@@ -221,7 +221,7 @@ begin_functions()
 # when nobody held it, or was let in before it was online, has no driver: then it takes one.
 kill_at_moments()
 {
-    local who=$1 try pid victims function moments= moment
+    local who=$1 try pid victims function moment moments=""
     have_pf identity
     open_clock
     for (( try = 1; try <= $2; try++ )); do
