@@ -204,9 +204,6 @@ static void read_attributes(int fd, Device *device)
     /* Without a driver the file shows the bus's default, or what the last driver had said. */
     if (device->driver)
         device->facts->dma_mask_bits = device->dma_mask_bits;
-    device->numa_node = -1;
-    if (sysfs_read_buffer(fd, "numa_node", buffer, 16) > 0 && g_ascii_isdigit(buffer[0]))
-        device->numa_node = (int) strtol(buffer, NULL, 10);
     device->has_driver_override = faccessat(fd, "driver_override", F_OK, 0) >= 0;
 }
 

@@ -3,7 +3,7 @@
 # machine: initramfs
 # as booted
 #
-# Needs --initramfs TOOL --append iommu_policy=off and the rule of initramfs.sh.
+# Needs --append iommu_policy=off.
 
 case_switched_off_initramfs_sets_nothing()
 {
