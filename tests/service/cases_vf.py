@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Virtual functions: no driver is let in before their types are written."""
+
+import os
+import pathlib
+
+from harness import MANAGER, ROOT, case, equal
+
+CARD = "0000:00:04.0"
+FUNCTIONS = ["0000:00:04.1", "0000:00:04.2"]
+RULE = {"30-vf.conf": "[Match]\nVirtualFunction=yes\n[Policy]\nType=identity\n"}
+RECORDS = pathlib.Path("/run/iommu-policy/autoprobe")
+
+
+def attribute(name):
+    return pathlib.Path("/sys/bus/pci/devices", CARD, name)
+
+
+def make(count):
+    attribute("sriov_numvfs").write_text(str(count))
+
+
+def setting():
+    return attribute("sriov_drivers_autoprobe").read_text().strip()
+
+
+def wait_for_driver(context, functions=FUNCTIONS):
+    for function in functions:
+        context.kernel(f"wait-path sys/devices/pci0000:00/{function}/driver")
+
+
+def held_no_longer(context):
+    return sum("held no longer" in entry.get("MESSAGE", "") for entry in context.journal.entries)
+
+
+def wait_for_end(context, before):
+    """The record goes last of all, and then this is said."""
+    context.journal.wait(lambda _: held_no_longer(context) > before)
+    equal(sorted(os.listdir(RECORDS)) if RECORDS.exists() else [], [])
+
+
+def steps(context):
+    """What was written where, each step once."""
+    names = []
+    for path, text, result in context.kernel.writes():
+        name = os.path.basename(path)
+        if name in ("sriov_drivers_autoprobe", "type", "drivers_probe") and result == "0":
+            step = (name, text if name != "drivers_probe" else "")
+            if step not in names:
+                names.append(step)
+    return names
+
+
+@case(topology="functions", rules=RULE)
+def vf_type_before_driver(context):
+    for _ in range(3):
+        before = held_no_longer(context)
+        context.kernel("log-clear")
+        make(2)
+        wait_for_driver(context)
+        wait_for_end(context, before)
+        for group in (1, 2):
+            equal(context.kernel.type(group), "identity")
+        equal(setting(), "1")
+        equal(steps(context), [("sriov_drivers_autoprobe", "0"), ("type", "identity"),
+                               ("sriov_drivers_autoprobe", "1"), ("drivers_probe", "")])
+        before = held_no_longer(context)
+        make(0)
+        wait_for_end(context, before)
+        equal([context.kernel.driver(function) for function in FUNCTIONS], [None, None])
+
+
+@case(topology="functions", rules=RULE)
+def vf_setting_of_0_is_left(context):
+    attribute("sriov_drivers_autoprobe").write_text("0")
+    make(2)
+    for group in (1, 2):
+        context.wait_group(group, Type="identity", State="settled")
+    equal([context.kernel.driver(function) for function in FUNCTIONS], [None, None])
+    equal(setting(), "0")
+    equal([step for step in steps(context) if step[0] != "type"], [])
+
+
+@case(topology="functions", rules={"30-vf.conf": "[Match]\nVirtualFunction=no\n[Policy]\nType=keep\n"})
+def vf_not_governed_is_not_held(context):
+    make(2)
+    wait_for_driver(context)
+    equal([step for step in steps(context) if step[0] != "type"], [])
+
+
+@case(topology="functions")
+def vf_governed_from_the_reload_on(context):
+    context.write_rule("30-vf.conf", RULE["30-vf.conf"])
+    context.call(ROOT, MANAGER, "Reload")
+    make(1)
+    wait_for_driver(context, FUNCTIONS[:1])
+    equal(context.kernel.type(1), "identity")
