@@ -164,3 +164,28 @@ def vf_killed_and_started_again(context):
         before = said(context, ENDED)
         make(0)
         wait_for_end(context, before)
+
+
+@case(topology="functions", rules=RULE)
+def vf_types_without_the_daemon(context):
+    for recover in (True, False):
+        before = said(context, HELD)
+        with open(attribute("sriov_numvfs"), "w", encoding="ascii") as file:
+            context.journal.wait(lambda _, before=before: said(context, HELD) > before)
+            context.daemon.kill()
+            file.write("2")
+        equal([context.kernel.driver(function) for function in FUNCTIONS], [None, None])
+        if recover:
+            subprocess.run([context.daemon.path, "--recover"], check=True)
+        before = said(context, ENDED)
+        context.daemon.start()
+        wait_for_driver(context)
+        if not recover:
+            wait_for_end(context, before)
+        equal(setting(), "1")
+        equal(os.listdir(RECORDS), [])
+        for group in (1, 2):
+            equal(context.kernel.type(group), "identity")
+        before = said(context, ENDED)
+        make(0)
+        wait_for_end(context, before)
