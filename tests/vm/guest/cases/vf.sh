@@ -136,7 +136,7 @@ all_are_bound()
 is_usable()
 {
     local node
-    if node=$(node_of "$1"); then
+    if node=$(node_of "$1") && [[ -b $node ]]; then
         dd if="$node" of=/dev/null bs=4096 count=1 iflag=direct status=none
     else
         nvme id-ctrl "$(controller_of "$1")" >/run/identity
@@ -269,7 +269,7 @@ begin_functions()
 # when nobody held it, or was let in before it was online, has no driver: then it takes one.
 kill_at_moments()
 {
-    local who=$1 try pid victims function moment moments=""
+    local who=$1 try pid victims function moment moments="" won=0
     have_pf identity
     open_clock
     for (( try = 1; try <= $2; try++ )); do
@@ -298,11 +298,17 @@ kill_at_moments()
         wait_until 60 all_are_bound
         for function in $(functions); do
             is_usable "$function"
+            case $(type_of "$function") in
+                identity) won=$((won + 1)) ;;
+                DMA-FQ) ;;
+                *) fail "the type of $function is $(type_of "$function")" ;;
+            esac
         done
         echo 0 >"$pf_folder/sriov_numvfs"
         no_record_is_left
         is "the setting at the end of try $try" "$(<"$pf_folder/sriov_drivers_autoprobe")" 1
     done
+    echo "figure: $won of $(($2 * 2)) functions were of the type asked for before their driver nevertheless"
     echo "figure: $2 kills of the $who, so many ms after the functions were asked for:$moments"
 }
 
