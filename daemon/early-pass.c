@@ -15,7 +15,6 @@ typedef struct Pass {
     const RuleSet *rules;
     const Host *host;
     EarlyNote *note;
-    EarlyTell tell;
     bool locks; /* some group has been changed since boot */
 } Pass;
 
@@ -174,14 +173,36 @@ static bool judge(EarlyGroup *group, const GroupView *view, const Decision *deci
     return true;
 }
 
+static bool has_member(const GPtrArray *members, const RecordMember *wanted)
+{
+    for (guint i = 0; i < members->len; i++) {
+        const RecordMember *member = members->pdata[i];
+
+        if (member->inode == wanted->inode && g_str_equal(member->name, wanted->name) &&
+            g_str_equal(member->bus, wanted->bus))
+            return true;
+    }
+    return false;
+}
+
+/* What a call has asked for ends with the device: another of its name is not meant. */
+static bool is_meant(const CallRecord *call, const EarlyGroup *group)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (!has_member(call->members, group->members->pdata[i]))
+            return false;
+    return call->members->len == group->members->len;
+}
+
 /* A call outranks the rules, and an interrupted change has not ended. Returns true if neither is there. */
 static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 {
     g_autoptr(CallRecord) call = NULL;
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
+    int r = call_record_load(pass->root_fd, key, &call, &error);
 
-    if (call_record_load(pass->root_fd, key, &call, &error) != -ENOENT) {
+    if (r != -ENOENT && (r < 0 || is_meant(call, group))) {
         conclude(group, EARLY_REFUSED, "a call has asked for a type, and iommu-policyd keeps to it");
         return false;
     }
@@ -200,7 +221,8 @@ static bool is_stricter(DomainType type, DomainType than)
     return domain_type_strictness(type) > domain_type_strictness(than);
 }
 
-/* Brings the old type back where the group has one that nobody asked for and that protects less, or is out. */
+/* Brings the old type back where the group has one that nobody asked for and that protects less, or is out.
+ * */
 static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
@@ -248,8 +270,8 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* With the group's lock held and its `type` opened, so that neither can become another's: reads afresh, decides
- * again and writes. */
+/* With the group's lock held and its `type` opened, so that neither can become another's: reads afresh,
+ * decides again and writes. */
 static void change_group(const Pass *pass, EarlyGroup *group, int type_fd)
 {
     g_autoptr(GroupView) view = NULL;
@@ -289,24 +311,32 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const char *key
         change_group(pass, group, type_fd);
 }
 
-static void pass_group(const Pass *pass, unsigned id)
+static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
 {
     g_autoptr(GroupView) view = NULL;
     g_autoptr(Decision) decision = NULL;
     EarlyGroup *group;
 
     if (pass->locks && record_group_is_locked(pass->root_fd, id))
-        return;
+        return NULL;
     if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
-        return;
+        return NULL;
     decision = decide(pass, view);
     if (decision->wanted < 0)
-        return;
+        return NULL;
     group = early_note_add_group(pass->note, id);
     take_decision(group, view, decision);
     if (judge(group, view, decision))
         lock_and_change(pass, group, view->key);
-    pass->tell(group);
+    return group;
+}
+
+const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
+                                   EarlyNote *note)
+{
+    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host, .note = note, .locks = true };
+
+    return pass_group(&pass, id);
 }
 
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
@@ -316,7 +346,6 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
         .rules = rules,
         .host = host,
         .note = note,
-        .tell = tell,
         .locks = record_any_locks(root_fd),
     };
     g_autoptr(GArray) ids = NULL;
@@ -327,7 +356,11 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     r = group_list(root_fd, &ids);
     if (r < 0)
         return r;
-    for (guint i = 0; i < ids->len; i++)
-        pass_group(&pass, g_array_index(ids, unsigned, i));
+    for (guint i = 0; i < ids->len; i++) {
+        const EarlyGroup *group = pass_group(&pass, g_array_index(ids, unsigned, i));
+
+        if (group)
+            tell(group);
+    }
     return 0;
 }
