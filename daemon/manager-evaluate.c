@@ -46,7 +46,7 @@ static DomainTypeSet types_not_given(const ManagedGroup *group)
 }
 
 static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members,
-                                    bool with_call, bool early)
+                                    bool with_call)
 {
     const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
 
@@ -61,22 +61,37 @@ static DecisionInput decision_input(Manager *manager, ManagedGroup *group, Decis
         .auto_settled = group->auto_settled,
         .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
         .call_origin = call ? call->origin : NULL,
-        .early_only = early,
     };
 }
 
-Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early)
+Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, with_call, early);
+    DecisionInput input = decision_input(manager, group, members, with_call);
 
+    return decision_make(manager->rules, manager->host->facts, &input);
+}
+
+Decision *manager_decide_early(Manager *manager, ManagedGroup *group)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    g_autofree DeviceFacts *early = g_new0(DeviceFacts, MAX(group->members->len, 1));
+    DecisionInput input = decision_input(manager, group, members, true);
+
+    input.early_only = true;
+    for (guint i = 0; i < group->members->len; i++) {
+        early[i] = *members[i].facts;
+        early[i].driver_known = early[i].udev_known = false;
+        members[i].facts = &early[i];
+        members[i].unbinds = false;
+    }
     return decision_make(manager->rules, manager->host->facts, &input);
 }
 
 Decision *manager_explain(Manager *manager, ManagedGroup *group)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true, false);
+    DecisionInput input = decision_input(manager, group, members, true);
     Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
 
     decision_explain(decision, manager->rules, manager->host->facts, &input);
@@ -122,7 +137,7 @@ RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType
         return code;
     if (waiting && !waiting->by_rule)
         return REFUSAL_BUSY;
-    input = decision_input(manager, group, members, true, false);
+    input = decision_input(manager, group, members, true);
     if (input.not_given & DOMAIN_TYPE_BIT(type)) {
         *ret_detail = g_strdup(domain_type_to_string(type));
         return REFUSAL_TYPE_NOT_GIVEN;
@@ -386,7 +401,7 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
         manager_drop_change(manager, change_from_item(waiting));
 }
 
-static void evaluate(Manager *manager, ManagedGroup *group, bool early)
+void manager_evaluate(Manager *manager, ManagedGroup *group)
 {
     g_autoptr(Decision) decision = NULL;
     Situation situation;
@@ -394,7 +409,8 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
 
     if (manager->stopping)
         return;
-    decision = manager_decide(manager, group, true, early);
+    manager_judge_add(manager, group);
+    decision = manager_decide(manager, group, true);
     managed_group_set_decision(group, decision, types_not_given(group));
     if (!group->changing)
         drop_waiting(manager, group);
@@ -413,11 +429,6 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
     follow(manager, group, decision, &step);
 }
 
-void manager_evaluate(Manager *manager, ManagedGroup *group)
-{
-    evaluate(manager, group, false);
-}
-
 void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller)
 {
     const CallRecord *call = call_store_find(manager->calls, group);
@@ -430,23 +441,6 @@ void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *call
     managed_group_forget_tries(group);
     manager_evaluate(manager, group);
     report_call_dropped(group, dropped, caller);
-}
-
-/* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads
- * it under the group's lock, refuses, and the slow road decides. */
-void manager_evaluate_added(Manager *manager, ManagedGroup *group)
-{
-    g_autoptr(Decision) decision = NULL;
-
-    if (manager->stopping || manager->host->disabled || group->changing || group->inhibitors->len > 0 ||
-        managed_group_unbinds(group) || change_queue_waiting(manager->queue, group->id) ||
-        (!group->type_known && manager->host->boot_default < 0))
-        return;
-    decision = manager_decide(manager, group, true, true);
-    if (decision->settled || decision->wanted < 0 || decision->obstacle != PENDING_NONE)
-        return;
-    managed_group_set_decision(group, decision, types_not_given(group));
-    submit_for_rule(manager, group, decision);
 }
 
 void manager_evaluate_all(Manager *manager)
@@ -510,9 +504,9 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         return;
     }
     watch_type(manager, group);
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
-     */
-    if (!group->type_known && manager->starting)
+    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
+     * written by the kernel. */
+    if (!group->type_known && (manager->starting || group->has_newcomer))
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {
         report_drift(group, scanned->type);

@@ -314,6 +314,7 @@ void manager_started(Manager *manager)
     tell(manager);
     manager->starting = false;
     manager->on_started(manager, manager->started_userdata);
+    manager_set_add_writers(manager);
 }
 
 int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata)
@@ -355,6 +356,7 @@ void manager_stop(Manager *manager)
     if (manager->stopping)
         return;
     manager->stopping = true;
+    manager_set_add_writers(manager);
     for (guint i = manager->changes->len; i-- > 0;) {
         Change *change = manager->changes->pdata[i];
 
@@ -373,6 +375,7 @@ Manager *manager_free(Manager *manager)
     if (!manager)
         return NULL;
     manager->stopping = true;
+    (void) add_writers_free(manager->add_writers);
     (void) device_watch_free(manager->watch);
     (void) type_watch_free(manager->type_watch);
     (void) mount_watch_free(manager->mount_watch);

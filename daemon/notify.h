@@ -47,6 +47,8 @@ typedef enum ManagerProperty {
     MANAGER_IDENTITY = 1 << 4,
     MANAGER_FORBIDDEN = 1 << 5,
     MANAGER_UNTRANSLATED = 1 << 6,
+    MANAGER_ADDS_BEFORE_DRIVER = 1 << 7,
+    MANAGER_ADDS_AFTER_DRIVER = 1 << 8,
 } ManagerProperty;
 
 /* PROPERTIES: bits of the enums above. */
