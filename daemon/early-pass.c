@@ -334,7 +334,7 @@ static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
 const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
                                    EarlyNote *note)
 {
-    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host, .note = note, .locks = true };
+    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host, .note = note };
 
     return pass_group(&pass, id);
 }

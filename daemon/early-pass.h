@@ -24,7 +24,8 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
 
 /*
  * The same for the group ID alone, as the daemon does it when a device is added. Returns its entry of NOTE,
- * borrowed; NULL if RULES want nothing of it, a change has locked it, or it cannot be read.
+ * borrowed; NULL if RULES want nothing of it, or it cannot be read. A lock is not looked at before there is
+ * something to write: a change that holds it may block this.
  */
 const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
                                    EarlyNote *note);
