@@ -313,8 +313,8 @@ void manager_started(Manager *manager)
         return;
     tell(manager);
     manager->starting = false;
-    manager->on_started(manager, manager->started_userdata);
     manager_set_add_writers(manager);
+    manager->on_started(manager, manager->started_userdata);
 }
 
 int manager_start(Manager *manager, void (*started)(Manager *manager, void *userdata), void *userdata)
