@@ -271,13 +271,28 @@ static void print_last_result(GVariant *group)
     seconds = usec / G_USEC_PER_SEC;
     if (localtime_r(&seconds, &parts))
         (void) strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &parts);
-    line = g_strdup_printf("%s %s: %s", when, type, *error ? text : "done");
+    line = g_strdup_printf("%s %s: %s%s%s", when, type, *error ? text : "done", !*error && *text ? "; " : "",
+                           *error ? "" : text);
     print_field("Last change", line);
+}
+
+char *next_boot_text(GVariant *group)
+{
+    const char *reason = property_string(group, "PendingReason"), *type = property_string(group, "WantedType"),
+               *by = property_string(group, "WantedBy");
+
+    if (strcmp(reason, pending_reason_to_string(PENDING_NEXT_BOOT)) == 0)
+        return g_strdup_printf("at the next boot: %s, before its driver, by %s", type, by);
+    if (strcmp(reason, pending_reason_to_string(PENDING_INITRAMFS_STALE)) == 0)
+        return g_strdup_printf("at the next boot: %s, before its driver, by %s, once the initramfs has today's rules: "
+                               "'iommuctl reload' names the command", type, by);
+    return NULL;
 }
 
 static void print_group(GVariant *group)
 {
     g_autofree char *state = state_text(group), *wanted = NULL, *conflict = NULL;
+    g_autofree char *next_boot = next_boot_text(group);
     guint32 id = property_u32(group, "Id");
 
     if (property_boolean(group, "Conflict"))
@@ -290,6 +305,7 @@ static void print_group(GVariant *group)
     print_field("Type", property_string(group, "Type"));
     print_field("Wanted", wanted ?: "nothing");
     print_field("State", state);
+    print_field("", next_boot ?: "");
     print_field("Conflict", conflict ?: "");
     print_list_field("Can be set", group, "SettableTypes");
     print_list_field("Live", group, "LiveTypes");

@@ -240,6 +240,7 @@ static void print_explanation(const Explanation *why, const char *type)
     static const char *const headers[] = {"DEVICE", "VERDICT", "WHERE", "WHY", NULL};
     static const char *const keys[] = {"member", "verdict", "origin", "text", NULL};
     const char *reason = property_string(why->properties, "PendingReason");
+    g_autofree char *next_boot = next_boot_text(why->properties);
 
     printf("Group %u is %s", property_u32(why->properties, "Id"), property_string(why->properties, "Type"));
     if (*why->wanted)
@@ -247,6 +248,11 @@ static void print_explanation(const Explanation *why, const char *type)
     else
         printf(", no other type is wanted");
     printf("; %s%s%s\n", property_string(why->properties, "State"), *reason ? ": " : "", reason);
+    if (next_boot) {
+        g_autofree char *text = printable(next_boot);
+
+        puts(text);
+    }
 
     print_dictionaries(why->trail, headers, keys, "No rule, call or force of the kernel concerns it.");
     if (why->findings) {

@@ -25,6 +25,10 @@ typedef struct Verb {
 } Verb;
 
 /* verb-list.c */
+/* What will happen to the group with these properties when the machine is booted; NULL: nothing that is waited for.
+ * The caller frees it. */
+char *next_boot_text(GVariant *group);
+
 extern const Verb verb_list, verb_show, verb_rules;
 /* verb-why.c */
 extern const Verb verb_why, verb_plan, verb_usage, verb_features;

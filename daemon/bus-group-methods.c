@@ -272,7 +272,7 @@ static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeS
     if (refused)
         text = refusal_text(code, object, target, detail);
     else if (survey->refusal != REFUSAL_NONE)
-        text = refusal_text(survey->refusal, survey->object ?: object, target, survey->detail);
+        text = refusal_text(change_survey_code(survey), survey->object ?: object, target, survey->detail);
     if (!refused && survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED)
         change_actions(survey->type_from,
                        change_predicted_type(call->type, call->manager->host->auto_outcome),

@@ -252,8 +252,7 @@ GETTER(get_forbidden, "u", manager->forbidden)
 GETTER(get_untranslated, "u", manager->untranslated)
 GETTER(get_adds_before_driver, "u", manager->adds_before_driver)
 GETTER(get_adds_after_driver, "u", manager->adds_after_driver)
-/* No pass has worked before this daemon, so none has worked with other rules. */
-GETTER(get_initramfs_stale, "b", false)
+GETTER(get_initramfs_stale, "b", manager->initramfs_stale)
 
 static int get_rule_files(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -326,7 +325,7 @@ void notify_manager_changed(Manager *manager, unsigned properties)
 {
     static const char *const names[] = {
         "State", "RuleFiles", "KernelFeatures", "Pending", "Identity", "Forbidden", "Untranslated",
-        "AddsBeforeDriver", "AddsAfterDriver",
+        "InitramfsStale", "AddsBeforeDriver", "AddsAfterDriver",
     };
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
 

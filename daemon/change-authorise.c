@@ -160,10 +160,23 @@ RefusalCode change_judge_again(const Change *change, ManagedGroup *group, char *
 
 /* --- the question */
 
+RefusalCode change_survey_code(const ChangeSurvey *survey)
+{
+    for (guint i = 0; survey->refusal == REFUSAL_IN_USE && i < survey->findings->len; i++) {
+        const Finding *finding = survey->findings->pdata[i];
+
+        if (finding->kind == FINDING_ROOT)
+            return REFUSAL_IN_USE_UNTIL_BOOT;
+    }
+    return survey->refusal;
+}
+
 static void refuse_as_surveyed(Change *change)
 {
-    report_refused(change, change->survey->refusal, change->survey->object, change->survey->detail);
-    change_answer(change, change->survey->refusal, change->survey->object, change->survey->detail);
+    RefusalCode code = change_survey_code(change->survey);
+
+    report_refused(change, code, change->survey->object, change->survey->detail);
+    change_answer(change, code, change->survey->object, change->survey->detail);
     manager_drop_change(change->manager, change);
 }
 

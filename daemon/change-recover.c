@@ -8,6 +8,7 @@
 #include "findings.h"
 #include "group.h"
 #include "record.h"
+#include "stub-probe.h"
 
 /*
  * What a killed change left behind: every device that was recorded with a driver and has none gets that
@@ -174,6 +175,16 @@ static int recover(const Sequence *sequence, const char *key, const Record *reco
     return record_remove(sequence->root_fd, key);
 }
 
+/* What the early pass has lent has no driver to go back to: the kernel finds it one. */
+static int end_loan(const Sequence *sequence, const char *key, const Record *record)
+{
+    int r = stub_probe_end(sequence->root_fd, key, record);
+
+    if (r < 0)
+        sequence_fail(sequence, REFUSAL_INTERNAL, key, r, "it is still lent to pci-stub: %s", g_strerror(-r));
+    return 0;
+}
+
 int change_recover_locked(const Sequence *sequence, const char *key)
 {
     g_autofree char *error = NULL, *boot_id = NULL;
@@ -187,7 +198,7 @@ int change_recover_locked(const Sequence *sequence, const char *key)
         return r;
     }
     g_free(sequence->result->object);
-    sequence->result->object = g_strdup_printf("group %u", record->group);
+    sequence->result->object = record->lent ? g_strdup(key) : g_strdup_printf("group %u", record->group);
     r = record_boot_id(sequence->root_fd, &boot_id);
     if (r < 0)
         return r;
@@ -195,7 +206,7 @@ int change_recover_locked(const Sequence *sequence, const char *key)
         sequence_note(sequence, "the record %s is of another boot and was removed", key);
         return record_remove(sequence->root_fd, key);
     }
-    return recover(sequence, key, record);
+    return record->lent ? end_loan(sequence, key, record) : recover(sequence, key, record);
 }
 
 int transaction_recover(int root_fd, const char *key, const ChangeLimits *limits, ChangeStep step,

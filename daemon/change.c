@@ -190,6 +190,22 @@ int change_start(Change *change)
 
 /* --- after success of a call: it lasts, and is written down if that was asked */
 
+/* The file is none of those that the initramfs has. */
+static void tell_about_image(const Change *change)
+{
+    Manager *manager = change->manager;
+    ManagedGroup *group = manager_group(manager, change->item.group);
+    g_autofree char *advice = NULL;
+
+    manager_check_image(manager);
+    advice = manager_image_advice(manager);
+    if (!advice || !group)
+        return;
+    managed_group_set_result(group, change->request->type, NULL,
+                             g_strdup_printf("%s is written, but %s", change->step, advice));
+    manager_touch(manager, group);
+}
+
 static void on_persisted(Job *job, int error, GVariant *answer, void *userdata)
 {
     Change *change = userdata;
@@ -201,6 +217,7 @@ static void on_persisted(Job *job, int error, GVariant *answer, void *userdata)
         return;
     }
     log_info("%s written for %s; it counts from the next reload", change->step, change->request->origin);
+    tell_about_image(change);
     change_refuse(change, REFUSAL_NONE, NULL);
 }
 

@@ -8,6 +8,7 @@
 #include "group.h"
 #include "record.h"
 #include "refusal.h"
+#include "sysfs.h"
 #include "type-error.h"
 
 typedef struct Pass {
@@ -207,7 +208,8 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
         return false;
     }
     g_clear_pointer(&error, g_free);
-    if (record_load(pass->root_fd, key, &record, &error) != -ENOENT) {
+    r = record_load(pass->root_fd, key, &record, &error);
+    if (r >= 0 ? !record->lent : r != -ENOENT) {
         conclude(group, EARLY_REFUSED, "an interrupted change is there, which iommu-policyd recovers");
         return false;
     }
@@ -216,17 +218,12 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 
 /* --- the write */
 
-static bool is_stricter(DomainType type, DomainType than)
-{
-    return domain_type_strictness(type) > domain_type_strictness(than);
-}
-
-/* Brings the old type back where the group has one that nobody asked for and that protects less, or is out.
- * */
+/* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
+ * be told. */
 static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
-        (is_stricter(group->type, group->from) && !(DOMAIN_TYPE_BIT(group->type) & out)))
+        (domain_type_tightens(group->from, group->type) && !(DOMAIN_TYPE_BIT(group->type) & out)))
         return;
     (void) group_write_type(type_fd, group->from);
     (void) group_read_type(pass->root_fd, group->id, &group->type);
@@ -256,9 +253,10 @@ static bool is_wanted(const EarlyGroup *group, DomainTypeSet out)
 static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     int error = group_write_type(type_fd, group->wanted);
-    int r = group_read_type(pass->root_fd, group->id, &group->type);
-    DomainType shown = group->type;
+    DomainType shown = _DOMAIN_TYPE_INVALID;
+    int r = group_read_type(pass->root_fd, group->id, &shown);
 
+    group->type = shown;
     if (error >= 0 && r >= 0 && is_wanted(group, out))
         return conclude(group, EARLY_SET, NULL);
     restore(pass, group, type_fd, out);
@@ -339,6 +337,25 @@ const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host
     return pass_group(&pass, id);
 }
 
+/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
+ * told by what this one does. */
+static void note_unbound(const Pass *pass, unsigned id)
+{
+    g_auto(GStrv) paths = NULL;
+
+    if (group_list_members(pass->root_fd, id, &paths) < 0)
+        return;
+    for (char **path = paths; *path; path++) {
+        g_autofree char *link = g_strconcat(*path, "/driver", NULL), *driver = NULL;
+        int r = sysfs_link_name(pass->root_fd, link, &driver);
+        uint64_t inode;
+
+        if ((r == -ENOENT || (r >= 0 && driver_manages_dma(driver))) &&
+            sysfs_inode(pass->root_fd, *path, &inode) >= 0)
+            g_array_append_val(pass->note->unbound, inode);
+    }
+}
+
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
 {
     const Pass pass = {
@@ -351,14 +368,16 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     g_autoptr(GArray) ids = NULL;
     int r;
 
-    if (rule_set_rules(rules)->len == 0)
-        return 0;
     r = group_list(root_fd, &ids);
     if (r < 0)
         return r;
     for (guint i = 0; i < ids->len; i++) {
-        const EarlyGroup *group = pass_group(&pass, g_array_index(ids, unsigned, i));
+        const EarlyGroup *group;
 
+        note_unbound(&pass, g_array_index(ids, unsigned, i));
+        if (rule_set_rules(rules)->len == 0)
+            continue;
+        group = pass_group(&pass, g_array_index(ids, unsigned, i));
         if (group)
             tell(group);
     }

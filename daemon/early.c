@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "diagnostic.h"
+#include "early-groups.h"
 #include "early-pass.h"
 #include "sysfs.h"
 
@@ -77,6 +78,11 @@ static void tell(const EarlyGroup *group)
         say("group %u: %s: %s", group->id, early_outcome_to_string(group->outcome), group->text);
 }
 
+static void tell_text(const char *text)
+{
+    say("%s", text);
+}
+
 static void tell_diagnostics(const GPtrArray *diagnostics)
 {
     for (guint i = 0; i < diagnostics->len; i++) {
@@ -106,6 +112,7 @@ static int load_rules(int root_fd, RuleSet **ret, EarlyNote *note)
 static char *run_pass(int root_fd, EarlyNote *note)
 {
     g_autoptr(RuleSet) rules = NULL;
+    g_autoptr(GPtrArray) lent = NULL;
     g_autoptr(Host) host = NULL;
     int r;
 
@@ -117,7 +124,9 @@ static char *run_pass(int root_fd, EarlyNote *note)
         return g_strdup_printf("the kernel command line cannot be read: %s", g_strerror(-r));
     if (host->disabled)
         return g_steal_pointer(&host->disabled);
+    lent = early_groups_make(root_fd, rules, host, tell_text);
     r = early_pass_run(root_fd, rules, host, note, tell);
+    early_groups_end(root_fd, lent, tell_text);
     return r < 0 ? g_strdup_printf("the IOMMU groups cannot be listed: %s", g_strerror(-r)) : NULL;
 }
 

@@ -2,7 +2,6 @@
 #include "held-device.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,20 +70,12 @@ bool held_device_is_present(int root_fd, const HeldDevice *held)
 
 int held_device_open(int root_fd, HeldDevice *held)
 {
-    _cleanup_close_ int fd = -EBADF;
-    struct stat status;
+    int fd = device_open(root_fd, held->syspath, held->inode);
 
-    fd = sysfs_open_dir(root_fd, held->syspath);
-    if (fd == -ENOENT)
-        return -ENODEV;
     if (fd < 0)
         return fd;
-    if (fstat(fd, &status) < 0)
-        return -errno;
-    if (status.st_ino != held->inode)
-        return -ENODEV;
     safe_close(held->dir_fd);
-    held->dir_fd = TAKE_FD(fd);
+    held->dir_fd = fd;
     return 0;
 }
 
@@ -106,19 +97,6 @@ bool held_device_has_driver(const HeldDevice *held)
     return held_device_driver(held, &driver) >= 0 && g_strcmp0(driver, held->driver) == 0;
 }
 
-/* "(null)" is how the kernel prints an override that is not set; written, it would be a driver's name. */
-static int read_override(const HeldDevice *held, char **ret)
-{
-    g_autofree char *text = NULL;
-    int r;
-
-    r = sysfs_read(held->dir_fd, "driver_override", &text);
-    if (r < 0)
-        return r;
-    *ret = g_str_equal(text, "(null)") || *text == '\0' ? NULL : g_steal_pointer(&text);
-    return 0;
-}
-
 static int write_override(const Sequence *sequence, const HeldDevice *held, const char *driver)
 {
     /* An empty write does nothing; a newline alone clears (drivers/base/driver.c, driver_set_override()). */
@@ -137,7 +115,7 @@ int held_device_read_override(HeldDevice *held, char **ret_other)
 
     if (!held->has_driver_override)
         return 0;
-    r = read_override(held, &override);
+    r = device_read_override(held->dir_fd, &override);
     if (r < 0)
         return r;
     if (is_token(override))
@@ -163,7 +141,7 @@ static int hold_override(const Sequence *sequence, const HeldDevice *held)
 
     if (!held->has_driver_override || held->driver_override)
         return 0;
-    r = read_override(held, &override);
+    r = device_read_override(held->dir_fd, &override);
     if (r < 0)
         return r;
     if (is_token(override) || (override && g_strcmp0(override, held->driver) != 0))
@@ -179,7 +157,7 @@ static int offer_to_driver(const Sequence *sequence, const HeldDevice *held)
 
     if (!held->has_driver_override)
         return 0;
-    r = read_override(held, &override);
+    r = device_read_override(held->dir_fd, &override);
     if (r < 0)
         return r;
     return is_token(override) ? write_override(sequence, held, held->driver) : 0;
@@ -192,7 +170,7 @@ int held_device_restore_override(const Sequence *sequence, const HeldDevice *hel
 
     if (!held->has_driver_override)
         return 0;
-    r = read_override(held, &override);
+    r = device_read_override(held->dir_fd, &override);
     if (r < 0)
         return r;
     if (!override || (!is_token(override) && g_strcmp0(override, held->driver) != 0))

@@ -45,6 +45,7 @@ void managed_group_free(ManagedGroup *group)
     g_free(group->wanted_by);
     g_free(group->reason_text);
     g_free(group->step);
+    g_free(group->moment_by);
     g_free(group->last_result.text);
     g_strfreev(group->last_findings);
     g_ptr_array_unref(group->inhibitors);
@@ -71,6 +72,7 @@ static void members_changed(ManagedGroup *group)
     group->changed |= GROUP_DEVICES;
     group->broken = false;
     group->auto_settled = true;
+    group->moment = MOMENT_UNKNOWN;
     group->refusal_told = 0;
     managed_group_forget_tries(group);
     managed_group_forget_use(group);
@@ -100,6 +102,7 @@ void managed_group_set_type(ManagedGroup *group, DomainType type)
     if (group->type == type)
         return;
     group->type = type;
+    group->moment = MOMENT_UNKNOWN;
     group->changed |= GROUP_TYPE | GROUP_SETTABLE_TYPES | GROUP_LIVE_TYPES;
 }
 
@@ -171,6 +174,13 @@ void managed_group_set_result(ManagedGroup *group, DomainType type, const char *
     group->last_result.error = error;
     group->last_result.text = text;
     group->changed |= GROUP_LAST_RESULT;
+}
+
+void managed_group_set_moment(ManagedGroup *group, Moment moment, const char *by, uint64_t usec)
+{
+    group->moment = moment;
+    group->moment_usec = usec;
+    (void) set_string(&group->moment_by, by);
 }
 
 void managed_group_forget_tries(ManagedGroup *group)

@@ -14,6 +14,7 @@
 #include "group-state.h"
 #include "job.h"
 #include "managed-device.h"
+#include "moment.h"
 #include "notify.h"
 
 #define NO_GROUP UINT_MAX /* the kernel counts from 0, and in int */
@@ -52,6 +53,9 @@ struct ManagedGroup {
     DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
     bool watched;          /* writes of others to its type are seen */
     int read_error;        /* of the last read, or 0 */
+    Moment moment;         /* when the type was set */
+    char *moment_by;       /* who asked for it: "file:line", "call:..."; or NULL */
+    uint64_t moment_usec;  /* monotonic */
     GArray *reserved;      /* ReservedRegion, or NULL */
 
     /* what was decided */
@@ -123,6 +127,9 @@ void managed_group_set_state(ManagedGroup *group, GroupState state, PendingReaso
 void managed_group_set_decision(ManagedGroup *group, const Decision *decision, DomainTypeSet not_given);
 /* ERROR is static, TEXT is taken over. */
 void managed_group_set_result(ManagedGroup *group, DomainType type, const char *error, char *text);
+
+/* TYPE as it is now was set at MOMENT, because BY asked for it. Holds until the type or the members are others. */
+void managed_group_set_moment(ManagedGroup *group, Moment moment, const char *by, uint64_t usec);
 
 /* Forgets what was seen and tried: the members, the rules or the uses are others now. */
 void managed_group_forget_tries(ManagedGroup *group);

@@ -65,6 +65,15 @@ static ManagedGroup *group_of(Manager *manager, const AddedDevice *added)
     return group->changing ? NULL : group;
 }
 
+static Moment moment_of(const ManagedGroup *group, const AddedDevice *added)
+{
+    const ManagedDevice *first = group->members->pdata[0];
+
+    if (added->bound)
+        return MOMENT_LIVE;
+    return first->device->physical_function ? MOMENT_VF : MOMENT_ADD;
+}
+
 /* The event of this device may not have been read yet, or be read a second time. What was not written is
  * judged by what is found when the type is read. */
 static void on_added(const AddedDevice *added, void *userdata)
@@ -83,6 +92,8 @@ static void on_added(const AddedDevice *added, void *userdata)
     }
     if (added->group->outcome == EARLY_SET) {
         managed_group_set_type(group, added->group->type);
+        managed_group_set_moment(group, moment_of(group, added), added->group->wanted_by,
+                                 (uint64_t) g_get_monotonic_time());
         managed_group_set_result(group, added->group->wanted, NULL, NULL);
         group->auto_settled = added->group->wanted == DOMAIN_TYPE_AUTO;
         manager_evaluate(manager, group);

@@ -163,6 +163,34 @@ static void learn_from(Manager *manager, const ManagedGroup *group, const Change
     manager->seen_multi_device |= many && !live;
 }
 
+static Moment moment_of(const ManagedGroup *group, const Change *change, const ChangeResult *result)
+{
+    const ManagedDevice *first = group->members->len > 0 ? group->members->pdata[0] : NULL;
+
+    if (change->origin == CHANGE_BY_CALL)
+        return MOMENT_CALL;
+    switch (result->how) {
+    case CHANGE_LIVE:
+        return MOMENT_LIVE;
+    case CHANGE_DISRUPTIVE:
+        return MOMENT_IDLE;
+    default:
+        return first && first->device->physical_function ? MOMENT_VF : MOMENT_ADD;
+    }
+}
+
+static void note_moment(ManagedGroup *group, const Change *change, const ChangeResult *result)
+{
+    const char *origin = change->request ? change->request->origin : NULL;
+
+    if (!origin || result->code != REFUSAL_NONE || result->how == CHANGE_NOTHING)
+        return;
+    if (g_str_has_prefix(origin, "rule:"))
+        origin += strlen("rule:");
+    managed_group_set_moment(group, moment_of(group, change, result), origin,
+                             (uint64_t) g_get_monotonic_time());
+}
+
 static void take_result(Manager *manager, ManagedGroup *group, const Change *change,
                         const ChangeResult *result)
 {
@@ -180,6 +208,7 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
         if (result->type >= 0)
             managed_group_set_type(group, result->type);
         learn_from(manager, group, result);
+        note_moment(group, change, result);
     }
     if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING)
         group->auto_settled = asked == DOMAIN_TYPE_AUTO;
@@ -443,6 +472,8 @@ static void recover_record(Manager *manager, const char *key, int64_t only)
         return;
     }
     group = group_of_record(manager, record);
+    if (record->lent)
+        log_warning("%s was left lent to pci-stub before its driver; it is taken back", key);
     if (only >= 0 && only != group)
         return;
     if (record_is_locked(manager->root_fd, key) > 0)

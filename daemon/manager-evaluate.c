@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "decision-trail.h"
 #include "findings.h"
 #include "group.h"
 #include "log.h"
@@ -75,17 +76,9 @@ Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
 Decision *manager_decide_early(Manager *manager, ManagedGroup *group)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    g_autofree DeviceFacts *early = g_new0(DeviceFacts, MAX(group->members->len, 1));
     DecisionInput input = decision_input(manager, group, members, true);
 
-    input.early_only = true;
-    for (guint i = 0; i < group->members->len; i++) {
-        early[i] = *members[i].facts;
-        early[i].driver_known = early[i].udev_known = false;
-        members[i].facts = &early[i];
-        members[i].unbinds = false;
-    }
-    return decision_make(manager->rules, manager->host->facts, &input);
+    return decision_make_early(manager->rules, manager->host->facts, &input);
 }
 
 Decision *manager_explain(Manager *manager, ManagedGroup *group)
@@ -93,7 +86,10 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
     DecisionInput input = decision_input(manager, group, members, true);
     Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
+    char *moment = moment_text(group->moment, group->type, group->moment_usec);
 
+    if (moment)
+        trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
     return decision;
 }
@@ -205,7 +201,7 @@ void manager_survey_next(Manager *manager)
         const ManagedGroup *group = value;
 
         if (group->use == USE_UNKNOWN && !group->survey && group->state == GROUP_PENDING &&
-            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE))
+            (group->reason == PENDING_SETTLING || group->reason == PENDING_IN_USE || group->kinds_seen != 0))
             manager_set_dirty(manager, group->id, DIRTY_DECIDE);
     }
 }
@@ -401,6 +397,20 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
         manager_drop_change(manager, change_from_item(waiting));
 }
 
+static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision *decision)
+{
+    g_autofree DecisionMember *members = NULL;
+    DecisionInput input;
+
+    if (decision->settled || decision->wanted < 0)
+        return NEXT_BOOT_NOTHING;
+    members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    input = decision_input(manager, group, members, false);
+    return manager_next_boot(manager, group, decision->wanted,
+                             decision_type_at_boot(manager->rules, manager->host->facts, &input,
+                                                   manager->host->boot_default));
+}
+
 void manager_evaluate(Manager *manager, ManagedGroup *group)
 {
     g_autoptr(Decision) decision = NULL;
@@ -419,6 +429,7 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
         .decision = decision,
         .disabled = manager->host->disabled,
         .running = !manager->phase || boot_phase_is_running(manager->phase),
+        .next_boot = next_boot(manager, group, decision),
         .tried = group->tried &&
             group->tried == managed_group_fingerprint(group, rule_set_digest(manager->rules)),
         .now = (uint64_t) g_get_monotonic_time(),
@@ -518,6 +529,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         manager->changed |= MANAGER_KERNEL_FEATURES;
     }
     managed_group_set_type(group, scanned->type);
+    manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }
 

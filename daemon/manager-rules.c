@@ -83,6 +83,7 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
 int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
+    g_autofree char *advice = NULL;
     bool was_late = manager->rules_are_late;
     RuleSet *rules = NULL;
     unsigned errors, warnings;
@@ -92,6 +93,10 @@ int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagn
     if (r < 0)
         return r;
     manager_take_rules(manager, rules, diagnostics, caller);
+    manager_check_image(manager);
+    advice = manager_image_advice(manager);
+    if (advice)
+        diagnostics_add(diagnostics, DIAGNOSTIC_WARNING, "initramfs", 0, 0, "%s", advice);
     errors = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
     warnings = diagnostics_count(diagnostics, DIAGNOSTIC_WARNING);
     report_reloaded(manager, errors, warnings, caller);

@@ -300,6 +300,7 @@ int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
         r = type_watch_new(event, root_fd, manager_type_written, manager, &manager->type_watch);
     if (r < 0)
         return r;
+    manager_read_early(manager);
     if (manager->host->disabled)
         log_notice("nothing is applied: %s", manager->host->disabled);
     *ret = g_steal_pointer(&manager);
@@ -381,6 +382,7 @@ Manager *manager_free(Manager *manager)
     (void) mount_watch_free(manager->mount_watch);
     (void) scanner_free(manager->scanner);
     (void) boot_phase_free(manager->phase);
+    (void) boot_notes_free(manager->early);
     g_ptr_array_unref(manager->waiters);
     while (manager->bus_calls->len > 0)
         notify_forget_call(manager->bus_calls->pdata[0]);

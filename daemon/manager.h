@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "add-writers.h"
+#include "boot-notes.h"
 #include "boot-phase.h"
 #include "call-limits.h"
 #include "call-store.h"
@@ -18,6 +19,7 @@
 #include "managed-device.h"
 #include "managed-group.h"
 #include "mount-watch.h"
+#include "next-step.h"
 #include "notify.h"
 #include "refusal-rate.h"
 #include "rule-set.h"
@@ -34,6 +36,7 @@
  *   manager-devices.c   devices come, go and change
  *   manager-add.c       an added device: who was first, the rule or the driver
  *   manager-evaluate.c  a group is decided upon, surveyed, changed
+ *   manager-early.c     what was done before the daemon, and what the next boot will do
  *   manager-change.c    the queue, results, recovery
  *   manager-rules.c     reload, apply, those who wait for groups
  */
@@ -56,6 +59,8 @@ struct Manager {
     MountWatch *mount_watch; /* only while some group waits for the end of a use */
     Scanner *scanner;
     BootPhase *phase;
+    BootNotes *early;        /* NULL: not known */
+    bool initramfs_stale;
     CallStore *calls;
     ChangeQueue *queue;
     GPtrArray *changes;      /* Change, all there are */
@@ -186,6 +191,19 @@ void manager_set_add_writers(Manager *manager);
 void manager_judge_add(Manager *manager, ManagedGroup *group);
 /* A rule's change of GROUP was done without unbinding anything. */
 void manager_added_in_time(Manager *manager, ManagedGroup *group);
+/* --- manager-early.c */
+/* Reads what the early passes have left, and says it. */
+void manager_read_early(Manager *manager);
+/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it since. */
+void manager_adopt_early(Manager *manager, ManagedGroup *group);
+/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT before a driver
+ * is bound (decision_type_at_boot()). */
+NextBoot manager_next_boot(const Manager *manager, const ManagedGroup *group, DomainType wanted,
+                           DomainType at_boot);
+/* Looks whether the initramfs has the rules that are on disk. */
+void manager_check_image(Manager *manager);
+/* What to do about it, for people; NULL: nothing. The caller frees it. */
+char *manager_image_advice(const Manager *manager);
 
 /* --- manager-change.c */
 /* Puts CHANGE into the queue, which owns it from here on. */

@@ -88,14 +88,12 @@ static NextStep when_idle(const Situation *situation)
     return pend(PENDING_SETTLING, group->surveyed_at >= idle_since ? NEXT_SUBMIT : NEXT_SURVEY);
 }
 
-NextStep next_step(const Situation *situation)
+/* What the daemon can or may do in this boot. */
+static NextStep this_boot(const Situation *situation)
 {
     const ManagedGroup *group = situation->group;
     const Decision *decision = situation->decision;
-    NextStep step;
 
-    if (rests(situation, &step))
-        return step;
     if (decision->settled || decision->wanted < 0)
         return rest_in(group->call_undone ? GROUP_FAILED : GROUP_SETTLED);
     if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED &&
@@ -112,4 +110,44 @@ NextStep next_step(const Situation *situation)
     if (!decision->may_unbind)
         return pend(PENDING_UNBIND_NOT_ALLOWED, NEXT_NOTHING);
     return when_idle(situation);
+}
+
+/* A use that lasts as long as the machine runs. */
+#define USES_OF_A_BOOT (FINDING_KIND_BIT(FINDING_ROOT) | FINDING_KIND_BIT(FINDING_INFRASTRUCTURE))
+
+static bool waited_for_boot(const ManagedGroup *group)
+{
+    return group->state == GROUP_PENDING && (group->kinds_seen & USES_OF_A_BOOT) != 0 &&
+        (group->reason == PENDING_NEXT_BOOT || group->reason == PENDING_INITRAMFS_STALE);
+}
+
+/* STEP waits for what does not come before the machine is booted again: leave to unbind, or the end of a use. */
+static bool waits_for_boot(const ManagedGroup *group, const NextStep *step)
+{
+    if (step->state != GROUP_PENDING)
+        return false;
+    switch (step->reason) {
+    case PENDING_UNBIND_NOT_ALLOWED:
+    case PENDING_UNNAMED_MEMBER:
+        return true;
+    case PENDING_SETTLING: /* the word stays while it is looked at again */
+        return step->action == NEXT_SURVEY && waited_for_boot(group);
+    case PENDING_IN_USE:
+        return step->action == NEXT_WAIT && (group->kinds_seen & USES_OF_A_BOOT) != 0;
+    default:
+        return false;
+    }
+}
+
+NextStep next_step(const Situation *situation)
+{
+    NextStep step;
+
+    if (rests(situation, &step))
+        return step;
+    step = this_boot(situation);
+    if (situation->next_boot == NEXT_BOOT_NOTHING || !waits_for_boot(situation->group, &step))
+        return step;
+    return pend(situation->next_boot == NEXT_BOOT_SETS ? PENDING_NEXT_BOOT : PENDING_INITRAMFS_STALE,
+                step.action == NEXT_SURVEY ? NEXT_SURVEY : NEXT_NOTHING);
 }

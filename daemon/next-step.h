@@ -11,11 +11,18 @@
  * From what is wanted of a group, and what is known of it, to its state and to what the daemon does next for
  * the rules. Pure: tables of tests.
  */
+typedef enum NextBoot {
+    NEXT_BOOT_NOTHING, /* it does not make the group what is wanted, or nobody knows */
+    NEXT_BOOT_SETS,    /* its early pass sets what is wanted before the driver is bound */
+    NEXT_BOOT_STALE,   /* so it would if the initramfs had today's rules */
+} NextBoot;
+
 typedef struct Situation {
     const ManagedGroup *group;
     const Decision *decision;
     bool disabled;        /* nothing may be applied on this host */
     bool running;         /* start-up has finished and no shutdown has begun */
+    NextBoot next_boot;
     bool tried;           /* what failed last is what would be tried again */
     uint64_t now;         /* monotonic µs */
     uint64_t settle_usec;

@@ -47,8 +47,9 @@ typedef enum ManagerProperty {
     MANAGER_IDENTITY = 1 << 4,
     MANAGER_FORBIDDEN = 1 << 5,
     MANAGER_UNTRANSLATED = 1 << 6,
-    MANAGER_ADDS_BEFORE_DRIVER = 1 << 7,
-    MANAGER_ADDS_AFTER_DRIVER = 1 << 8,
+    MANAGER_INITRAMFS_STALE = 1 << 7,
+    MANAGER_ADDS_BEFORE_DRIVER = 1 << 8,
+    MANAGER_ADDS_AFTER_DRIVER = 1 << 9,
 } ManagerProperty;
 
 /* PROPERTIES: bits of the enums above. */

@@ -60,10 +60,11 @@ static void report(const Recovery *recovery, const ChangeResult *result)
     g_autofree char *text = NULL;
 
     if (record) {
-        journal_entry_add_number(entry, "GROUP", record->group);
+        if (!record->lent)
+            journal_entry_add_number(entry, "GROUP", record->group);
         for (guint i = 0; i < record->members->len; i++)
             journal_entry_add(entry, "DEVICE", ((const RecordMember *) record->members->pdata[i])->name);
-        journal_entry_add(entry, "FROM", domain_type_to_string(record->old_type));
+        journal_entry_add(entry, "FROM", record->lent ? NULL : domain_type_to_string(record->old_type));
         journal_entry_add(entry, "TO", domain_type_to_string(record->wanted_type));
     }
     journal_entry_add(entry, "TYPE", domain_type_to_string(result->type));
@@ -72,7 +73,8 @@ static void report(const Recovery *recovery, const ChangeResult *result)
         journal_entry_add(entry, "NOTE", result->notes->pdata[i]);
     if (!done)
         text = refusal_text(result->code, result->object ?: key, NULL, result->detail);
-    journal_entry_say(entry, "%s: %s", key, text ?: "recovered from an interrupted change");
+    journal_entry_say(entry, "%s: %s", key, text ?: record && record->lent ? "taken back from pci-stub"
+                                                                  : "recovered from an interrupted change");
     journal_write(recovery->journal, entry, NULL);
 }
 

@@ -481,3 +481,64 @@ void report_frozen(Manager *manager, const Caller *caller)
                              "nothing is unbound");
     journal_write(manager->journal, entry, caller);
 }
+
+/* --- the boot */
+
+static const char *pass_name(EarlyStage stage)
+{
+    return stage == EARLY_INITRAMFS ? "the early pass in the initramfs" : "the early pass of the host";
+}
+
+static void report_early_failure(Manager *manager, EarlyStage stage, const EarlyGroup *group)
+{
+    JournalEntry *entry = journal_entry_new(JOURNAL_EARLY_PASS, LOG_WARNING);
+
+    journal_entry_add_number(entry, "GROUP", group->id);
+    for (guint i = 0; i < group->members->len; i++)
+        journal_entry_add(entry, "DEVICE", ((const RecordMember *) group->members->pdata[i])->name);
+    journal_entry_add(entry, "STAGE", early_stage_to_string(stage));
+    journal_entry_add(entry, "RULE", group->wanted_by);
+    add_types(entry, group->from, group->wanted);
+    journal_entry_add(entry, "RESULT", early_outcome_to_string(group->outcome));
+    journal_entry_say(entry, "group %u: %s failed: %s", group->id, pass_name(stage), group->text);
+    journal_write(manager->journal, entry, NULL);
+}
+
+void report_early_pass(Manager *manager, EarlyStage stage, const EarlyNote *note)
+{
+    static const char *const fields[] = { "SET", "ALREADY", "BOUND", "REFUSED", "FAILED" };
+    unsigned counts[_EARLY_OUTCOME_MAX] = { 0 };
+    JournalEntry *entry;
+
+    if (note->groups->len == 0 && !note->disabled && !note->frozen)
+        return; /* there was nothing to do */
+    for (guint i = 0; i < note->groups->len; i++)
+        counts[((const EarlyGroup *) note->groups->pdata[i])->outcome]++;
+    entry = journal_entry_new(JOURNAL_EARLY_PASS, LOG_INFO);
+    journal_entry_add(entry, "STAGE", early_stage_to_string(stage));
+    journal_entry_add(entry, "DIGEST", note->digest);
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+        journal_entry_add_number(entry, fields[i], counts[i]);
+    journal_entry_say(entry, "%s: %u groups set, %u had their type already, %u had a driver already, %u refused, "
+                      "%u failed%s%s%s", pass_name(stage), counts[EARLY_SET], counts[EARLY_ALREADY],
+                      counts[EARLY_BOUND], counts[EARLY_REFUSED], counts[EARLY_FAILED],
+                      note->frozen ? "; a rule file was refused" : "", note->disabled ? "; nothing was done: " : "",
+                      note->disabled ?: "");
+    journal_write(manager->journal, entry, NULL);
+    for (guint i = 0; i < note->groups->len; i++) {
+        const EarlyGroup *group = note->groups->pdata[i];
+
+        if (group->outcome == EARLY_FAILED)
+            report_early_failure(manager, stage, group);
+    }
+}
+
+void report_image(Manager *manager, bool stale)
+{
+    JournalEntry *entry = journal_entry_new(JOURNAL_INITRAMFS, stale ? LOG_WARNING : LOG_NOTICE);
+    g_autofree char *advice = manager_image_advice(manager);
+
+    journal_entry_add(entry, "RESULT", stale ? "stale" : "done");
+    journal_entry_say(entry, "%s", advice ?: "the initramfs has the rules that are on disk");
+    journal_write(manager->journal, entry, NULL);
+}

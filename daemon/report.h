@@ -3,6 +3,7 @@
 
 #include "add-writers.h"
 #include "change.h"
+#include "early-note.h"
 #include "managed-group.h"
 #include "rule-set.h"
 
@@ -64,6 +65,10 @@ void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Ca
 /* The rule files have been read again because CALLER asked for it; ERRORS and WARNINGS stand in lines
  * before. */
 void report_reloaded(Manager *manager, unsigned errors, unsigned warnings, const Caller *caller);
+/* What the early pass of STAGE has left; each failure is an entry of its own. */
+void report_early_pass(Manager *manager, EarlyStage stage, const EarlyNote *note);
+/* The initramfs has no longer, or has again, the rules that are on disk. */
+void report_image(Manager *manager, bool stale);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
 void report_frozen(Manager *manager, const Caller *caller);
 

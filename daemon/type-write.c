@@ -39,11 +39,6 @@ int type_write(const Sequence *sequence, unsigned group, DomainType type)
     }
 }
 
-static bool is_stricter(DomainType type, DomainType than)
-{
-    return domain_type_is_switchable(type) && domain_type_strictness(type) > domain_type_strictness(than);
-}
-
 bool type_is_kept(const Sequence *sequence, unsigned group, DomainType wanted, DomainTypeSet out, bool note)
 {
     DomainType type;
@@ -60,7 +55,7 @@ bool type_is_kept(const Sequence *sequence, unsigned group, DomainType wanted, D
     if (wanted == DOMAIN_TYPE_AUTO)
         kept = domain_type_is_switchable(type);
     else
-        kept = type == wanted || is_stricter(type, wanted);
+        kept = type == wanted || domain_type_tightens(wanted, type);
     if (!kept || out & DOMAIN_TYPE_BIT(type)) {
         sequence_fail(sequence, REFUSAL_TYPE_NOT_KEPT, NULL, 0, "%s", domain_type_to_string(type));
         return false;
@@ -84,5 +79,5 @@ bool type_restore(const Sequence *sequence, unsigned group, DomainType old)
     if (r < 0)
         return false;
     sequence->result->type = type;
-    return type == old || is_stricter(type, old);
+    return type == old || domain_type_tightens(old, type);
 }

@@ -42,3 +42,6 @@ int domain_type_strictness(DomainType type);
 
 /* True if TO is less strict than FROM, and, read the safe way, also if either has no strictness. */
 bool domain_type_relaxes(DomainType from, DomainType to);
+
+/* True if TO is stricter than FROM; false if TO has no strictness. */
+bool domain_type_tightens(DomainType from, DomainType to);

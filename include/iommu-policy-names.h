@@ -26,6 +26,7 @@
 #define IOMMU_POLICY_CHANGE_DIR "run/iommu-policy/change"
 #define IOMMU_POLICY_CALL_DIR "run/iommu-policy/call"
 #define IOMMU_POLICY_EARLY_DIR "run/iommu-policy/early"
+#define IOMMU_POLICY_EARLY_STAMP "image" /* in it: of an initramfs that was built since the boot */
 #define IOMMU_POLICY_RULE_DIR_ETC "etc/iommu-policy.d"
 #define IOMMU_POLICY_DAEMON_CONF "etc/iommu-policy/daemon.conf"
 

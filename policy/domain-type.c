@@ -53,3 +53,8 @@ bool domain_type_relaxes(DomainType from, DomainType to)
 
     return a < 0 || b < 0 || b < a;
 }
+
+bool domain_type_tightens(DomainType from, DomainType to)
+{
+    return domain_type_strictness(to) > domain_type_strictness(from);
+}

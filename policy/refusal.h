@@ -17,6 +17,7 @@ typedef enum RefusalCode {
     REFUSAL_NO_SUCH_FINDING,
     REFUSAL_INVALID_TYPE,
     REFUSAL_IN_USE,            /* detail: ids of findings */
+    REFUSAL_IN_USE_UNTIL_BOOT, /* the same; the root file system is among them */
     REFUSAL_OWNED_BY_USER,     /* detail: who owns it */
     REFUSAL_FORBIDDEN,         /* detail: the rule's file:line */
     REFUSAL_UNTRUSTED,         /* detail: the member */

@@ -411,6 +411,31 @@ int device_find(int root_fd, const char *bus, const char *name, char **ret_syspa
     return 0;
 }
 
+int device_open(int root_fd, const char *syspath, uint64_t inode)
+{
+    _cleanup_close_ int fd = -EBADF;
+    struct stat st;
+
+    fd = sysfs_open_dir(root_fd, syspath);
+    if (fd < 0)
+        return fd == -ENOENT ? -ENODEV : fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return st.st_ino == inode ? TAKE_FD(fd) : -ENODEV;
+}
+
+int device_read_override(int dir_fd, char **ret)
+{
+    g_autofree char *text = NULL;
+    int r;
+
+    r = sysfs_read(dir_fd, "driver_override", &text);
+    if (r < 0)
+        return r;
+    *ret = g_str_equal(text, "(null)") || *text == '\0' ? NULL : g_steal_pointer(&text);
+    return 0;
+}
+
 void device_set_udev(Device *device, GHashTable *properties, char **macs, char **serials)
 {
     DeviceFacts *facts = device->facts;

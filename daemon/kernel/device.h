@@ -44,6 +44,19 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
 int device_find(int root_fd, const char *bus, const char *name, char **ret_syspath);
 
 /*
+ * Opens the directory of the device at SYSPATH, if it is still the one with this INODE. Returns the
+ * descriptor, the caller's; -ENODEV: gone, or another device has the name by now; -errno.
+ */
+int device_open(int root_fd, const char *syspath, uint64_t inode);
+
+/*
+ * Reads driver_override in the directory DIR_FD: NULL if it is not set, which the kernel shows as "(null)";
+ * written, that would be a driver's name. The caller frees *ret. Blocks on the device's lock. -ENOENT: its
+ * bus has no such attribute.
+ */
+int device_read_override(int dir_fd, char **ret);
+
+/*
  * Takes what udev knows into the late facts (properties, permanent MAC addresses and serials of children are
  * properties of children: pass them in). PROPERTIES char*->char* is copied; MACS and SERIALS may be NULL.
  */

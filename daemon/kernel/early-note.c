@@ -47,6 +47,7 @@ EarlyNote *early_note_new(void)
 {
     EarlyNote *note = g_new0(EarlyNote, 1);
 
+    note->unbound = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     note->groups = g_ptr_array_new_with_free_func((GDestroyNotify) early_group_free);
     return note;
 }
@@ -58,6 +59,7 @@ void early_note_free(EarlyNote *note)
     g_free(note->boot_id);
     g_free(note->digest);
     g_free(note->disabled);
+    g_array_unref(note->unbound);
     g_ptr_array_unref(note->groups);
     g_free(note);
 }
@@ -103,6 +105,8 @@ char *early_note_to_text(const EarlyNote *note)
         form_append_string(text, "disabled", note->disabled);
     g_string_append_printf(text, "begin-usec=%" PRIu64 "\nend-usec=%" PRIu64 "\nerrors=%u\n", note->begin_usec,
                            note->end_usec, note->errors);
+    for (guint i = 0; i < note->unbound->len; i++)
+        g_string_append_printf(text, "unbound=%" PRIu64 "\n", g_array_index(note->unbound, uint64_t, i));
     for (guint i = 0; i < note->groups->len; i++)
         append_group(text, note->groups->pdata[i]);
     g_string_append(text, "end\n");
@@ -164,6 +168,20 @@ static int take_group(FormReader *reader, EarlyNote *note)
     return r;
 }
 
+static int take_unbound(FormReader *reader, EarlyNote *note)
+{
+    int r = 0;
+
+    while (r >= 0 && form_peek(reader, "unbound")) {
+        uint64_t inode;
+
+        r = form_take_number(reader, "unbound", 10, UINT64_MAX, &inode);
+        if (r >= 0)
+            g_array_append_val(note->unbound, inode);
+    }
+    return r;
+}
+
 static int take_note(FormReader *reader, EarlyNote *note)
 {
     uint64_t errors;
@@ -182,6 +200,7 @@ static int take_note(FormReader *reader, EarlyNote *note)
         (r = form_take_number(reader, "errors", 10, UINT_MAX, &errors)) < 0)
         return r;
     note->errors = (unsigned) errors;
+    r = take_unbound(reader, note);
     while (r >= 0 && form_peek(reader, "group"))
         r = take_group(reader, note);
     return r < 0 ? r : form_take_literal(reader, "end");

@@ -5,6 +5,7 @@
 
 #define CHANGE_HEADER "iommu-policy-change=1"
 #define CALL_HEADER "iommu-policy-call=1"
+#define LENT "lent-to=pci-stub"
 
 char *record_to_text(const Record *record)
 {
@@ -12,9 +13,12 @@ char *record_to_text(const Record *record)
 
     form_append_string(text, "boot-id", record->boot_id);
     form_append_string(text, "origin", record->origin);
-    g_string_append_printf(text, "group=%u\nold-type=%s\nwanted-type=%s\n", record->group,
-                           domain_type_to_string(record->old_type),
-                           domain_type_to_string(record->wanted_type));
+    if (record->lent)
+        g_string_append(text, LENT "\n");
+    else
+        g_string_append_printf(text, "group=%u\nold-type=%s\n", record->group,
+                               domain_type_to_string(record->old_type));
+    g_string_append_printf(text, "wanted-type=%s\n", domain_type_to_string(record->wanted_type));
     for (guint i = 0; i < record->members->len; i++) {
         const RecordMember *member = record->members->pdata[i];
 
@@ -81,22 +85,50 @@ static int take_member(FormReader *reader, const GPtrArray *members, RecordMembe
     return r;
 }
 
-static int take_record(FormReader *reader, Record *record)
+/* What is changed, or that nothing is. */
+static int take_purpose(FormReader *reader, Record *record)
 {
     uint64_t group;
+    int r;
+
+    record->lent = form_peek(reader, "lent-to") != NULL;
+    if (record->lent) {
+        record->group = RECORD_NO_GROUP;
+        return form_take_literal(reader, LENT);
+    }
+    if ((r = form_take_number(reader, "group", 10, INT_MAX, &group)) < 0)
+        return r;
+    record->group = (unsigned) group;
+    return form_take_type(reader, "old-type", DOMAIN_TYPE_IDENTITY, &record->old_type);
+}
+
+static bool is_loan(const Record *record)
+{
+    for (guint i = 0; i < record->members->len; i++) {
+        const RecordMember *member = record->members->pdata[i];
+
+        if (!g_str_equal(member->bus, "pci") || member->driver || !member->has_driver_override ||
+            member->driver_override)
+            return false;
+    }
+    return true;
+}
+
+static int take_record(FormReader *reader, Record *record)
+{
     int r;
 
     if ((r = form_advance(reader)) < 0 || (r = form_take_literal(reader, CHANGE_HEADER)) < 0 ||
         (r = form_take_boot_id(reader, &record->boot_id)) < 0 ||
         (r = form_take_string(reader, "origin", 1, FORM_VALUE_MAX, &record->origin)) < 0 ||
-        (r = form_take_number(reader, "group", 10, INT_MAX, &group)) < 0 ||
-        (r = form_take_type(reader, "old-type", DOMAIN_TYPE_IDENTITY, &record->old_type)) < 0 ||
+        (r = take_purpose(reader, record)) < 0 ||
         (r = form_take_type(reader, "wanted-type", DOMAIN_TYPE_AUTO, &record->wanted_type)) < 0)
         return r;
-    record->group = (unsigned) group;
     do
         r = take_member(reader, record->members, record_add_member(record));
     while (r >= 0 && form_peek(reader, "bus"));
+    if (r >= 0 && record->lent && !is_loan(record))
+        r = form_fail(reader, "only unbound PCI devices without driver_override are lent");
     return r < 0 ? r : form_take_literal(reader, "end");
 }
 

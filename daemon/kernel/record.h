@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,10 +30,15 @@ typedef struct RecordMember {
 GPtrArray *record_members_new(void);
 RecordMember *record_members_add(GPtrArray *members);
 
+/* No group has this number (the kernel's are positive int). */
+#define RECORD_NO_GROUP UINT_MAX
+
 typedef struct Record {
     char *boot_id;
     char *origin;           /* "rule:file:line" or "call:uid=1000" */
-    unsigned group;
+    bool lent;              /* no change: a device that has no group is lent to pci-stub, see stub-probe.h; there
+                             * is no OLD_TYPE then */
+    unsigned group;         /* RECORD_NO_GROUP if LENT */
     DomainType old_type, wanted_type;
     GPtrArray *members;     /* RecordMember, in unbind order */
 } Record;

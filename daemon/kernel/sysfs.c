@@ -130,7 +130,8 @@ int sysfs_open_write(int dir_fd, const char *path)
 int sysfs_write_fd(int fd, const char *text)
 {
     size_t size = strlen(text);
-    ssize_t n = write(fd, text, size);
+    /* Each write is a whole one, the second through the same descriptor as well. */
+    ssize_t n = pwrite(fd, text, size, 0);
 
     if (n < 0)
         return -errno;

@@ -23,10 +23,11 @@
  *                              ID is vendor:device, class=HEX prefix, or any. autoload: the driver is not
  *                              there until a device that it matches is added or sends a synthetic `add`
  *   driver-remove BUS NAME [autoload]     unbinds its devices and takes the driver away
- *   device BUS NAME [parent=NAME] [group=N|new|none] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
+ *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
  *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [mask=BITS]
  *          [reserved='START END TYPE'] [override=DRIVER] [attr:NAME=VALUE...]
- *                              a device is added: nodes, group, `add` event, then its driver is probed
+ *                              a device is added: nodes, group, `add` event, then its driver is probed.
+ *                              at-probe: it joins its group when a driver first probes it, not before
  *   group N [type=WORD]        a group without devices; or gives a group this type. A WORD that is no type
  *                              makes a group without a default domain, which reads `unknown`
  *   remove DEVICE              unplug; the devices below it go first

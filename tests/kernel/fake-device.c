@@ -153,11 +153,23 @@ static void attach(Device *device, Driver *driver, bool with_children)
     device_event(device, "bind");
 }
 
+static void join_group(Device *device)
+{
+    const char *group = words_value(device->words, "group") ?: "none";
+    unsigned id;
+
+    if (device->group || g_str_equal(group, "none"))
+        return;
+    id = g_str_equal(group, "new") ? group_free_id(device->machine) : strtoul(group, NULL, 10);
+    group_join(group_make(device->machine, id, NULL), device);
+}
+
 int device_probe(Device *device, Driver *driver)
 {
     bool async = driver->async && !device->machine->exact;
     ProbeFault *fault;
 
+    join_group(device);
     if (!driver->managed_dma && device->group && device->group->vfio == VFIO_OWNED)
         return -EBUSY;
     fault = find_fault(device, driver);
@@ -378,17 +390,6 @@ static Node *make_directory(const Device *device)
     return tree_add_directories(device->machine->tree, path);
 }
 
-static void join_group(Device *device)
-{
-    const char *group = words_value(device->words, "group") ?: "none";
-    unsigned id;
-
-    if (g_str_equal(group, "none"))
-        return;
-    id = g_str_equal(group, "new") ? group_free_id(device->machine) : strtoul(group, NULL, 10);
-    group_join(group_make(device->machine, id, NULL), device);
-}
-
 int device_add(Machine *machine, char *const *words)
 {
     const char *parent_name = words_value(words, "parent");
@@ -406,7 +407,8 @@ int device_add(Machine *machine, char *const *words)
     device->node = make_directory(device);
     g_hash_table_insert(machine->devices, device->name, device);
     add_nodes(device);
-    join_group(device);
+    if (!words_have(words, "at-probe"))
+        join_group(device);
     device_event(device, "add");
     bus_probe_device(bus, device, true);
     return 0;

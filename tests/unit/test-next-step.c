@@ -203,6 +203,81 @@ START_TEST(live_is_one_way)
 }
 END_TEST
 
+/* What this boot cannot have is left to the next one only where it waits for nothing else. */
+START_TEST(left_to_the_next_boot)
+{
+    static const struct {
+        PendingReason obstacle;
+        bool waits; /* for what does not come in this boot */
+    } rows[] = {
+        { PENDING_UNBIND_NOT_ALLOWED, true }, { PENDING_UNNAMED_MEMBER, true }, { PENDING_UNDECIDED, false },
+        { PENDING_FORBIDDEN_TYPE, false },    { PENDING_CONFLICT, false },      { PENDING_FROZEN, false },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Scene) scene = scene_new();
+
+        scene->decision.obstacle = rows[i].obstacle;
+        check_step(scene, GROUP_PENDING, rows[i].obstacle, NEXT_NOTHING);
+        scene->situation.next_boot = NEXT_BOOT_SETS;
+        check_step(scene, GROUP_PENDING, rows[i].waits ? PENDING_NEXT_BOOT : rows[i].obstacle, NEXT_NOTHING);
+        scene->situation.next_boot = NEXT_BOOT_STALE;
+        check_step(scene, GROUP_PENDING, rows[i].waits ? PENDING_INITRAMFS_STALE : rows[i].obstacle,
+                   NEXT_NOTHING);
+        scene->decision.settled = true;
+        check_step(scene, GROUP_SETTLED, PENDING_NONE, NEXT_NOTHING);
+    }
+}
+END_TEST
+
+START_TEST(a_use_as_long_as_the_machine_runs)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->situation.next_boot = NEXT_BOOT_SETS;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SURVEY);
+    scene->group.use = USE_BUSY;
+    scene->group.kinds_seen = FINDING_KIND_BIT(FINDING_MOUNT);
+    check_step(scene, GROUP_PENDING, PENDING_IN_USE, NEXT_WAIT);
+    scene->group.kinds_seen |= FINDING_KIND_BIT(FINDING_ROOT);
+    check_step(scene, GROUP_PENDING, PENDING_NEXT_BOOT, NEXT_NOTHING);
+
+    /* The word stays while it is looked at again, and while start-up or somebody keeps the rules away it is not
+     * said. */
+    scene->group.state = GROUP_PENDING;
+    scene->group.reason = PENDING_NEXT_BOOT;
+    scene->group.use = USE_UNKNOWN;
+    check_step(scene, GROUP_PENDING, PENDING_NEXT_BOOT, NEXT_SURVEY);
+    scene->situation.running = false;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_NOTHING);
+
+    scene->situation.running = true;
+    scene->situation.next_boot = NEXT_BOOT_NOTHING;
+    scene->group.use = USE_BUSY;
+    check_step(scene, GROUP_PENDING, PENDING_IN_USE, NEXT_WAIT);
+}
+END_TEST
+
+/* What can be had at once is not put off. */
+START_TEST(the_next_boot_is_the_last_resort)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->situation.next_boot = NEXT_BOOT_SETS;
+    scene->group.use = USE_CLEAR;
+    scene->group.clear_since = NOW - 11 * SECOND;
+    scene->group.surveyed_at = NOW - SECOND;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SUBMIT);
+    scene->situation.tried = true;
+    check_step(scene, GROUP_FAILED, PENDING_NONE, NEXT_NOTHING);
+    scene->group.tried_race = true;
+    check_step(scene, GROUP_PENDING, PENDING_DRIVER_RACE, NEXT_NOTHING);
+    scene->situation.tried = scene->decision.may_unbind = false;
+    scene->decision.wanted = DOMAIN_TYPE_DMA_FQ;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SUBMIT);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("next-step");
@@ -212,6 +287,9 @@ int main(void)
     tcase_add_test(cases, without_unbinding_at_once);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
+    tcase_add_test(cases, left_to_the_next_boot);
+    tcase_add_test(cases, a_use_as_long_as_the_machine_runs);
+    tcase_add_test(cases, the_next_boot_is_the_last_resort);
     tcase_add_test(cases, call_that_was_undone_is_shown);
     tcase_add_test(cases, live_is_one_way);
     return unit_run("next-step", cases);

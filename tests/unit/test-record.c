@@ -57,6 +57,27 @@ START_TEST(text_is_as_documented)
 }
 END_TEST
 
+/* A device that has no group yet, lent to pci-stub. */
+#define LENT_HEAD                                                                                           \
+    "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=rule:/etc/iommu-policy.d/30-a.conf:2\n"              \
+    "lent-to=pci-stub\nwanted-type=identity\n"
+#define LENT_MEMBER IDENTITY IDS "unbinds=no\n"
+
+START_TEST(text_of_a_lent_device)
+{
+    static const char text[] = LENT_HEAD LENT_MEMBER OVERRIDE "end\n";
+    g_autoptr(Record) record = NULL;
+    g_autofree char *error = NULL, *again = NULL;
+
+    ck_assert_int_eq(record_from_text(text, strlen(text), &record, &error), 0);
+    ck_assert(record->lent);
+    ck_assert_int_eq(record->wanted_type, DOMAIN_TYPE_IDENTITY);
+    ck_assert_uint_eq(record->members->len, 1);
+    again = record_to_text(record);
+    ck_assert_str_eq(text, again);
+}
+END_TEST
+
 START_TEST(text_and_back)
 {
     g_autoptr(Record) record = make_record(), read_back = NULL;
@@ -104,6 +125,14 @@ static const struct {
       "../etc"
       "\n",
       "line 2: boot-id is not a UUID" },
+    { LENT_HEAD LENT_MEMBER "driver-override=x\nend\n",
+      "line 14: only unbound PCI devices without driver_override are lent" },
+    { LENT_HEAD LENT_MEMBER "end\n", "line 13: only unbound PCI devices without driver_override are lent" },
+    { LENT_HEAD IDENTITY "driver=nvme\nunbinds=yes\n" OVERRIDE "end\n",
+      "line 12: only unbound PCI devices without driver_override are lent" },
+    { LENT_HEAD "bus=platform\nname=a\ninode=1\nunbinds=no\n" OVERRIDE "end\n",
+      "line 11: only unbound PCI devices without driver_override are lent" },
+    { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\nlent-to=nvme\n", "line 4: expected lent-to=pci-stub" },
     { HEAD, "line 6: the text ends where bus should be" },
     { HEAD "end\n", "line 7: expected bus" },
     { HEAD "bus=\n", "line 7: bus has 0 bytes instead of 1 to 255" },
@@ -477,6 +506,7 @@ int main(void)
     TCase *cases = tcase_create("record");
 
     tcase_add_test(cases, text_is_as_documented);
+    tcase_add_test(cases, text_of_a_lent_device);
     tcase_add_test(cases, text_and_back);
     tcase_add_loop_test(cases, refuses_bad_text, 0, G_N_ELEMENTS(bad));
     tcase_add_test(cases, refuses_each_truncation);

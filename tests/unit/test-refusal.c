@@ -19,6 +19,7 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_NO_SUCH_FINDING] = "mount:/srv@nvme9n1",
     [REFUSAL_INVALID_TYPE] = "dma",
     [REFUSAL_IN_USE] = "mount:/srv@nvme0n1p1",
+    [REFUSAL_IN_USE_UNTIL_BOOT] = "root:/@nvme0n1p2",
     [REFUSAL_OWNED_BY_USER] = "qemu-system-x86 4711",
     [REFUSAL_FORBIDDEN] = "/usr/lib/iommu-policy.d/20-external.conf:5",
     [REFUSAL_UNTRUSTED] = "0000:05:00.0",

@@ -39,6 +39,9 @@ START_TEST(test_strictness)
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         ck_assert_int_eq(domain_type_relaxes(cases[i].from, cases[i].to), cases[i].relaxes);
+    ck_assert(domain_type_tightens(DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA_FQ));
+    ck_assert(!domain_type_tightens(DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA));
+    ck_assert(!domain_type_tightens(DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_BLOCKED));
     ck_assert(domain_type_is_switchable(DOMAIN_TYPE_IDENTITY));
     ck_assert(!domain_type_is_switchable(DOMAIN_TYPE_AUTO));
     ck_assert(!domain_type_is_switchable(DOMAIN_TYPE_UNKNOWN));

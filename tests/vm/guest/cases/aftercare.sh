@@ -14,7 +14,7 @@ says()
     grep -qF "$3" <<<"$2" || fail "$1 does not say \"$3\" but: $2"
 }
 
-case_aftercare_addresses_and_link()
+case_full_aftercare_addresses_and_link()
 {
     local interface said options
     interface=$(interface_of "$nic")

@@ -52,7 +52,7 @@ case_authorisation_nothing_to_do_asks_nothing()
 }
 
 # What a call has asked for lasts; to drop it is a change of the wanted type.
-case_authorisation_dropping_a_call_of_others()
+case_full_authorisation_dropping_a_call_of_others()
 {
     local uid
     printf '[Match]\nClass=nvme\n[Policy]\nType=DMA-FQ\n' >"$rules/50-lazy.conf"
@@ -76,7 +76,7 @@ case_authorisation_without_polkit_only_root()
     is 'the type' "$(type_of "$free")" identity
 }
 
-case_authorisation_polkit_rule_for_one_action()
+case_full_authorisation_polkit_rule_for_one_action()
 {
     cat >/etc/polkit-1/rules.d/50-test.rules <<'RULE'
 polkit.addRule(function(action, subject) {
@@ -210,7 +210,7 @@ case_authorisation_by_session()
     done
 }
 
-case_authorisation_reload_by_session()
+case_full_authorisation_reload_by_session()
 {
     local call=(gdbus call --system --timeout 120 --dest "$bus_name" --object-path "$manager_path"
                 --method "$bus_name.Manager.Reload")
@@ -277,7 +277,7 @@ case_authorisation_yes_in_time()
     is 'the type' "$(type_of "$free")" DMA
 }
 
-case_authorisation_mount_before_the_yes()
+case_full_authorisation_mount_before_the_yes()
 {
     mkfs.ext4 -q "$(node_of "$free")"
     udevadm settle
@@ -288,7 +288,7 @@ case_authorisation_mount_before_the_yes()
     umount /mnt
 }
 
-case_authorisation_forbidden_before_the_yes()
+case_full_authorisation_forbidden_before_the_yes()
 {
     forbid()
     {
@@ -299,7 +299,7 @@ case_authorisation_forbidden_before_the_yes()
     is 'the type' "$(type_of "$free")" DMA-FQ
 }
 
-case_authorisation_other_type_before_the_yes()
+case_full_authorisation_other_type_before_the_yes()
 {
     must_be_refused DeviceChanged switch_by_hand "$free" identity
     is 'the type' "$(type_of "$free")" identity
@@ -319,7 +319,7 @@ case_authorisation_replug_before_the_yes()
     is 'the driver' "$(driver_of "$free")" nvme
 }
 
-case_authorisation_polkit_dies_while_it_asks()
+case_full_authorisation_polkit_dies_while_it_asks()
 {
     ! ask_in_between systemctl kill --kill-whom=all --signal=KILL polkit.service || fail "done without a yes: $said"
     grep -q 'AccessDenied' <<<"$said" || fail "expected AccessDenied, got: $said"

@@ -146,7 +146,7 @@ case_change_wrong_arguments_change_nothing()
     is 'the type' "$(type_of "$free")" DMA-FQ
 }
 
-case_change_is_undone_by_revert()
+case_full_change_is_undone_by_revert()
 {
     switch "$free" identity
     [[ $(group_property "$free" WantedBy) == call:* ]]
@@ -172,7 +172,7 @@ case_change_persists_as_a_rule()
     is 'the type' "$(type_of "$free")" identity
 }
 
-case_change_by_others_is_seen()
+case_full_change_by_others_is_seen()
 {
     echo "$free" >/sys/bus/pci/drivers/nvme/unbind
     echo identity >"/sys/bus/pci/devices/$free/iommu_group/type"

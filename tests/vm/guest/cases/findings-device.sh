@@ -32,7 +32,7 @@ case_findings_infrastructure()
     stays_refused "$(nic_with_driver lpc_ich)" infrastructure:
 }
 
-case_findings_infrastructure_watchdog()
+case_full_findings_infrastructure_watchdog()
 {
     local address
     host_request plug watchdog
@@ -119,7 +119,7 @@ plug_keyboard()
     id="input:QEMU\\x20QEMU\\x20USB\\x20Keyboard@$usb"
 }
 
-case_findings_input_keyboard()
+case_full_findings_input_keyboard()
 {
     plug_keyboard
     in_use "$usb" "$id"
@@ -128,14 +128,14 @@ case_findings_input_keyboard()
     goes_free "$usb"
 }
 
-case_findings_input_keyboard_can_be_allowed()
+case_full_findings_input_keyboard_can_be_allowed()
 {
     plug_keyboard
     goes_free "$usb" --allow "$id"
     wait_until 60 usb_has '*/input/input*/event*'
 }
 
-case_findings_sound()
+case_full_findings_sound()
 {
     local address=0000:00:0c.0
     modprobe snd_hda_intel
@@ -151,7 +151,7 @@ case_findings_sound()
     goes_free "$address"
 }
 
-case_findings_display()
+case_full_findings_display()
 {
     local address=0000:00:0b.0 ids id allowed=()
     modprobe bochs

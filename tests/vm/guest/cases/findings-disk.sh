@@ -52,7 +52,7 @@ case_findings_mount_in_another_mount_namespace()
     goes_free "$free" --allow "signature:ext4@${node##*/}"
 }
 
-case_findings_mount_of_a_partition()
+case_full_findings_mount_of_a_partition()
 {
     local node sum
     make_partition "$free"
@@ -84,7 +84,7 @@ case_findings_swap()
 }
 
 # An unused mapping holds the disk as a mounted one does.
-case_findings_holder()
+case_full_findings_holder()
 {
     local node
     node=$(node_of "$free")
@@ -141,7 +141,7 @@ case_full_findings_holder_logical_volume()
     goes_free "$free" --allow "signature:LVM2_member@${node##*/}"
 }
 
-case_findings_holder_md()
+case_full_findings_holder_md()
 {
     local node
     node=$(node_of "$free")
@@ -151,7 +151,7 @@ case_findings_holder_md()
     goes_free "$free" --allow "signature:linux_raid_member@${node##*/}"
 }
 
-case_findings_btrfs_over_two_disks()
+case_full_findings_btrfs_over_two_disks()
 {
     local one other address sum
     one=$(node_of "$free") other=$(node_of "$mounted")

@@ -4,7 +4,7 @@
 # shellcheck source=tests/vm/guest/findings-lib.sh
 . ./findings-lib.sh
 
-case_findings_open_disk()
+case_full_findings_open_disk()
 {
     local node
     node=$(node_of "$free")
@@ -14,7 +14,7 @@ case_findings_open_disk()
     goes_free "$free"
 }
 
-case_findings_open_partition()
+case_full_findings_open_partition()
 {
     local node
     make_partition "$free"
@@ -66,7 +66,7 @@ case_findings_export_nvmet()
     goes_free "$free"
 }
 
-case_findings_export_lio()
+case_full_findings_export_lio()
 {
     local node backstore=/sys/kernel/config/target/core/iblock_0
     node=$(node_of "$free")

@@ -22,14 +22,14 @@ case_findings_signature_luks_never_opened()
     carries "$free" crypto_LUKS
 }
 
-case_findings_signature_inactive_physical_volume()
+case_full_findings_signature_inactive_physical_volume()
 {
     make_volume_group "$(node_of "$free")"
     carries "$free" LVM2_member
     is 'the volume group' "$(lvs --noheadings --options vg_name,lv_name | xargs)" 'test-group test-volume'
 }
 
-case_findings_signature_md_member()
+case_full_findings_signature_md_member()
 {
     make_array "$(node_of "$free")"
     mdadm --quiet --stop /dev/md127
@@ -38,7 +38,7 @@ case_findings_signature_md_member()
 }
 
 # No partition table: nothing but the file system itself says that there is data.
-case_findings_signature_ext4_on_the_whole_disk()
+case_full_findings_signature_ext4_on_the_whole_disk()
 {
     local sum
     make_file_system "$free"

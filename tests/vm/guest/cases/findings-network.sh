@@ -62,7 +62,7 @@ case_findings_default_route_ipv4()
 }
 
 # No IPv4 address at all.
-case_findings_default_route_ipv6()
+case_full_findings_default_route_ipv6()
 {
     with_interface
     ip link set "$interface" up
@@ -89,7 +89,7 @@ case_findings_route_can_be_allowed_by_its_id()
     goes_free "$nic" "${ids[@]}" --allow "route:0.0.0.0/0@$interface"
 }
 
-case_findings_master_bridge()
+case_full_findings_master_bridge()
 {
     with_interface
     ip link add test-bridge type bridge

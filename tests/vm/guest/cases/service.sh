@@ -75,7 +75,7 @@ case_service_introspection_is_as_documented()
     diff <(echo "$documented") <(echo "$shown") || fail 'the bus shows other members than the documentation'
 }
 
-case_service_restart_keeps_the_type_of_a_call()
+case_full_service_restart_keeps_the_type_of_a_call()
 {
     switch "$free" DMA
     printf '[Match]\nClass=nvme\n[Policy]\nType=identity\nUnbind=idle\n' >"$rules/50-idle.conf"

@@ -130,7 +130,7 @@ case_stuck_goes_on_when_the_use_ends()
 }
 
 # Somebody else's unbind hangs and holds the device's lock: neither a start nor a property waits for that.
-case_stuck_by_somebody_else()
+case_full_stuck_by_somebody_else()
 {
     local share sum
     hold_share
