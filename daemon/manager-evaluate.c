@@ -421,6 +421,8 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
         return;
     manager_judge_add(manager, group);
     decision = manager_decide(manager, group, true);
+    if (decision->settled || decision->wanted < 0)
+        group->driver_was_first = false; /* the race has no loser any more */
     managed_group_set_decision(group, decision, types_not_given(group));
     if (!group->changing)
         drop_waiting(manager, group);
