@@ -9,8 +9,10 @@
 
 #include "cleanup.h"
 #include "early-pass.h"
+#include "group.h"
 #include "kernel-events.h"
 #include "log.h"
+#include "record.h"
 #include "sysfs.h"
 #include "worker.h"
 
@@ -115,13 +117,32 @@ static int take_device(const AddWriters *writers, int socket_fd, const char *sys
                                      (guint64) g_get_monotonic_time() - begin));
 }
 
+/*
+ * The first time costs more than every other, for pages that are copied and symbols that are looked up; and
+ * of a machine's hot-plugs most are a first. So this is done at once for a group that is there: what the
+ * rules want of it, the daemon is about to do, too.
+ */
+static void warm_up(const AddWriters *writers)
+{
+    g_autoptr(EarlyNote) note = early_note_new();
+    g_autoptr(GArray) ids = NULL;
+    unsigned id;
+
+    if (group_list(writers->root_fd, &ids) < 0 || ids->len == 0)
+        return;
+    id = g_array_index(ids, unsigned, ids->len - 1);
+    if (!is_inhibited(writers, id) && !record_group_is_locked(writers->root_fd, id))
+        (void) early_pass_group(writers->root_fd, writers->rules, writers->host, id, note);
+}
+
 static int write_added(int socket_fd, void *userdata)
 {
     const AddWriters *writers = userdata;
     int r = 0;
 
     (void) prctl(PR_SET_NAME, WRITER_NAME);
-    worker_end_with_daemon(socket_fd);
+    worker_end_with_daemon();
+    warm_up(writers);
     while (r >= 0 || r == -ENOBUFS) {
         g_autofree char *syspath = NULL;
 

@@ -182,3 +182,50 @@ case_full_add_beside_the_line_for_udev()
     the_turn_of daemon 45 5
     the_turn_of rival 45 5
 }
+
+# --- who waits for whom
+
+# The slowest of ours, and the shortest time that was left until the driver began, both in µs.
+margins()
+{
+    journalctl --boot --output short-monotonic --no-pager --since "$1" |
+        awk -v address="$2" '
+            function moment() { match($0, /[0-9]+\.[0-9]+\]/); return substr($0, RSTART, RLENGTH - 1) * 1000000 }
+            /a device was added, and has/ {
+                ours = moment(); match($0, /\([0-9]+/); took = substr($0, RSTART + 1, RLENGTH - 1)
+                if (took + 0 > slowest) slowest = took + 0
+            }
+            /nvme nvme[0-9]+: pci function/ && index($0, address) && ours {
+                left = moment() - ours; if (!least || left < least) least = left
+                ours = 0
+            }
+            END { printf "the slowest write %d µs after its event, the driver at least %d µs after that\n", slowest, least }'
+}
+
+# rounds_on_a_busy_machine N: more wants to run than there are processors, and two devices of one driver come at once,
+# of which either has the module loaded for the other.
+rounds_on_a_busy_machine()
+{
+    local i since late=0
+    begin_adds
+    for (( i = 0; i < 2 * $(nproc); i++ )); do
+        bash -c 'while :; do :; done' &
+        helpers+=($!)
+    done
+    since=$(date '+%F %T')
+    for (( i = 0; i < $1; i++ )); do
+        echo 1 >"/sys/bus/pci/devices/$mounted/remove"
+        come_by_rescan "$free" nvme unloaded
+        await_driver "$free" nvme
+        await_driver "$mounted" nvme
+        has_type "$free" identity || late=$((late + 1))
+        has_type "$mounted" identity || late=$((late + 1))
+    done
+    echo "figure: on a busy machine, two at once, $((2 * $1)) devices: $late after the driver; $(margins "$since" "$free")"
+    is 'how many were after their driver' "$late" 0
+}
+
+case_full_add_on_a_busy_machine()
+{
+    rounds_on_a_busy_machine 20
+}
