@@ -82,6 +82,10 @@ struct ManagedGroup {
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */
 
+    /* a device was added at run time */
+    bool has_newcomer;     /* and whether a rule or its driver was first is not settled yet */
+    bool driver_was_first; /* a rule in force had come first, if there had been the time */
+
     /* before a rule unbinds */
     Job *survey;
     bool survey_late;      /* it has not returned in its time, and counts for nobody */

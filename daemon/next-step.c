@@ -96,7 +96,8 @@ static NextStep this_boot(const Situation *situation)
 
     if (decision->settled || decision->wanted < 0)
         return rest_in(group->call_undone ? GROUP_FAILED : GROUP_SETTLED);
-    if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED && situation->tried && group->tried_race)
+    if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED &&
+        (group->driver_was_first || (situation->tried && group->tried_race)))
         return pend(PENDING_DRIVER_RACE, NEXT_NOTHING);
     if (decision->obstacle != PENDING_NONE)
         return pend(decision->obstacle, NEXT_NOTHING);
