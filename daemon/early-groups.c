@@ -102,8 +102,8 @@ static Decision *decide(const Groups *groups, const Device *device, DomainType *
 
     g_free(device->facts->iommu);
     device->facts->iommu = g_strdup(groups->family);
-    /* Where nothing tells, it is what these IOMMUs' drivers take by default. */
-    input.current = groups->host->boot_default >= 0 ? groups->host->boot_default : DOMAIN_TYPE_DMA;
+    /* In an initramfs nothing may tell: so that who asks for DMA gets it, if only by having it already. */
+    input.current = groups->host->boot_default >= 0 ? groups->host->boot_default : DOMAIN_TYPE_DMA_FQ;
     if (!groups->family || !iommu_family_has_dma_fq(groups->family))
         input.not_given = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
     device_decision_member(device, &member);

@@ -206,13 +206,13 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 
 /* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
  * be told. */
-static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
+static void restore(EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
         (domain_type_tightens(group->from, group->type) && !(DOMAIN_TYPE_BIT(group->type) & out)))
         return;
     (void) group_write_type(type_fd, group->from);
-    (void) group_read_type(pass->root_fd, group->id, &group->type);
+    (void) group_read_open_type(type_fd, &group->type);
 }
 
 /* The kernel said ERROR. */
@@ -240,12 +240,12 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 {
     int error = group_write_type(type_fd, group->wanted);
     DomainType shown = _DOMAIN_TYPE_INVALID;
-    int r = group_read_type(pass->root_fd, group->id, &shown);
+    int r = group_read_open_type(type_fd, &shown);
 
     group->type = shown;
     if (error >= 0 && r >= 0 && is_wanted(group, out))
         return conclude(group, EARLY_SET, NULL);
-    restore(pass, group, type_fd, out);
+    restore(group, type_fd, out);
     if (error < 0)
         return explain(pass, group, error);
     return conclude_refusal(group, EARLY_FAILED, REFUSAL_TYPE_NOT_KEPT,
@@ -272,7 +272,7 @@ static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *v
 
     if (type_fd < 0)
         explain(pass, group, type_fd);
-    else if (!group_view_is_current(pass->root_fd, view))
+    else if (!group_view_is_current(pass->root_fd, type_fd, view))
         explain_change(pass, group);
     else if (is_ours(pass, group, view->key))
         write_type(pass, group, type_fd, decision->out);

@@ -59,6 +59,7 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     if (late && !manager->rules_are_late)
         forget_udev_facts(manager);
     manager->rules_are_late = late;
+    manager_judge_functions(manager);
 }
 
 int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagnostics)

@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "autoprobe-hold.h"
 #include "boot-notes.h"
 #include "boot-phase.h"
 #include "call-limits.h"
@@ -37,6 +38,7 @@
  *   manager-early.c     what was done before the daemon, and what the next boot will do
  *   manager-change.c    the queue, results, recovery
  *   manager-rules.c     reload, apply, those who wait for groups
+ *   manager-vf.c        virtual functions are held until their types are written
  */
 struct Manager {
     sd_event *event;
@@ -54,6 +56,7 @@ struct Manager {
 
     DeviceWatch *watch;
     TypeWatch *type_watch;
+    AutoprobeHolds *autoprobe_holds;
     MountWatch *mount_watch; /* only while some group waits for the end of a use */
     Scanner *scanner;
     BootPhase *phase;
@@ -231,3 +234,9 @@ void waiter_free(void *waiter);
  * in the manager's limits, and is taken over with success. Returns the descriptor, or -errno. */
 int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why,
                     CallPlace *place);
+
+/* --- manager-vf.c */
+int manager_hold_new(Manager *manager);
+/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices. */
+void manager_judge_function(Manager *manager, const ManagedDevice *managed);
+void manager_judge_functions(Manager *manager);

@@ -62,7 +62,7 @@ static bool device_is_current(int root_fd, const char *syspath, const Device *de
     return g_strcmp0(driver, device->driver) == 0;
 }
 
-bool group_view_is_current(int root_fd, const GroupView *view)
+bool group_view_is_current(int root_fd, int type_fd, const GroupView *view)
 {
     g_auto(GStrv) paths = NULL;
     DomainType type;
@@ -72,5 +72,5 @@ bool group_view_is_current(int root_fd, const GroupView *view)
     for (guint i = 0; i < view->devices->len; i++)
         if (!device_is_current(root_fd, paths[i], view->devices->pdata[i]))
             return false;
-    return group_read_type(root_fd, view->id, &type) >= 0 && type == view->type;
+    return group_read_open_type(type_fd, &type) >= 0 && type == view->type;
 }

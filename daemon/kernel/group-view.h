@@ -19,7 +19,7 @@ typedef struct GroupView {
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
 
 /* True if the group still has the members of VIEW, all of them and no other, with the drivers that they had, and the
- * type: what was made of VIEW then still holds. Reads `type`, so it can block. */
-bool group_view_is_current(int root_fd, const GroupView *view);
+ * type that TYPE_FD, its opened `type`, shows: what was made of VIEW then still holds. Can block. */
+bool group_view_is_current(int root_fd, int type_fd, const GroupView *view);
 void group_view_free(GroupView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupView, group_view_free)

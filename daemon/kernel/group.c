@@ -10,6 +10,9 @@
 
 #define GROUPS "sys/kernel/iommu_groups"
 
+/* The longest word of `type` is "unmanaged". */
+#define TYPE_WORD_MAX 32
+
 static int compare_ids(const void *a, const void *b)
 {
     unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
@@ -97,16 +100,26 @@ int group_parse_type(const char *text, DomainType *ret)
     return 0;
 }
 
+static int take_type(ssize_t size, const char *text, DomainType *ret)
+{
+    if (size < 0)
+        return size == -ENODEV ? -ENOENT : size == -EFBIG ? -EBADMSG : (int) size;
+    return group_parse_type(text, ret);
+}
+
+int group_read_open_type(int type_fd, DomainType *ret)
+{
+    char text[TYPE_WORD_MAX];
+
+    return take_type(sysfs_read_fd(type_fd, text, sizeof(text)), text, ret);
+}
+
 int group_read_type(int root_fd, unsigned id, DomainType *ret)
 {
-    char path[64], text[32];
-    ssize_t n;
+    char path[64], text[TYPE_WORD_MAX];
 
     (void) snprintf(path, sizeof(path), GROUPS "/%u/type", id);
-    n = sysfs_read_buffer(root_fd, path, text, sizeof(text));
-    if (n < 0)
-        return n == -ENODEV ? -ENOENT : n == -EFBIG ? -EBADMSG : (int) n;
-    return group_parse_type(text, ret);
+    return take_type(sysfs_read_buffer(root_fd, path, text, sizeof(text)), text, ret);
 }
 
 /* Takes "0x" and hexadecimal digits followed by one blank. */
@@ -179,7 +192,7 @@ int group_open_type(int root_fd, unsigned id)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
 
-    return sysfs_open_write(root_fd, path);
+    return sysfs_open_read_write(root_fd, path);
 }
 
 int group_write_type(int type_fd, DomainType type)

@@ -181,6 +181,19 @@ START_TEST(only_who_needs_it_is_lent)
 }
 END_TEST
 
+/* Nothing tells what the kernel gives by itself; it turns out to be the laxer one. */
+START_TEST(the_stricter_type_is_there_before_the_driver)
+{
+    start(generations[_i]);
+    fixture_command(fixture, "boot-default DMA-FQ");
+    add_rule("20-strict.conf", "[Match]\\nId=144d:a808\\n[Policy]\\nType=DMA\\n");
+    run(run_early);
+    check_attribute(LAZY, "iommu_group/type", "DMA", "after the pass");
+    check_driver(LAZY, "", "after the pass");
+    check_nothing_is_left("after the pass");
+}
+END_TEST
+
 START_TEST(a_second_pass_writes_nothing)
 {
     start(generations[_i]);
@@ -347,6 +360,7 @@ int main(void)
     const TTest *const tests[] = {
         the_type_is_there_before_the_driver,
         only_who_needs_it_is_lent,
+        the_stricter_type_is_there_before_the_driver,
         a_second_pass_writes_nothing,
         an_override_of_somebody_else_stays,
         no_group_comes,
