@@ -21,7 +21,7 @@
 /* How often a worker is started again that somebody has killed. */
 #define TRIES_MAX 3
 
-/* Events of a file are taken before those of workers: what we wrote ourselves is known by its being the next. */
+/* Events of a file are taken before those of workers: what somebody has set since is known before it is set back. */
 #define WATCH_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 10)
 /* What the kernel has said of new devices is taken before they are decided upon. */
 #define DECIDE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
@@ -42,13 +42,14 @@ typedef struct Hold {
     bool wanted;     /* else it goes when the hold has ended */
     int fd;          /* its folder */
     int numvfs_fd;   /* open before it is watched: reading from it is no open of ours to be told of */
-    int numvfs_wd, autoprobe_wd;
+    int numvfs_wd;
+    int autoprobe_wd; /* only while the setting is ours, and begun after we have written it: what it tells is
+                       * never our own write */
 
     HoldState state;
     unsigned opens;  /* how many have sriov_numvfs open, as far as is known: equal events are told as one */
     unsigned round;
     bool ours;       /* the 0 in sriov_drivers_autoprobe is ours */
-    bool expects_own; /* the next event of that file is of our own write */
     AutoprobeRecord *record; /* as on disk; NULL without hold */
     char **names;    /* for the worker that has drivers bound */
     Worker *worker;
@@ -73,13 +74,40 @@ static void have_drivers_bound(Hold *hold);
 
 /* --- the setting and its record */
 
-static int set_autoprobe(Hold *hold, bool probe)
+static int add_watch(Hold *hold, const char *name, uint32_t mask, int *ret)
 {
-    int r = physical_function_set_autoprobe(hold->fd, probe);
+    _cleanup_close_ int fd = openat(hold->fd, name, O_PATH | O_CLOEXEC);
+    char path[64];
+    int wd;
 
-    if (r >= 0)
-        hold->expects_own = hold->autoprobe_wd >= 0;
-    return r;
+    if (fd < 0)
+        return -errno;
+    g_snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    wd = inotify_add_watch(hold->holds->inotify_fd, path, mask);
+    if (wd < 0)
+        return -errno;
+    g_hash_table_insert(hold->holds->by_watch, GINT_TO_POINTER(wd), hold);
+    *ret = wd;
+    return 0;
+}
+
+/* Events of it that have not been taken yet are nobody's then: its number is not given again. */
+static void remove_watch(const Hold *hold, int *wd)
+{
+    if (*wd < 0)
+        return;
+    (void) inotify_rm_watch(hold->holds->inotify_fd, *wd);
+    g_hash_table_remove(hold->holds->by_watch, GINT_TO_POINTER(*wd));
+    *wd = -1;
+}
+
+static void take_over(Hold *hold)
+{
+    int r = add_watch(hold, PHYSICAL_FUNCTION_AUTOPROBE, IN_MODIFY, &hold->autoprobe_wd);
+
+    hold->ours = true;
+    if (r < 0)
+        log_warning("%s: what is set meanwhile is not seen: %s", hold->name, g_strerror(-r));
 }
 
 static void give_back(Hold *hold)
@@ -89,7 +117,8 @@ static void give_back(Hold *hold)
     if (!hold->ours)
         return;
     hold->ours = false;
-    r = set_autoprobe(hold, true);
+    remove_watch(hold, &hold->autoprobe_wd);
+    r = physical_function_set_autoprobe(hold->fd, true);
     if (r < 0 && r != -ENODEV && r != -ENOENT)
         log_error("%s: sriov_drivers_autoprobe cannot be set back to 1: %s", hold->name, g_strerror(-r));
 }
@@ -141,12 +170,8 @@ static void hold_free(void *data)
     CLEAR_SOURCE(hold->timer);
     CLEAR_SOURCE(hold->decision);
     hold->worker = worker_free(hold->worker);
-    if (hold->numvfs_wd >= 0)
-        (void) inotify_rm_watch(hold->holds->inotify_fd, hold->numvfs_wd);
-    if (hold->autoprobe_wd >= 0)
-        (void) inotify_rm_watch(hold->holds->inotify_fd, hold->autoprobe_wd);
-    g_hash_table_remove(hold->holds->by_watch, GINT_TO_POINTER(hold->numvfs_wd));
-    g_hash_table_remove(hold->holds->by_watch, GINT_TO_POINTER(hold->autoprobe_wd));
+    remove_watch(hold, &hold->numvfs_wd);
+    remove_watch(hold, &hold->autoprobe_wd);
     (void) safe_close(hold->numvfs_fd);
     (void) safe_close(hold->fd);
     g_clear_pointer(&hold->record, autoprobe_record_free);
@@ -356,9 +381,9 @@ static void begin(Hold *hold)
         return;
     r = write_record(hold);
     if (r >= 0)
-        r = set_autoprobe(hold, false);
-    hold->ours = r >= 0;
-    if (hold->ours) {
+        r = physical_function_set_autoprobe(hold->fd, false);
+    if (r >= 0) {
+        take_over(hold);
         log_debug("%s: virtual functions that appear are held", hold->name);
         return;
     }
@@ -393,16 +418,12 @@ static void on_closed(Hold *hold)
         settle(hold);
 }
 
-/* A write that is not ours is the administrator's, and what is to be left behind. An open that truncates is told
- * as a write, too; nobody opens this file for that alone. */
+/* What the administrator writes is what is left behind. An open that truncates is told as a write, too; nobody opens
+ * this file for that alone. */
 static void on_autoprobe_written(Hold *hold)
 {
-    bool own = hold->expects_own;
-
-    hold->expects_own = false;
-    if (own || !hold->ours)
-        return;
     hold->ours = false;
+    remove_watch(hold, &hold->autoprobe_wd);
     if (physical_function_autoprobe(hold->fd) != 1)
         drop_record(hold);
 }
@@ -417,7 +438,6 @@ static void on_overflow(const AutoprobeHolds *holds)
         Hold *hold = value;
 
         hold->opens = 0;
-        hold->expects_own = false;
         if (hold->state == HOLD_OPEN)
             set_limit(hold, 0);
     }
@@ -457,23 +477,6 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 
 /* --- which physical functions */
 
-static int add_watch(Hold *hold, const char *name, uint32_t mask, int *ret)
-{
-    _cleanup_close_ int fd = openat(hold->fd, name, O_PATH | O_CLOEXEC);
-    char path[64];
-    int wd;
-
-    if (fd < 0)
-        return -errno;
-    g_snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    wd = inotify_add_watch(hold->holds->inotify_fd, path, mask);
-    if (wd < 0)
-        return -errno;
-    g_hash_table_insert(hold->holds->by_watch, GINT_TO_POINTER(wd), hold);
-    *ret = wd;
-    return 0;
-}
-
 static int hold_open(Hold *hold, const char *syspath, const Device *device)
 {
     int r = physical_function_open(hold->holds->root_fd, syspath, device);
@@ -484,10 +487,7 @@ static int hold_open(Hold *hold, const char *syspath, const Device *device)
     hold->numvfs_fd = openat(hold->fd, PHYSICAL_FUNCTION_NUMVFS, O_RDONLY | O_CLOEXEC);
     if (hold->numvfs_fd < 0)
         return -errno;
-    r = add_watch(hold, PHYSICAL_FUNCTION_AUTOPROBE, IN_MODIFY, &hold->autoprobe_wd);
-    if (r >= 0)
-        r = add_watch(hold, PHYSICAL_FUNCTION_NUMVFS, IN_OPEN | IN_CLOSE, &hold->numvfs_wd);
-    return r;
+    return add_watch(hold, PHYSICAL_FUNCTION_NUMVFS, IN_OPEN | IN_CLOSE, &hold->numvfs_wd);
 }
 
 static int add_hold(AutoprobeHolds *holds, const char *syspath, const Device *device, Hold **ret)
@@ -587,7 +587,8 @@ static int recover(AutoprobeHolds *holds, const char *key, char **ret_error)
     if (r < 0)
         return r;
     hold->record = g_steal_pointer(&record);
-    hold->ours = physical_function_autoprobe(hold->fd) == 0;
+    if (physical_function_autoprobe(hold->fd) == 0)
+        take_over(hold);
     log_notice("%s: brings an interrupted hold of its virtual functions to its end", hold->name);
     settle(hold);
     return 0;

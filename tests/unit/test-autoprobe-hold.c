@@ -354,6 +354,29 @@ START_TEST(setting_made_meanwhile_stays)
 }
 END_TEST
 
+/* What was written before the hold began is told after it, and is not what is set meanwhile; nor is our own 0. */
+START_TEST(setting_made_just_before)
+{
+    Bench bench = {};
+    int fd;
+
+    begin_watched(&bench);
+    for (unsigned i = 0; i < 3; i++) {
+        fd = open_number(&bench, O_WRONLY);
+        put(&bench, AUTOPROBE, "1\n");
+        close(open_number(&bench, O_RDONLY));
+        if (i > 0)
+            turn(&bench);
+        close(fd);
+        turn(&bench);
+        until_idle(&bench);
+        expect_setting(&bench, "1");
+        expect_record(&bench, false);
+    }
+    end(&bench);
+}
+END_TEST
+
 START_TEST(what_has_a_driver_or_an_override_is_left)
 {
     Bench bench = { .keep = true };
@@ -450,25 +473,29 @@ typedef enum KillPoint {
     _KILL_POINT_MAX,
 } KillPoint;
 
-/* The child: a daemon that says by a byte that it has come to POINT, and goes no further. */
+static bool is_recorded(const Bench *bench)
+{
+    g_auto(GStrv) keys = NULL;
+
+    return autoprobe_record_list(bench->tree->fd, &keys) >= 0 && *keys;
+}
+
+/* The child: a daemon that says by a byte that it watches, that it holds, and that functions have appeared. It goes no
+ * further, but to the drivers if POINT is there. */
 static void hold_until(Bench *bench, KillPoint point, int ready)
 {
     bench->keep = true;
     ck_assert_int_eq(autoprobe_holds_watch(bench->holds, bench->syspath, bench->device, true), 0);
     (void) !write(ready, "", 1);
-    for (bool told = false;; sd_event_run(bench->event, UINT64_MAX)) {
-        g_auto(GStrv) keys = NULL;
-        bool there;
-
-        (void) autoprobe_record_list(bench->tree->fd, &keys);
-        there = point == KILL_HELD ? keys && *keys : bench->appeared > 0;
-        if (!there || told)
-            continue;
-        if (point == KILL_PROBING)
-            autoprobe_holds_release(bench->holds, KEY, bench->round);
-        told = true;
-        (void) !write(ready, "", 1);
-    }
+    while (!is_recorded(bench))
+        sd_event_run(bench->event, UINT64_MAX);
+    (void) !write(ready, "", 1);
+    while (bench->appeared == 0)
+        sd_event_run(bench->event, UINT64_MAX);
+    if (point == KILL_PROBING)
+        autoprobe_holds_release(bench->holds, KEY, bench->round);
+    (void) !write(ready, "", 1);
+    pause();
 }
 
 static void wait_for(int ready)
@@ -495,11 +522,12 @@ START_TEST(killed)
     }
     wait_for(pipes[0]);
     fd = open_number(&bench, O_WRONLY);
+    wait_for(pipes[0]);
     if (point != KILL_HELD) {
         make_function(&bench, NULL);
         close(fd);
+        wait_for(pipes[0]);
     }
-    wait_for(pipes[0]);
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     expect_setting(&bench, point == KILL_PROBING ? "1" : "0");
@@ -598,6 +626,7 @@ int main(void)
     tcase_add_test(cases, two_have_it_open);
     tcase_add_test(cases, opened_again_before_the_end);
     tcase_add_test(cases, setting_made_meanwhile_stays);
+    tcase_add_test(cases, setting_made_just_before);
     tcase_add_test(cases, what_has_a_driver_or_an_override_is_left);
     tcase_add_test(cases, no_longer_wanted);
     tcase_add_test(cases, physical_function_goes);
