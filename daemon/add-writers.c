@@ -117,22 +117,17 @@ static int take_device(const AddWriters *writers, int socket_fd, const char *sys
                                      (guint64) g_get_monotonic_time() - begin));
 }
 
-/*
- * The first time costs more than every other, for pages that are copied and symbols that are looked up; and
- * of a machine's hot-plugs most are a first. So this is done at once for a group that is there: what the
- * rules want of it, the daemon is about to do, too.
- */
+/* The first time costs more than every other, for pages that are copied and symbols that are looked up; and of
+ * a machine's hot-plugs most are a first. So it is tried on a group that is there. */
 static void warm_up(const AddWriters *writers)
 {
-    g_autoptr(EarlyNote) note = early_note_new();
+    g_autoptr(Decision) decision = NULL;
     g_autoptr(GArray) ids = NULL;
-    unsigned id;
 
-    if (group_list(writers->root_fd, &ids) < 0 || ids->len == 0)
-        return;
-    id = g_array_index(ids, unsigned, ids->len - 1);
-    if (!is_inhibited(writers, id) && !record_group_is_locked(writers->root_fd, id))
-        (void) early_pass_group(writers->root_fd, writers->rules, writers->host, id, note);
+    if (group_list(writers->root_fd, &ids) >= 0 && ids->len > 0 &&
+        !record_group_is_locked(writers->root_fd, g_array_index(ids, unsigned, 0)))
+        decision = early_pass_decide(writers->root_fd, writers->rules, writers->host,
+                                     g_array_index(ids, unsigned, 0));
 }
 
 static int write_added(int socket_fd, void *userdata)

@@ -330,6 +330,14 @@ static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
     return group;
 }
 
+Decision *early_pass_decide(int root_fd, const RuleSet *rules, const Host *host, unsigned id)
+{
+    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host };
+    g_autoptr(GroupView) view = NULL;
+
+    return group_view_read(root_fd, id, &view) < 0 ? NULL : decide(&pass, view);
+}
+
 const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
                                    EarlyNote *note)
 {

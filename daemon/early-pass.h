@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "decision.h"
 #include "early-note.h"
 #include "host.h"
 #include "rule-set.h"
@@ -29,3 +30,6 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
  */
 const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
                                    EarlyNote *note);
+
+/* What that would be done for, and nothing done: NULL if the group cannot be read. The caller frees it. */
+Decision *early_pass_decide(int root_fd, const RuleSet *rules, const Host *host, unsigned id);
