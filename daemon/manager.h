@@ -197,10 +197,11 @@ void manager_added_in_time(Manager *manager, ManagedGroup *group);
 /* --- manager-early.c */
 /* Reads what the early passes have left, and says it. */
 void manager_read_early(Manager *manager);
-/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it since. */
+/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it
+ * since. */
 void manager_adopt_early(Manager *manager, ManagedGroup *group);
-/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT before a driver
- * is bound (decision_type_at_boot()). */
+/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT
+ * before a driver is bound (decision_type_at_boot()). */
 NextBoot manager_next_boot(const Manager *manager, const ManagedGroup *group, DomainType wanted,
                            DomainType at_boot);
 /* Looks whether the initramfs has the rules that are on disk. */
@@ -253,6 +254,7 @@ int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, cons
 
 /* --- manager-vf.c */
 int manager_hold_new(Manager *manager);
-/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices. */
+/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices.
+ * */
 void manager_judge_function(Manager *manager, const ManagedDevice *managed);
 void manager_judge_functions(Manager *manager);
