@@ -290,29 +290,16 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView
         change_group(pass, group, view, decision);
 }
 
-static void pass_group(const Pass *pass, unsigned id)
-{
-    g_autoptr(GroupView) view = NULL;
-    g_autoptr(Decision) decision = NULL;
-    EarlyGroup *group;
-
-    if (pass->locks && record_group_is_locked(pass->root_fd, id))
-        return;
-    if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
-        return;
-    decision = decide(pass, view);
-    if (decision->wanted < 0)
-        return;
-    group = early_note_add_group(pass->note, id);
-    take_decision(group, view, decision);
-    if (judge(group, view, decision))
-        lock_and_change(pass, group, view, decision);
-    pass->tell(group);
-}
-
 /* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
  * told by what this one does. */
-static void note_unbound(const Pass *pass, unsigned id)
+static void note_unbound(EarlyNote *note, const char *driver, uint64_t inode)
+{
+    if (!driver || driver_manages_dma(driver))
+        g_array_append_val(note->unbound, inode);
+}
+
+/* The same without a look at more than links, for a group that is not judged. */
+static void note_unbound_members(const Pass *pass, unsigned id)
 {
     g_auto(GStrv) paths = NULL;
 
@@ -323,10 +310,32 @@ static void note_unbound(const Pass *pass, unsigned id)
         int r = sysfs_link_name(pass->root_fd, link, &driver);
         uint64_t inode;
 
-        if ((r == -ENOENT || (r >= 0 && driver_manages_dma(driver))) &&
-            sysfs_inode(pass->root_fd, *path, &inode) >= 0)
-            g_array_append_val(pass->note->unbound, inode);
+        if ((r >= 0 || r == -ENOENT) && sysfs_inode(pass->root_fd, *path, &inode) >= 0)
+            note_unbound(pass->note, driver, inode);
     }
+}
+
+static void pass_group(const Pass *pass, unsigned id)
+{
+    g_autoptr(GroupView) view = NULL;
+    g_autoptr(Decision) decision = NULL;
+    EarlyGroup *group;
+
+    if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
+        return;
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        note_unbound(pass->note, device->driver, device->inode);
+    }
+    decision = decide(pass, view);
+    if (decision->wanted < 0)
+        return;
+    group = early_note_add_group(pass->note, id);
+    take_decision(group, view, decision);
+    if (judge(group, view, decision))
+        lock_and_change(pass, group, view, decision);
+    pass->tell(group);
 }
 
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
@@ -346,9 +355,12 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     if (r < 0)
         return r;
     for (guint i = 0; i < ids->len; i++) {
-        note_unbound(&pass, g_array_index(ids, unsigned, i));
-        if (rule_set_rules(rules)->len > 0)
-            pass_group(&pass, g_array_index(ids, unsigned, i));
+        unsigned id = g_array_index(ids, unsigned, i);
+
+        if (rule_set_rules(rules)->len == 0 || (pass.locks && record_group_is_locked(root_fd, id)))
+            note_unbound_members(&pass, id);
+        else
+            pass_group(&pass, id);
     }
     return 0;
 }
