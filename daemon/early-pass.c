@@ -254,17 +254,6 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* Who came between the look and the lock? */
-static EarlyOutcome explain_change(const Pass *pass, EarlyGroup *group)
-{
-    g_autoptr(GroupView) view = NULL;
-    const Device *bound;
-
-    if (group_view_read(pass->root_fd, group->id, &view) < 0 || !(bound = find_bound(view)))
-        return conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
-    return conclude_bound(group, bound);
-}
-
 /* With the group's lock held and its `type` opened, so that neither can become another's. */
 static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
 {
@@ -273,7 +262,7 @@ static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *v
     if (type_fd < 0)
         explain(pass, group, type_fd);
     else if (!group_view_is_current(pass->root_fd, type_fd, view))
-        explain_change(pass, group);
+        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
     else if (is_ours(pass, group, view->key))
         write_type(pass, group, type_fd, decision->out);
 }
