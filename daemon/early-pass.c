@@ -274,17 +274,6 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* Who came between the look and the lock? */
-static EarlyOutcome explain_change(const Pass *pass, EarlyGroup *group)
-{
-    g_autoptr(GroupView) view = NULL;
-    const Device *bound;
-
-    if (group_view_read(pass->root_fd, group->id, &view) < 0 || !(bound = find_bound(view)))
-        return conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
-    return conclude_bound(group, bound);
-}
-
 /* With the group's lock held and its `type` opened, so that neither can become another's. */
 static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
 {
@@ -293,7 +282,7 @@ static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *v
     if (type_fd < 0)
         explain(pass, group, type_fd);
     else if (!group_view_is_current(pass->root_fd, type_fd, view))
-        explain_change(pass, group);
+        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
     else if (is_ours(pass, group, view->key))
         write_type(pass, group, type_fd, decision->out);
 }
@@ -310,16 +299,44 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView
         change_group(pass, group, view, decision);
 }
 
+/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
+ * told by what this one does. */
+static void note_unbound(EarlyNote *note, const char *driver, uint64_t inode)
+{
+    if (!driver || driver_manages_dma(driver))
+        g_array_append_val(note->unbound, inode);
+}
+
+/* The same without a look at more than links, for a group that is not judged. */
+static void note_unbound_members(const Pass *pass, unsigned id)
+{
+    g_auto(GStrv) paths = NULL;
+
+    if (group_list_members(pass->root_fd, id, &paths) < 0)
+        return;
+    for (char **path = paths; *path; path++) {
+        g_autofree char *link = g_strconcat(*path, "/driver", NULL), *driver = NULL;
+        int r = sysfs_link_name(pass->root_fd, link, &driver);
+        uint64_t inode;
+
+        if ((r >= 0 || r == -ENOENT) && sysfs_inode(pass->root_fd, *path, &inode) >= 0)
+            note_unbound(pass->note, driver, inode);
+    }
+}
+
 static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
 {
     g_autoptr(GroupView) view = NULL;
     g_autoptr(Decision) decision = NULL;
     EarlyGroup *group;
 
-    if (pass->locks && record_group_is_locked(pass->root_fd, id))
-        return NULL;
     if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
         return NULL;
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        note_unbound(pass->note, device->driver, device->inode);
+    }
     decision = decide(pass, view);
     if (decision->wanted < 0)
         return NULL;
@@ -346,25 +363,6 @@ const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host
     return pass_group(&pass, id);
 }
 
-/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
- * told by what this one does. */
-static void note_unbound(const Pass *pass, unsigned id)
-{
-    g_auto(GStrv) paths = NULL;
-
-    if (group_list_members(pass->root_fd, id, &paths) < 0)
-        return;
-    for (char **path = paths; *path; path++) {
-        g_autofree char *link = g_strconcat(*path, "/driver", NULL), *driver = NULL;
-        int r = sysfs_link_name(pass->root_fd, link, &driver);
-        uint64_t inode;
-
-        if ((r == -ENOENT || (r >= 0 && driver_manages_dma(driver))) &&
-            sysfs_inode(pass->root_fd, *path, &inode) >= 0)
-            g_array_append_val(pass->note->unbound, inode);
-    }
-}
-
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell)
 {
     const Pass pass = {
@@ -381,12 +379,14 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     if (r < 0)
         return r;
     for (guint i = 0; i < ids->len; i++) {
+        unsigned id = g_array_index(ids, unsigned, i);
         const EarlyGroup *group;
 
-        note_unbound(&pass, g_array_index(ids, unsigned, i));
-        if (rule_set_rules(rules)->len == 0)
+        if (rule_set_rules(rules)->len == 0 || (pass.locks && record_group_is_locked(root_fd, id))) {
+            note_unbound_members(&pass, id);
             continue;
-        group = pass_group(&pass, g_array_index(ids, unsigned, i));
+        }
+        group = pass_group(&pass, id);
         if (group)
             tell(group);
     }

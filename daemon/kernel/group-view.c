@@ -51,15 +51,10 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
 
 static bool device_is_current(int root_fd, const char *syspath, const Device *device)
 {
-    g_autofree char *link = g_strconcat(syspath, "/driver", NULL), *driver = NULL;
     uint64_t inode;
 
-    if (!g_str_has_suffix(syspath, device->facts->path) || sysfs_inode(root_fd, syspath, &inode) < 0 ||
-        inode != device->inode)
-        return false;
-    if (sysfs_link_name(root_fd, link, &driver) < 0)
-        return !device->driver;
-    return g_strcmp0(driver, device->driver) == 0;
+    return g_str_has_suffix(syspath, device->facts->path) && sysfs_inode(root_fd, syspath, &inode) >= 0 &&
+           inode == device->inode;
 }
 
 bool group_view_is_current(int root_fd, int type_fd, const GroupView *view)

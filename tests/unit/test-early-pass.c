@@ -115,7 +115,6 @@ START_TEST(one_drive)
     g_autoptr(Tree) tree = machine_new();
     g_autoptr(RuleSet) rules = RULES(cases_of_one[_i].rule);
     g_autoptr(EarlyNote) note = NULL;
-    g_autofree char *from = g_strconcat(cases_of_one[_i].from, "\n", NULL);
     const EarlyGroup *group;
 
     add(tree, 1, "0000:00:04.0", cases_of_one[_i].driver);
