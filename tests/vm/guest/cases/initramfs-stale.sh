@@ -22,7 +22,7 @@ is_stale()
 # As the hooks of an image do that is built for the next boot.
 rebuild_image()
 {
-    "$hooks" copy "$(mktemp -d)" "$(uname -r)"
+    "$hooks" copy "$(mktemp -d)" "$(uname -r)" initramfs-tools
     "$hooks" built "$(uname -r)"
 }
 
