@@ -56,6 +56,7 @@ static void on_kernel_device(DeviceWatch *watch, const char *syspath, struct ude
         DeviceEvent event;
     } events[] = {
         { "add", DEVICE_EVENT_KERNEL_ADD },
+        { "change", DEVICE_EVENT_KERNEL_CHANGE },
         { "remove", DEVICE_EVENT_REMOVE },
         { "bind", DEVICE_EVENT_BIND },
         { "unbind", DEVICE_EVENT_UNBIND },

@@ -146,6 +146,13 @@ static const Device *find_bound(const GroupView *view)
     return NULL;
 }
 
+static EarlyOutcome conclude_bound(EarlyGroup *group, const Device *bound)
+{
+    g_autofree char *text = g_strdup_printf("%s is bound to %s already", bound->facts->name, bound->driver);
+
+    return conclude(group, EARLY_BOUND, text);
+}
+
 /* Returns true if WANTED is to be written to the group of VIEW; else GROUP says why not. */
 static bool judge(EarlyGroup *group, const GroupView *view, const Decision *decision)
 {
@@ -167,8 +174,7 @@ static bool judge(EarlyGroup *group, const GroupView *view, const Decision *deci
     }
     /* The one switch that the kernel makes with drivers bound. */
     if (bound && !(view->type == DOMAIN_TYPE_DMA && decision->wanted == DOMAIN_TYPE_DMA_FQ)) {
-        text = g_strdup_printf("%s is bound to %s already", bound->facts->name, bound->driver);
-        conclude(group, EARLY_BOUND, text);
+        conclude_bound(group, bound);
         return false;
     }
     return true;
@@ -220,13 +226,13 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 
 /* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
  * be told. */
-static void restore(const Pass *pass, EarlyGroup *group, int type_fd, DomainTypeSet out)
+static void restore(EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
         (domain_type_tightens(group->from, group->type) && !(DOMAIN_TYPE_BIT(group->type) & out)))
         return;
     (void) group_write_type(type_fd, group->from);
-    (void) group_read_type(pass->root_fd, group->id, &group->type);
+    (void) group_read_open_type(type_fd, &group->type);
 }
 
 /* The kernel said ERROR. */
@@ -254,12 +260,12 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 {
     int error = group_write_type(type_fd, group->wanted);
     DomainType shown = _DOMAIN_TYPE_INVALID;
-    int r = group_read_type(pass->root_fd, group->id, &shown);
+    int r = group_read_open_type(type_fd, &shown);
 
     group->type = shown;
     if (error >= 0 && r >= 0 && is_wanted(group, out))
         return conclude(group, EARLY_SET, NULL);
-    restore(pass, group, type_fd, out);
+    restore(group, type_fd, out);
     if (error < 0)
         return explain(pass, group, error);
     return conclude_refusal(group, EARLY_FAILED, REFUSAL_TYPE_NOT_KEPT,
@@ -268,45 +274,40 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* With the group's lock held and its `type` opened, so that neither can become another's: reads afresh,
- * decides again and writes. */
-static void change_group(const Pass *pass, EarlyGroup *group, int type_fd)
+/* Who came between the look and the lock? */
+static EarlyOutcome explain_change(const Pass *pass, EarlyGroup *group)
 {
     g_autoptr(GroupView) view = NULL;
-    g_autoptr(Decision) decision = NULL;
-    int r = group_view_read(pass->root_fd, group->id, &view);
+    const Device *bound;
 
-    if (r < 0 || !view->key) {
-        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, r < 0 ? g_strerror(-r) : NULL);
-        return;
-    }
-    decision = decide(pass, view);
-    if (decision->wanted < 0) {
-        conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
-        return;
-    }
-    take_decision(group, view, decision);
-    if (judge(group, view, decision) && is_ours(pass, group, view->key))
+    if (group_view_read(pass->root_fd, group->id, &view) < 0 || !(bound = find_bound(view)))
+        return conclude_refusal(group, EARLY_FAILED, REFUSAL_DEVICE_CHANGED, NULL);
+    return conclude_bound(group, bound);
+}
+
+/* With the group's lock held and its `type` opened, so that neither can become another's. */
+static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
+{
+    _cleanup_close_ int type_fd = group_open_type(pass->root_fd, group->id);
+
+    if (type_fd < 0)
+        explain(pass, group, type_fd);
+    else if (!group_view_is_current(pass->root_fd, type_fd, view))
+        explain_change(pass, group);
+    else if (is_ours(pass, group, view->key))
         write_type(pass, group, type_fd, decision->out);
 }
 
-static void lock_and_change(const Pass *pass, EarlyGroup *group, const char *key)
+static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
 {
-    _cleanup_close_ int lock_fd = record_lock(pass->root_fd, key, false), type_fd = -EBADF;
+    _cleanup_close_ int lock_fd = record_lock(pass->root_fd, view->key, false);
 
-    if (lock_fd == -EWOULDBLOCK) {
+    if (lock_fd == -EWOULDBLOCK)
         conclude_refusal(group, EARLY_REFUSED, REFUSAL_BUSY, NULL);
-        return;
-    }
-    if (lock_fd < 0) {
+    else if (lock_fd < 0)
         conclude_refusal(group, EARLY_FAILED, REFUSAL_RECORD_FAILED, g_strerror(-lock_fd));
-        return;
-    }
-    type_fd = group_open_type(pass->root_fd, group->id);
-    if (type_fd < 0)
-        explain(pass, group, type_fd);
     else
-        change_group(pass, group, type_fd);
+        change_group(pass, group, view, decision);
 }
 
 static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
@@ -325,7 +326,7 @@ static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
     group = early_note_add_group(pass->note, id);
     take_decision(group, view, decision);
     if (judge(group, view, decision))
-        lock_and_change(pass, group, view->key);
+        lock_and_change(pass, group, view, decision);
     return group;
 }
 

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "bus.h"
 #include "cleanup.h"
 #include "config.h"
+#include "instance-lock.h"
 #include "iommu-policy-names.h"
 #include "log.h"
 #include "manager.h"
@@ -67,45 +65,6 @@ static Mode parse_arguments(int argc, char **argv)
         return mode;
     fprintf(stderr, "iommu-policyd: unknown argument \"%s\", see --help\n", argv[optind]);
     return MODE_USAGE;
-}
-
-static void on_alarm(int signal_number)
-{
-}
-
-/* flock(2) for at most a second. Returns 0; -EINTR: it is still held; -errno. */
-static int lock_within_a_second(int fd)
-{
-    const struct sigaction wake = { .sa_handler = on_alarm };
-    int r;
-
-    (void) sigaction(SIGALRM, &wake, NULL);
-    (void) alarm(1);
-    r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
-    (void) alarm(0);
-    return r;
-}
-
-/*
- * Two daemons would each take the other's writes for drift. The lock is this process's alone: workers close
- * it, and then the bus, first of all. One that had just been forked when the last daemon was killed is about
- * to: it is waited for.
- */
-static int lock_instance(int root_fd)
-{
-    _cleanup_close_ int fd = -EBADF;
-    int r;
-
-    if (mkdirat(root_fd, IOMMU_POLICY_RUN_DIR, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    fd = openat(root_fd, IOMMU_POLICY_RUN_DIR "/daemon.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                0600);
-    if (fd < 0)
-        return -errno;
-    r = lock_within_a_second(fd);
-    if (r < 0)
-        return r;
-    return TAKE_FD(fd);
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -232,7 +191,7 @@ static int serve(int root_fd)
     Service service = { 0 };
     int r = block_signals();
 
-    lock_fd = lock_instance(root_fd);
+    lock_fd = instance_lock(root_fd);
     if (lock_fd < 0) {
         log_error("%s", lock_fd == -EINTR ? "another iommu-policyd is running"
                                                 : "/" IOMMU_POLICY_RUN_DIR " cannot be used");

@@ -128,7 +128,8 @@ void managed_group_set_decision(ManagedGroup *group, const Decision *decision, D
 /* ERROR is static, TEXT is taken over. */
 void managed_group_set_result(ManagedGroup *group, DomainType type, const char *error, char *text);
 
-/* TYPE as it is now was set at MOMENT, because BY asked for it. Holds until the type or the members are others. */
+/* TYPE as it is now was set at MOMENT, because BY asked for it. Holds until the type or the members are
+ * others. */
 void managed_group_set_moment(ManagedGroup *group, Moment moment, const char *by, uint64_t usec);
 
 /* Forgets what was seen and tried: the members, the rules or the uses are others now. */

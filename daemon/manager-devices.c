@@ -120,6 +120,7 @@ static void forget_device(Manager *manager, ManagedDevice *device)
     leave_group(manager, device);
     if (device->device->group < 0)
         wait_to_settle(manager);
+    autoprobe_holds_forget(manager->autoprobe_holds, device->key);
     notify_device(manager, device, false);
     g_hash_table_remove(manager->by_path, device->syspath);
     g_hash_table_remove(manager->devices, device->key);
@@ -177,6 +178,7 @@ ManagedDevice *manager_update_device(Manager *manager, const char *syspath)
         g_hash_table_replace(manager->by_path, managed->syspath, managed);
         g_queue_push_tail(&manager->udev_pending, g_strdup(managed->key));
         notify_device(manager, managed, true);
+        manager_judge_function(manager, managed);
     }
     if (group) {
         if (!g_ptr_array_find(group->members, managed, NULL))
@@ -427,6 +429,10 @@ void manager_device_event(DeviceEvent event, const char *syspath, struct udev_de
     switch (event) {
     case DEVICE_EVENT_KERNEL_ADD:
         on_added(manager, syspath);
+        break;
+    case DEVICE_EVENT_KERNEL_CHANGE:
+        if (!device_at(manager, syspath))
+            on_added(manager, syspath);
         break;
     case DEVICE_EVENT_REMOVE:
         managed = device_at(manager, syspath);

@@ -77,6 +77,7 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     if (late && !manager->rules_are_late)
         forget_udev_facts(manager);
     manager->rules_are_late = late;
+    manager_judge_functions(manager);
     manager_set_add_writers(manager);
 }
 

@@ -298,6 +298,8 @@ int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
         r = load_calls(manager);
     if (r >= 0)
         r = type_watch_new(event, root_fd, manager_type_written, manager, &manager->type_watch);
+    if (r >= 0)
+        r = manager_hold_new(manager);
     if (r < 0)
         return r;
     manager_read_early(manager);
@@ -334,6 +336,8 @@ int manager_start(Manager *manager, void (*started)(Manager *manager, void *user
         r = manager_enumerate(manager);
     if (r >= 0 && !manager->host->disabled)
         r = manager_recover(manager);
+    if (r >= 0 && !manager->host->disabled)
+        r = autoprobe_holds_recover(manager->autoprobe_holds);
     if (r < 0)
         return r;
     manager_count_untranslated(manager);
@@ -379,6 +383,7 @@ Manager *manager_free(Manager *manager)
     (void) add_writers_free(manager->add_writers);
     (void) device_watch_free(manager->watch);
     (void) type_watch_free(manager->type_watch);
+    (void) autoprobe_holds_free(manager->autoprobe_holds);
     (void) mount_watch_free(manager->mount_watch);
     (void) scanner_free(manager->scanner);
     (void) boot_phase_free(manager->phase);

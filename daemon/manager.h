@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "add-writers.h"
+#include "autoprobe-hold.h"
 #include "boot-notes.h"
 #include "boot-phase.h"
 #include "call-limits.h"
@@ -39,6 +40,7 @@
  *   manager-early.c     what was done before the daemon, and what the next boot will do
  *   manager-change.c    the queue, results, recovery
  *   manager-rules.c     reload, apply, those who wait for groups
+ *   manager-vf.c        virtual functions are held until their types are written
  */
 struct Manager {
     sd_event *event;
@@ -56,6 +58,7 @@ struct Manager {
 
     DeviceWatch *watch;
     TypeWatch *type_watch;
+    AutoprobeHolds *autoprobe_holds;
     MountWatch *mount_watch; /* only while some group waits for the end of a use */
     Scanner *scanner;
     BootPhase *phase;
@@ -194,10 +197,11 @@ void manager_added_in_time(Manager *manager, ManagedGroup *group);
 /* --- manager-early.c */
 /* Reads what the early passes have left, and says it. */
 void manager_read_early(Manager *manager);
-/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it since. */
+/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it
+ * since. */
 void manager_adopt_early(Manager *manager, ManagedGroup *group);
-/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT before a driver
- * is bound (decision_type_at_boot()). */
+/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT
+ * before a driver is bound (decision_type_at_boot()). */
 NextBoot manager_next_boot(const Manager *manager, const ManagedGroup *group, DomainType wanted,
                            DomainType at_boot);
 /* Looks whether the initramfs has the rules that are on disk. */
@@ -247,3 +251,10 @@ void waiter_free(void *waiter);
  * in the manager's limits, and is taken over with success. Returns the descriptor, or -errno. */
 int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, const char *why,
                     CallPlace *place);
+
+/* --- manager-vf.c */
+int manager_hold_new(Manager *manager);
+/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices.
+ * */
+void manager_judge_function(Manager *manager, const ManagedDevice *managed);
+void manager_judge_functions(Manager *manager);

@@ -121,7 +121,8 @@ static bool waited_for_boot(const ManagedGroup *group)
         (group->reason == PENDING_NEXT_BOOT || group->reason == PENDING_INITRAMFS_STALE);
 }
 
-/* STEP waits for what does not come before the machine is booted again: leave to unbind, or the end of a use. */
+/* STEP waits for what does not come before the machine is booted again: leave to unbind, or the end of a
+ * use. */
 static bool waits_for_boot(const ManagedGroup *group, const NextStep *step)
 {
     if (step->state != GROUP_PENDING)

@@ -3,15 +3,20 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
+#include "autoprobe-hold.h"
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "function-types.h"
+#include "instance-lock.h"
 #include "job.h"
 #include "journal.h"
 #include "log.h"
 #include "record.h"
 #include "settings.h"
 #include "transaction.h"
+#include "worker.h"
 
 /* Shorter than systemd's own limit (TimeoutStopSec=, 90 s): a `bind` that does not return must not keep
  * the unit from being started again. */
@@ -29,12 +34,18 @@ typedef struct Recovery {
     Job *job;       /* at keys[next - 1] */
     Record *record; /* as it was before, or NULL: after a recovery that went well it is gone */
     char *step;     /* of the job, or NULL */
+    int lock_fd;    /* no daemon runs that has holds of its own; -EBADF: one does */
+    AutoprobeHolds *holds;
+    GPtrArray *appeared; /* Appeared, whose types are being written */
     int result;
 } Recovery;
 
 static void recovery_clear(Recovery *recovery)
 {
     (void) job_free(recovery->job);
+    (void) autoprobe_holds_free(recovery->holds);
+    g_clear_pointer(&recovery->appeared, g_ptr_array_unref);
+    (void) safe_close(recovery->lock_fd);
     (void) journal_free(recovery->journal);
     g_clear_pointer(&recovery->record, record_free);
     g_strfreev(recovery->keys);
@@ -152,6 +163,19 @@ static void read_record(Recovery *recovery)
     (void) record_load(recovery->root_fd, recovery->keys[recovery->next], &recovery->record, &error);
 }
 
+/* Changes one after the other, holds beside them. */
+static void end_if_done(const Recovery *recovery)
+{
+    if (!recovery->job && !recovery->keys[recovery->next] &&
+        (!recovery->holds || autoprobe_holds_are_idle(recovery->holds)))
+        (void) sd_event_exit(recovery->event, 0);
+}
+
+static void on_holds_ended(void *userdata)
+{
+    end_if_done(userdata);
+}
+
 static void start_next(Recovery *recovery)
 {
     static const JobCallbacks callbacks = { .step = on_step, .late = on_late, .done = on_done };
@@ -169,15 +193,91 @@ static void start_next(Recovery *recovery)
         log_error("%s: record not recovered: %s", recovery->keys[recovery->next], g_strerror(-r));
         recovery->result = -EIO;
     }
-    (void) sd_event_exit(recovery->event, 0);
+    end_if_done(recovery);
 }
 
 static int on_time_is_over(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Recovery *recovery = userdata;
 
-    leave_running(recovery);
+    if (recovery->job)
+        leave_running(recovery);
+    else
+        recovery->result = -EIO;
     return sd_event_exit(recovery->event, 0);
+}
+
+/* Virtual functions without a driver, of one physical function. */
+typedef struct Appeared {
+    Recovery *recovery;
+    char *key;
+    unsigned round;
+    char **names;
+    Worker *worker;
+} Appeared;
+
+static void appeared_free(void *data)
+{
+    Appeared *appeared = data;
+
+    (void) worker_free(appeared->worker);
+    g_strfreev(appeared->names);
+    g_free(appeared->key);
+    g_free(appeared);
+}
+
+static int write_types(int socket_fd, void *userdata)
+{
+    const Appeared *appeared = userdata;
+
+    return function_types_write(appeared->recovery->root_fd, appeared->names,
+                                &appeared->recovery->settings.limits) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void on_types_written(Worker *worker, int status, void *userdata)
+{
+    Appeared *appeared = userdata;
+    Recovery *recovery = appeared->recovery;
+
+    autoprobe_holds_release(recovery->holds, appeared->key, appeared->round);
+    g_ptr_array_remove(recovery->appeared, appeared);
+}
+
+static void on_appeared(const char *key, unsigned round, char **names, void *userdata)
+{
+    static const WorkerCallbacks callbacks = { .done = on_types_written };
+    Recovery *recovery = userdata;
+    Appeared *appeared = g_new0(Appeared, 1);
+    int r;
+
+    appeared->recovery = recovery;
+    appeared->key = g_strdup(key);
+    appeared->round = round;
+    appeared->names = g_strdupv(names);
+    g_ptr_array_add(recovery->appeared, appeared);
+    r = worker_start(recovery->event, &recovery->root_fd, 1, write_types, appeared, "b", &callbacks, appeared,
+                     &appeared->worker);
+    if (r >= 0)
+        return;
+    log_error("%s: the types of its virtual functions are not written: %s", key, g_strerror(-r));
+    on_types_written(NULL, EXIT_FAILURE, appeared);
+}
+
+/* What drivers were kept from. */
+static void recover_holds(Recovery *recovery)
+{
+    static const AutoprobeCallbacks callbacks = { .appeared = on_appeared, .idle = on_holds_ended };
+    int r;
+
+    recovery->lock_fd = r = instance_lock(recovery->root_fd);
+    if (r >= 0)
+        r = autoprobe_holds_new(recovery->event, recovery->root_fd, &callbacks, recovery, &recovery->holds);
+    if (r >= 0)
+        r = autoprobe_holds_recover(recovery->holds);
+    if (r >= 0 || r == -EINTR)
+        return;
+    log_error("held virtual functions cannot be looked for: %s", g_strerror(-r));
+    recovery->result = -EIO;
 }
 
 static int recovery_init(Recovery *recovery, int root_fd)
@@ -187,6 +287,7 @@ static int recovery_init(Recovery *recovery, int root_fd)
     int r;
 
     recovery->root_fd = root_fd;
+    recovery->appeared = g_ptr_array_new_with_free_func(appeared_free);
     record_discard_unfinished(root_fd);
     recovery->journal = journal_new(NULL);
     settings_set_defaults(&recovery->settings);
@@ -199,12 +300,16 @@ static int recovery_init(Recovery *recovery, int root_fd)
     if (r >= 0)
         r = sd_event_add_time_relative(recovery->event, NULL, CLOCK_MONOTONIC, TOGETHER_USEC, 0,
                                        on_time_is_over, recovery);
-    return r < 0 ? r : record_list(root_fd, &recovery->keys);
+    if (r >= 0)
+        r = record_list(root_fd, &recovery->keys);
+    if (r >= 0)
+        recover_holds(recovery);
+    return r;
 }
 
 int recover_all(int root_fd)
 {
-    g_auto(Recovery) recovery = { 0 };
+    g_auto(Recovery) recovery = { .lock_fd = -EBADF };
     int r = recovery_init(&recovery, root_fd);
 
     if (r < 0)

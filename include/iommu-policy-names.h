@@ -25,6 +25,7 @@
 #define IOMMU_POLICY_RUN_DIR "run/iommu-policy"
 #define IOMMU_POLICY_CHANGE_DIR "run/iommu-policy/change"
 #define IOMMU_POLICY_CALL_DIR "run/iommu-policy/call"
+#define IOMMU_POLICY_AUTOPROBE_DIR "run/iommu-policy/autoprobe"
 #define IOMMU_POLICY_EARLY_DIR "run/iommu-policy/early"
 #define IOMMU_POLICY_EARLY_STAMP "image" /* in it: of an initramfs that was built since the boot */
 #define IOMMU_POLICY_RULE_DIR_ETC "etc/iommu-policy.d"

@@ -3,7 +3,8 @@
 /* What the rules make of a group before its drivers are there: when a device is added, and at the next boot. */
 #include "decision.h"
 
-/* Nothing late is known then: no driver has been bound, and udev has not seen the device. Borrows from FACTS. */
+/* Nothing late is known then: no driver has been bound, and udev has not seen the device. Borrows from
+ * FACTS. */
 static DeviceFacts before_driver(const DeviceFacts *facts)
 {
     DeviceFacts early = *facts;

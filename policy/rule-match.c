@@ -149,12 +149,20 @@ static void set_list(FactValues *values, bool known, char **list)
     values->n = known && list ? g_strv_length(list) : 0;
 }
 
+/* What nobody can say of a device before it is there. */
+static bool is_unforeseeable(MatchKey key)
+{
+    return key == MATCH_ADDRESS || key == MATCH_PATH || key == MATCH_SUBSYSTEM_ID || key == MATCH_MODALIAS;
+}
+
 void fact_values_read(FactValues *values, MatchKey key, const DeviceFacts *device)
 {
     values->known = false;
     values->n = 0;
     values->one = NULL;
     values->many = NULL;
+    if (device->foreseen && is_unforeseeable(key))
+        return;
 
     switch (key) {
     case MATCH_ADDRESS:

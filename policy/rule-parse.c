@@ -396,11 +396,21 @@ static void start_policy(Parser *parser, const IniItem *item)
     parser->policy_line = item->line;
 }
 
-static void handle_header(Parser *parser, const IniItem *item)
+static void unknown_section(Parser *parser, const IniItem *item)
 {
     static const char *const names[] = {"Match", "Policy", NULL};
     const char *near = diagnostic_suggest(item->section, names);
 
+    if (near)
+        place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)",
+                    item->section, near);
+    else
+        place_error(parser, item->line, item->column,
+                    "unknown section [%s]: a rule has [Match] and [Policy]", item->section);
+}
+
+static void handle_header(Parser *parser, const IniItem *item)
+{
     end_section(parser);
     parser->section_line = item->line;
     parser->section_items = 0;
@@ -412,14 +422,8 @@ static void handle_header(Parser *parser, const IniItem *item)
         start_policy(parser, item);
     else {
         parser->section = SECTION_OTHER;
-        if (g_str_has_prefix(item->section, "X-"))
-            return;
-        if (near)
-            place_error(parser, item->line, item->column, "unknown section [%s] (did you mean [%s]?)",
-                        item->section, near);
-        else
-            place_error(parser, item->line, item->column,
-                        "unknown section [%s]: a rule has [Match] and [Policy]", item->section);
+        if (!g_str_has_prefix(item->section, "X-"))
+            unknown_section(parser, item);
     }
 }
 

@@ -204,9 +204,6 @@ static void read_attributes(int fd, Device *device)
     /* Without a driver the file shows the bus's default, or what the last driver had said. */
     if (device->driver)
         device->facts->dma_mask_bits = device->dma_mask_bits;
-    device->numa_node = -1;
-    if (sysfs_read_buffer(fd, "numa_node", buffer, 16) > 0 && g_ascii_isdigit(buffer[0]))
-        device->numa_node = (int) strtol(buffer, NULL, 10);
     device->has_driver_override = faccessat(fd, "driver_override", F_OK, 0) >= 0;
 }
 
@@ -251,7 +248,13 @@ static void read_iommu(int root_fd, int fd, Device *device)
         device->is_iommu = r == -EINVAL;
 }
 
-static void read_physical_function(int fd, Device *device)
+/*
+ * A virtual function is announced before it has the link to its physical function, and loses that link before it is
+ * gone (drivers/pci/iov.c, pci_iov_add_virtfn(), pci_iov_remove_virtfn()); what tells it meanwhile is a file that
+ * only virtual functions have (sriov_vf_attrs_are_visible()). Without the link it would be taken for a device that
+ * it is not: -ENODEV.
+ */
+static int read_physical_function(int fd, Device *device)
 {
     char buffer[PATH_MAX];
     const char *name;
@@ -260,10 +263,11 @@ static void read_physical_function(int fd, Device *device)
     name = link_name(fd, "physfn", buffer, &r);
     device->facts->virtual_function = name ? TRISTATE_YES : TRISTATE_NO;
     if (!name)
-        return;
+        return faccessat(fd, "sriov_vf_msix_count", F_OK, 0) >= 0 ? -ENODEV : 0;
     device->physical_function = g_strdup(name);
     device->facts->pf_vendor = read_id(fd, "physfn/vendor");
     device->facts->pf_device = read_id(fd, "physfn/device");
+    return 0;
 }
 
 /* Whether PATH reads `removable`; unknown if it is there and cannot be read. */
@@ -371,7 +375,9 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
     read_driver(fd, device);
     read_attributes(fd, device);
     read_iommu(root_fd, fd, device);
-    read_physical_function(fd, device);
+    r = read_physical_function(fd, device);
+    if (r < 0)
+        return r;
     device->facts->untrusted = read_untrusted(fd, device);
 
     /*

@@ -10,7 +10,7 @@
 
 /*
  * A device that can be in an IOMMU group, as sysfs shows it. Reading it takes only what does not block:
- * links, names, ids, class, modalias, removable, dma_mask_bits, numa_node. (driver_override, sriov_* and
+ * links, names, ids, class, modalias, removable, dma_mask_bits. (driver_override, sriov_* and
  * config take locks or wake the device: workers read those.) facts->bridge is true for PCI bridges with a
  * bus behind them: classes 0604, 0607 and 0609. facts->subsystem_* are FACT_NO_ID where both read 0.
  */
@@ -21,7 +21,6 @@ typedef struct Device {
     bool unbindable;      /* the driver has bind and unbind files */
     int group;            /* number of its IOMMU group, -1: none */
     unsigned dma_mask_bits; /* 0: not readable; meaningful only while bound */
-    int numa_node;
     char *physical_function; /* name of the PF of a virtual function, or NULL */
     char *iommu;          /* name below /sys/class/iommu ("dmar0"), or NULL */
     bool is_iommu;        /* it is an IOMMU's own function */
@@ -31,7 +30,8 @@ typedef struct Device {
 
 /*
  * Reads the device at SYSPATH ("sys/devices/pci0000:00/0000:00:04.0"). Returns 0 with *ret owned by the
- * caller; -ENODEV if it vanished between two reads or is not a device of a bus; -EINVAL if SYSPATH is not of
+ * caller; -ENODEV if it vanished between two reads, is not a device of a bus, or is a virtual function that is not
+ * whole yet (the kernel says "change" when it is); -EINVAL if SYSPATH is not of
  * this form; -errno otherwise. PREVIOUS (may be NULL) is what was known of it: if the inode is the same,
  * late facts and the last driver are carried over.
  */

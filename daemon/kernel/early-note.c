@@ -78,7 +78,7 @@ EarlyGroup *early_note_add_group(EarlyNote *note, unsigned id)
 static void append_type(GString *text, const char *key, DomainType type)
 {
     if (type >= 0)
-        g_string_append_printf(text, "%s=%s\n", key, domain_type_to_string(type));
+        form_append_string(text, key, domain_type_to_string(type));
 }
 
 static void append_group(GString *text, const EarlyGroup *group)
@@ -219,12 +219,23 @@ int early_note_from_text(const char *text, size_t size, EarlyNote **ret, char **
     return 0;
 }
 
+/* What could not be read again need not be written. */
+static bool group_is_sound(const EarlyGroup *group)
+{
+    return group->members->len > 0 && group->wanted >= 0 && group->wanted <= DOMAIN_TYPE_AUTO &&
+           (!group->wanted_by || strlen(group->wanted_by) <= FORM_VALUE_MAX) &&
+           (!group->text || strlen(group->text) <= FORM_VALUE_MAX);
+}
+
 int early_note_write(int root_fd, EarlyStage stage, const EarlyNote *note)
 {
-    g_autofree char *text = early_note_to_text(note), *error = NULL;
-    g_autoptr(EarlyNote) read_back = NULL;
+    g_autofree char *text = NULL;
 
-    if (strlen(text) > NOTE_SIZE_MAX || early_note_from_text(text, strlen(text), &read_back, &error) < 0)
+    for (guint i = 0; i < note->groups->len; i++)
+        if (!group_is_sound(note->groups->pdata[i]))
+            return -EINVAL;
+    text = early_note_to_text(note);
+    if (strlen(text) > NOTE_SIZE_MAX)
         return -EINVAL;
     return record_file_write(root_fd, IOMMU_POLICY_EARLY_DIR, early_stage_to_string(stage), text);
 }

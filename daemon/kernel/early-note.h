@@ -75,8 +75,8 @@ char *early_note_to_text(const EarlyNote *note);
 /* Parses TEXT of SIZE bytes. Returns 0; -EBADMSG with *ret_error (caller frees) saying line and cause. */
 int early_note_from_text(const char *text, size_t size, EarlyNote **ret, char **ret_error);
 
-/* Writes the note of STAGE, making its folder: 0; -EINVAL if it could not be read back; -errno, such as -ENOENT
- * without /run. */
+/* Writes the note of STAGE, making its folder: 0; -EINVAL if it could not be read again (a group without members, a
+ * text too long); -errno, such as -ENOENT without /run. */
 int early_note_write(int root_fd, EarlyStage stage, const EarlyNote *note);
 
 /* Reads it: 0; -ENOENT: none; -EBADMSG with *ret_error (caller frees): not one of ours; -errno. Its boot id is

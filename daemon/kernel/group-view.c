@@ -48,3 +48,29 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
     *ret = g_steal_pointer(&view);
     return 0;
 }
+
+static bool device_is_current(int root_fd, const char *syspath, const Device *device)
+{
+    g_autofree char *link = g_strconcat(syspath, "/driver", NULL), *driver = NULL;
+    uint64_t inode;
+
+    if (!g_str_has_suffix(syspath, device->facts->path) || sysfs_inode(root_fd, syspath, &inode) < 0 ||
+        inode != device->inode)
+        return false;
+    if (sysfs_link_name(root_fd, link, &driver) < 0)
+        return !device->driver;
+    return g_strcmp0(driver, device->driver) == 0;
+}
+
+bool group_view_is_current(int root_fd, int type_fd, const GroupView *view)
+{
+    g_auto(GStrv) paths = NULL;
+    DomainType type;
+
+    if (group_list_members(root_fd, view->id, &paths) < 0 || g_strv_length(paths) != view->devices->len)
+        return false;
+    for (guint i = 0; i < view->devices->len; i++)
+        if (!device_is_current(root_fd, paths[i], view->devices->pdata[i]))
+            return false;
+    return group_read_open_type(type_fd, &type) >= 0 && type == view->type;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "sysfs.h"
 
 #define GROUPS "sys/kernel/iommu_groups"
+
+/* The longest word of `type` is "unmanaged". */
+#define TYPE_WORD_MAX 32
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -96,15 +100,26 @@ int group_parse_type(const char *text, DomainType *ret)
     return 0;
 }
 
+static int take_type(ssize_t size, const char *text, DomainType *ret)
+{
+    if (size < 0)
+        return size == -ENODEV ? -ENOENT : size == -EFBIG ? -EBADMSG : (int) size;
+    return group_parse_type(text, ret);
+}
+
+int group_read_open_type(int type_fd, DomainType *ret)
+{
+    char text[TYPE_WORD_MAX];
+
+    return take_type(sysfs_read_fd(type_fd, text, sizeof(text)), text, ret);
+}
+
 int group_read_type(int root_fd, unsigned id, DomainType *ret)
 {
-    g_autofree char *text = NULL;
-    int r;
+    char path[64], text[TYPE_WORD_MAX];
 
-    r = read_attribute(root_fd, id, "type", &text);
-    if (r < 0)
-        return r;
-    return group_parse_type(text, ret);
+    (void) snprintf(path, sizeof(path), GROUPS "/%u/type", id);
+    return take_type(sysfs_read_buffer(root_fd, path, text, sizeof(text)), text, ret);
 }
 
 /* Takes "0x" and hexadecimal digits followed by one blank. */
@@ -177,7 +192,7 @@ int group_open_type(int root_fd, unsigned id)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
 
-    return sysfs_open_write(root_fd, path);
+    return sysfs_open_read_write(root_fd, path);
 }
 
 int group_write_type(int type_fd, DomainType type)

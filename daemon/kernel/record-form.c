@@ -12,11 +12,23 @@
 #define NAME_LENGTH_MAX 255u
 #define BOOT_ID_LENGTH 36u
 
+static bool is_plain(const char *value)
+{
+    while (*value >= 0x20 && *value < 0x7f && *value != '\\')
+        value++;
+    return *value == '\0';
+}
+
 /* Appends VALUE with what would break a line, or is no UTF-8, as \xNN. */
 static void append_escaped(GString *text, const char *value)
 {
-    bool utf8 = g_utf8_validate(value, -1, NULL);
+    bool utf8;
 
+    if (is_plain(value)) {
+        g_string_append(text, value);
+        return;
+    }
+    utf8 = g_utf8_validate(value, -1, NULL);
     for (const unsigned char *p = (const unsigned char *) value; *p; p++) {
         if (*p < 0x20 || *p == 0x7f || *p == '\\' || (*p >= 0x80 && !utf8))
             g_string_append_printf(text, "\\x%02x", *p);
@@ -27,7 +39,8 @@ static void append_escaped(GString *text, const char *value)
 
 void form_append_string(GString *text, const char *key, const char *value)
 {
-    g_string_append_printf(text, "%s=", key);
+    g_string_append(text, key);
+    g_string_append_c(text, '=');
     append_escaped(text, value);
     g_string_append_c(text, '\n');
 }

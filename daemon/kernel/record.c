@@ -12,7 +12,6 @@
 #include "record.h"
 #include "sysfs.h"
 
-#define RECORD_SIZE_MAX (64u * 1024u)
 #define LOCK_SUFFIX ".lock"
 
 /* The longest note in a lock, with its newline. */
@@ -141,7 +140,7 @@ int record_group_key(int root_fd, unsigned id, char **ret)
 }
 
 /* What record_key() can make: whoever names a lock otherwise would lock nothing. */
-static bool key_is_valid(const char *key)
+bool record_key_is_valid(const char *key)
 {
     for (const char *p = key; *p; p++)
         if (!g_ascii_isalnum(*p) && !strchr(":._-\\", *p))
@@ -149,18 +148,18 @@ static bool key_is_valid(const char *key)
     return *key != '\0' && *key != '.' && !g_str_has_suffix(key, LOCK_SUFFIX);
 }
 
-static int remove_file(int root_fd, const char *folder, const char *key)
+int record_remove_file(int root_fd, const char *folder, const char *key)
 {
     g_autofree char *path = g_strconcat(folder, "/", key, NULL);
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     if (unlinkat(root_fd, path, 0) < 0 && errno != ENOENT)
         return -errno;
     return 0;
 }
 
-static int list_keys(int root_fd, const char *folder, char ***ret_keys)
+int record_list_keys(int root_fd, const char *folder, char ***ret_keys)
 {
     g_auto(GStrv) names = NULL;
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
@@ -170,7 +169,7 @@ static int list_keys(int root_fd, const char *folder, char ***ret_keys)
     if (r < 0 && r != -ENOENT)
         return r;
     for (char **name = names; name && *name; name++)
-        if (key_is_valid(*name))
+        if (record_key_is_valid(*name))
             g_ptr_array_add(keys, g_strdup(*name));
     g_ptr_array_add(keys, NULL);
     *ret_keys = (char **) g_ptr_array_free(g_steal_pointer(&keys), FALSE);
@@ -183,7 +182,7 @@ int record_write(int root_fd, const char *key, const Record *record)
     g_autoptr(Record) read_back = NULL;
 
     /* What could not be read again must not be relied on. */
-    if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
+    if (!record_key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
         record_from_text(text, strlen(text), &read_back, &error) < 0)
         return -EINVAL;
     return record_file_write(root_fd, IOMMU_POLICY_CHANGE_DIR, key, text);
@@ -195,7 +194,7 @@ int record_load(int root_fd, const char *key, Record **ret, char **ret_error)
     size_t size;
     int r;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     r = record_file_load(root_fd, IOMMU_POLICY_CHANGE_DIR, key, RECORD_SIZE_MAX, &text, &size, ret_error);
     return r < 0 ? r : record_from_text(text, size, ret, ret_error);
@@ -203,12 +202,12 @@ int record_load(int root_fd, const char *key, Record **ret, char **ret_error)
 
 int record_remove(int root_fd, const char *key)
 {
-    return remove_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key);
+    return record_remove_file(root_fd, IOMMU_POLICY_CHANGE_DIR, key);
 }
 
 int record_list(int root_fd, char ***ret_keys)
 {
-    return list_keys(root_fd, IOMMU_POLICY_CHANGE_DIR, ret_keys);
+    return record_list_keys(root_fd, IOMMU_POLICY_CHANGE_DIR, ret_keys);
 }
 
 int call_record_write(int root_fd, const char *key, const CallRecord *call)
@@ -216,7 +215,7 @@ int call_record_write(int root_fd, const char *key, const CallRecord *call)
     g_autofree char *text = call_record_to_text(call), *error = NULL;
     g_autoptr(CallRecord) read_back = NULL;
 
-    if (!key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
+    if (!record_key_is_valid(key) || strlen(text) > RECORD_SIZE_MAX ||
         call_record_from_text(text, strlen(text), &read_back, &error) < 0)
         return -EINVAL;
     return record_file_write(root_fd, IOMMU_POLICY_CALL_DIR, key, text);
@@ -228,7 +227,7 @@ int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_
     size_t size;
     int r;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     r = record_file_load(root_fd, IOMMU_POLICY_CALL_DIR, key, RECORD_SIZE_MAX, &text, &size, ret_error);
     return r < 0 ? r : call_record_from_text(text, size, ret, ret_error);
@@ -236,12 +235,12 @@ int call_record_load(int root_fd, const char *key, CallRecord **ret, char **ret_
 
 int call_record_remove(int root_fd, const char *key)
 {
-    return remove_file(root_fd, IOMMU_POLICY_CALL_DIR, key);
+    return record_remove_file(root_fd, IOMMU_POLICY_CALL_DIR, key);
 }
 
 int call_record_list(int root_fd, char ***ret_keys)
 {
-    return list_keys(root_fd, IOMMU_POLICY_CALL_DIR, ret_keys);
+    return record_list_keys(root_fd, IOMMU_POLICY_CALL_DIR, ret_keys);
 }
 
 static int lock(int fd, int operation)
@@ -279,7 +278,7 @@ int record_lock(int root_fd, const char *key, bool wait)
     _cleanup_close_ int fd = -EBADF;
     int r;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     fd = record_file_open(root_fd, IOMMU_POLICY_CHANGE_DIR, name, O_RDWR);
     if (fd < 0)
@@ -305,7 +304,7 @@ void record_discard_unfinished(int root_fd)
     if (sysfs_list(root_fd, IOMMU_POLICY_CHANGE_DIR, &names) < 0)
         return;
     for (char **name = names; *name; name++)
-        if (**name == '.' && key_is_valid(*name + 1))
+        if (**name == '.' && record_key_is_valid(*name + 1))
             discard_unfinished(root_fd, *name + 1);
 }
 
@@ -315,7 +314,7 @@ int record_is_locked(int root_fd, const char *key)
     _cleanup_close_ int fd = -EBADF;
     int r;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
@@ -358,7 +357,7 @@ int record_lock_open(int root_fd, const char *key)
     g_autofree char *path = g_strconcat(IOMMU_POLICY_CHANGE_DIR "/", key, LOCK_SUFFIX, NULL);
     int fd;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     fd = openat(root_fd, path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
     return fd < 0 ? -errno : fd;
@@ -386,7 +385,7 @@ int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *re
     char text[NOTE_MAX + 1];
     ssize_t n;
 
-    if (!key_is_valid(key))
+    if (!record_key_is_valid(key))
         return -EINVAL;
     fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)

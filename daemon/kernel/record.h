@@ -63,6 +63,18 @@ int record_boot_id(int root_fd, char **ret);
  */
 char *record_key(const char *bus, const char *name);
 
+/* The largest record, in bytes. */
+#define RECORD_SIZE_MAX (64u * 1024u)
+
+/* True for what record_key() can make. */
+bool record_key_is_valid(const char *key);
+
+/* Removes KEY from FOLDER, one of those below run/iommu-policy; none is no error. -EINVAL: KEY is none; -errno. */
+int record_remove_file(int root_fd, const char *folder, const char *key);
+
+/* Lists the keys in FOLDER, sorted; the caller frees. Absent: empty list. */
+int record_list_keys(int root_fd, const char *folder, char ***ret_keys);
+
 /*
  * The key of group ID's lock and records: record_key() of the first of group_list_members(). Does not block.
  * -ENOENT: no such group; -ENODATA: it has no member; -ENODEV: the member vanished meanwhile.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdalign.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,17 +72,21 @@ static ssize_t finish_text(char *buffer, size_t size, ssize_t n)
     return n;
 }
 
+ssize_t sysfs_read_fd(int fd, char *buffer, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = pread(fd, buffer, size, 0);
+    while (n < 0 && errno == EINTR);
+    return finish_text(buffer, size, n < 0 ? -errno : n);
+}
+
 ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size)
 {
     _cleanup_close_ int fd = open_attribute(dir_fd, path);
-    ssize_t n;
 
-    if (fd < 0)
-        return fd;
-    do
-        n = read(fd, buffer, size);
-    while (n < 0 && errno == EINTR);
-    return finish_text(buffer, size, n < 0 ? -errno : n);
+    return fd < 0 ? fd : sysfs_read_fd(fd, buffer, size);
 }
 
 int sysfs_read(int dir_fd, const char *path, char **ret)
@@ -123,6 +128,13 @@ int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret)
 int sysfs_open_write(int dir_fd, const char *path)
 {
     int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int sysfs_open_read_write(int dir_fd, const char *path)
+{
+    int fd = openat(dir_fd, path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 
     return fd < 0 ? -errno : fd;
 }
@@ -223,29 +235,34 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/* Without opendir(3), which asks the kernel three things more about a folder than we want to know. */
+static int read_names(int fd, GPtrArray *names)
+{
+    alignas(struct dirent64) char buffer[32768];
+    ssize_t size;
+
+    while ((size = getdents64(fd, buffer, sizeof(buffer))) > 0)
+        for (ssize_t at = 0; at < size;) {
+            const struct dirent64 *entry = (const struct dirent64 *) (buffer + at);
+
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                g_ptr_array_add(names, g_strdup(entry->d_name));
+            at += entry->d_reclen;
+        }
+    return size < 0 ? -errno : 0;
+}
+
 int sysfs_list(int dir_fd, const char *path, char ***ret)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(DIR) dir = NULL;
-    struct dirent *entry;
-    int fd;
+    _cleanup_close_ int fd = sysfs_open_dir(dir_fd, path);
+    int r;
 
-    fd = sysfs_open_dir(dir_fd, path);
     if (fd < 0)
         return fd;
-    dir = fdopendir(fd);
-    if (!dir) {
-        int r = -errno;
-
-        safe_close(fd);
+    r = read_names(fd, names);
+    if (r < 0)
         return r;
-    }
-    for (errno = 0; (entry = readdir(dir)); errno = 0)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            g_ptr_array_add(names, g_strdup(entry->d_name));
-    if (errno != 0)
-        return -errno;
-
     if (names->len > 1)
         qsort(names->pdata, names->len, sizeof(char *), compare_names);
     g_ptr_array_add(names, NULL);

@@ -31,6 +31,9 @@ int sysfs_read(int dir_fd, const char *path, char **ret);
  */
 ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size);
 
+/* The same of an opened attribute, which can be read as often as one likes: each time it is what it says then. */
+ssize_t sysfs_read_fd(int fd, char *buffer, size_t size);
+
 /* Reads an unsigned number, BASE as strtoull. -EBADMSG if the content is not one number in range. */
 int sysfs_read_u64(int dir_fd, const char *path, int base, uint64_t *ret);
 
@@ -47,6 +50,7 @@ int sysfs_write(int dir_fd, const char *path, const char *text);
  * fs/kernfs/file.c).
  */
 int sysfs_open_write(int dir_fd, const char *path);
+int sysfs_open_read_write(int dir_fd, const char *path); /* for sysfs_read_fd(), too */
 int sysfs_write_fd(int fd, const char *text);
 
 /*

@@ -25,8 +25,10 @@
  *   driver-remove BUS NAME [autoload]     unbinds its devices and takes the driver away
  *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
  *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [mask=BITS]
- *          [reserved='START END TYPE'] [override=DRIVER] [attr:NAME=VALUE...]
+ *          [reserved='START END TYPE'] [override=DRIVER] [functions=TOTAL] [attr:NAME=VALUE...]
  *                              a device is added: nodes, group, `add` event, then its driver is probed.
+ *                              functions: it has so many virtual functions at most, which come and go by
+ *                              its sriov_numvfs, each in a new group
  *                              at-probe: it joins its group when a driver first probes it, not before
  *   group N [type=WORD]        a group without devices; or gives a group this type. A WORD that is no type
  *                              makes a group without a default domain, which reads `unknown`

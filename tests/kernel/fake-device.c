@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "fake-child.h"
+#include "fake-function.h"
 #include "request.h"
 #include "uevent.h"
 
@@ -44,7 +45,7 @@ static char *device_properties(const Device *device)
     return g_string_free(text, FALSE);
 }
 
-static void device_event(const Device *device, const char *action)
+void device_event(const Device *device, const char *action)
 {
     g_autofree char *properties = device_properties(device);
 
@@ -62,7 +63,7 @@ int device_wait_lock(Device *device, Request *request)
     return 1;
 }
 
-static void device_unlock(Device *device)
+void device_unlock(Device *device)
 {
     GQueue waiting = device->waiting;
     Request *request;
@@ -169,6 +170,9 @@ int device_probe(Device *device, Driver *driver)
     bool async = driver->async && !device->machine->exact;
     ProbeFault *fault;
 
+    /* pci_device_can_probe() */
+    if (device->physical && !device->override && !functions_autoprobe(device->physical->functions))
+        return -ENODEV;
     join_group(device);
     if (!driver->managed_dma && device->group && device->group->vfio == VFIO_OWNED)
         return -EBUSY;
@@ -392,7 +396,8 @@ static Node *make_directory(const Device *device)
 
 int device_add(Machine *machine, char *const *words)
 {
-    const char *parent_name = words_value(words, "parent");
+    const char *parent_name = words_value(words, "parent"), *physical = words_value(words, "physfn");
+    const char *functions = words_value(words, "functions");
     Bus *bus = words[0] ? bus_get(machine, words[0]) : NULL;
     Device *device, *parent = parent_name ? device_get(machine, parent_name) : NULL;
 
@@ -409,7 +414,12 @@ int device_add(Machine *machine, char *const *words)
     add_nodes(device);
     if (!words_have(words, "at-probe"))
         join_group(device);
+    if (functions)
+        device->functions = functions_new(device, strtoul(functions, NULL, 10));
+    device->physical = physical ? device_get(machine, physical) : NULL;
     device_event(device, "add");
+    if (device->physical)
+        function_link(device);
     bus_probe_device(bus, device, true);
     return 0;
 }
@@ -455,8 +465,11 @@ void device_remove(Device *device)
     Machine *machine = device->machine;
     Device *below;
 
+    device->functions = functions_free(device->functions);
     while ((below = find_below(device)))
         device_remove(below);
+    if (device->physical)
+        function_unlink(device);
     end_waiting(device);
     if (device->driver)
         detach(device);
@@ -466,7 +479,9 @@ void device_remove(Device *device)
     if (device->group)
         group_leave(device->group, device);
     tree_remove(machine->tree, device->node);
-    g_ptr_array_add(machine->unplugged, g_strdupv(device->words));
+    /* A rescan finds no virtual functions. */
+    if (!device->physical)
+        g_ptr_array_add(machine->unplugged, g_strdupv(device->words));
     device_free(device);
 }
 

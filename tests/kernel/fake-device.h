@@ -13,6 +13,8 @@ typedef struct Device {
     char *name;
     char **words;               /* the description it was added by */
     struct Device *parent;
+    struct Functions *functions; /* of a physical function, or NULL */
+    struct Device *physical;    /* function of a virtual one, or NULL */
     Node *node;
     Driver *driver;
     Group *group;
@@ -45,9 +47,14 @@ int device_unbind(Device *device, struct Request *request);
 /* VFIO's user has gone: a waiting unbind ends. */
 void device_user_gone(Device *device);
 
+/* A kernel uevent for DEVICE. */
+void device_event(const Device *device, const char *action);
+
 bool device_is_locked(const Device *device);
 /* Keeps REQUEST until the lock is free and does its work then. Returns 1. */
 int device_wait_lock(Device *device, struct Request *request);
+/* The lock is free: what waits for it goes on. */
+void device_unlock(Device *device);
 
 void devices_probe_driver(Driver *driver);
 void devices_detach_driver(Driver *driver);

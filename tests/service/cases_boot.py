@@ -71,7 +71,7 @@ def boot_shows_what_the_pass_has_set(context):
     # Of a type that somebody else has written nothing is claimed.
     pathlib.Path("/sys/bus/pci/drivers/nvme/unbind").write_text("0000:00:04.0", encoding="ascii")
     pathlib.Path("/sys/kernel/iommu_groups/4/type").write_text("DMA", encoding="ascii")
-    context.wait_group(4, Type="DMA")
+    context.journal.wait(lambda entry: "its type has become DMA without us" in entry.get("MESSAGE", ""))
     context.wait_group(4, Type="identity", State="settled")
     (_, text), = who_set(context, 4)
     contains(text, "set while no driver was bound")

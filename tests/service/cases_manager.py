@@ -35,22 +35,26 @@ def rule_waits_for_the_end_of_start_up(context):
     context.daemon.start()
     context.journal.wait(lambda entry: "systemd does not answer on the bus" in entry.get("MESSAGE", ""))
     systemd, asked = Connection(), []
+    properties = {"SystemState": Variant("s", "starting"), "NJobs": Variant("u", 0)}
 
     def answer(member, arguments):
-        asked.append(member)
-        return ("v", (Variant("s", "starting"),)) if member == "Get" else ("", ())
+        asked.append(arguments[1] if member == "Get" else member)
+        return ("v", (properties[arguments[1]],)) if member == "Get" else ("", ())
 
     systemd.objects["/org/freedesktop/systemd1"] = answer
     systemd.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "su",
                  "org.freedesktop.systemd1", 0)
-    while "Get" not in asked:
+    while "SystemState" not in asked:
         systemd.dispatch(time.monotonic() + 30)
     context.call(ROOT, MANAGER, "Apply")
     equal((context.group(40, "State"), context.group(40, "PendingReason")), ("pending", "settling"))
     equal(context.kernel.writes(), [])
+    properties["SystemState"] = Variant("s", "running")
     systemd.send(SIGNAL, {PATH: Variant("o", "/org/freedesktop/systemd1"),
                           INTERFACE: Variant("s", "org.freedesktop.systemd1.Manager"),
                           MEMBER: Variant("s", "StartupFinished")}, "tttttt", (1, 1, 1, 1, 1, 1))
+    while "NJobs" not in asked:
+        systemd.dispatch(time.monotonic() + 30)
     context.wait_group(40, State="settled", Type="identity", timeout=60)
     equal(context.kernel.driver(PLAIN), "plain")
 

@@ -158,7 +158,7 @@ static void send_udev(const char *action, const char *devpath, const char *subsy
 
 static void on_event(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata)
 {
-    static const char *const names[] = { "add", "remove", "bind", "unbind", "udev", "use", "overflow" };
+    static const char *const names[] = { "add", "change", "remove", "bind", "unbind", "udev", "use", "overflow" };
     Seen *seen = userdata;
 
     if (event == DEVICE_EVENT_OVERFLOW)
@@ -203,7 +203,8 @@ START_TEST(kernel_events_are_told)
         send_kernel(actions[i], NVME, "pci");
     take_all(&seen);
     ck_assert_str_eq(seen.text->str,
-                     "add sys" NVME "\nbind sys" NVME "\nunbind sys" NVME "\nremove sys" NVME "\n");
+                     "add sys" NVME "\nbind sys" NVME "\nunbind sys" NVME "\nremove sys" NVME
+                     "\nchange sys" NVME "\n");
     end(&seen);
 }
 END_TEST

@@ -72,7 +72,6 @@ START_TEST(reads_a_pci_device)
     ck_assert_int_eq(device->facts->reserved_direct, TRISTATE_UNKNOWN);
     ck_assert_uint_eq(device->dma_mask_bits, 64);
     ck_assert_uint_eq(device->facts->dma_mask_bits, device->driver ? 64 : 0);
-    ck_assert_int_eq(device->numa_node, -1);
 
     ck_assert(bridge->facts->bridge);
     ck_assert(bridge->facts->manages_dma);
@@ -98,7 +97,7 @@ END_TEST
 START_TEST(garbage_attributes_are_absent)
 {
     static const char *const names[] = { "modalias",      "vendor",    "device",          "class",
-                                         "dma_mask_bits", "numa_node", "subsystem_vendor" };
+                                         "dma_mask_bits", "subsystem_vendor" };
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *syspath = tree_add_device(tree, &nvme);
     g_autoptr(Device) device = NULL;

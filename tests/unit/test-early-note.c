@@ -63,10 +63,13 @@ START_TEST(text_and_back)
     g_autoptr(EarlyNote) note = make_note(), read_back = NULL;
     EarlyGroup *group = early_note_add_group(note, 9);
     g_autofree char *text = NULL, *again = NULL, *error = NULL;
+    static const uint64_t unbound[] = { 12345, 1, UINT64_MAX };
 
     note->frozen = true;
     note->errors = 3;
     note->disabled = g_strdup("iommu_policy=off on the kernel command line");
+    for (size_t i = 0; i < G_N_ELEMENTS(unbound); i++)
+        g_array_append_val(note->unbound, unbound[i]);
     group->outcome = EARLY_REFUSED;
     group->wanted = DOMAIN_TYPE_AUTO;
     group->text = g_strdup("auto by x.conf:1: a line\nof \xff");
@@ -77,6 +80,8 @@ START_TEST(text_and_back)
     ck_assert(read_back->frozen);
     ck_assert_uint_eq(read_back->errors, 3);
     ck_assert_str_eq(read_back->disabled, note->disabled);
+    ck_assert_uint_eq(read_back->unbound->len, G_N_ELEMENTS(unbound));
+    ck_assert_mem_eq(read_back->unbound->data, unbound, sizeof unbound);
     ck_assert_uint_eq(read_back->groups->len, 2);
     group = read_back->groups->pdata[1];
     ck_assert_int_eq(group->outcome, EARLY_REFUSED);
@@ -103,6 +108,8 @@ static const struct {
     { HEAD "begin-usec=1\nend-usec=1\nerrors=4294967296\n",
       "line 7: errors is not a number up to 4294967295" },
     { HEAD TIMES, "line 7: the text ends where end should be" },
+    { HEAD TIMES "unbound=1\nunbound=\nend\n", "line 9: unbound is not a number up to 18446744073709551615" },
+    { HEAD TIMES GROUP TEXTS MEMBER "unbound=1\nend\n", "line 18: expected end" },
     { HEAD TIMES "end\nend\n", "line 9: text after the end" },
     { HEAD TIMES "group=2147483648\n", "line 8: group is not a number up to 2147483647" },
     { HEAD TIMES "group=7\noutcome=done\n", "line 9: expected an outcome" },

@@ -259,8 +259,8 @@ START_TEST(a_use_as_long_as_the_machine_runs)
     scene->group.kinds_seen |= FINDING_KIND_BIT(FINDING_ROOT);
     check_step(scene, GROUP_PENDING, PENDING_NEXT_BOOT, NEXT_NOTHING);
 
-    /* The word stays while it is looked at again, and while start-up or somebody keeps the rules away it is not
-     * said. */
+    /* The word stays while it is looked at again, and while start-up or somebody keeps the rules away it
+     * is not said. */
     scene->group.state = GROUP_PENDING;
     scene->group.reason = PENDING_NEXT_BOOT;
     scene->group.use = USE_UNKNOWN;

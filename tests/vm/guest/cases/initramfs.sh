@@ -3,10 +3,10 @@
 # machine: initramfs
 # as booted
 #
-# The drive with the root file system, set before its driver was there. Needs
-# --initramfs TOOL --file tests/vm/rules/nvme-identity.conf=/etc/iommu-policy.d/30-nvme.conf
+# The drive with the root file system, set by the rule of cases.conf before its driver was there.
 
 note=/run/iommu-policy/early/initramfs
+rule=/etc/iommu-policy.d/10-cases.conf
 program=/usr/lib/iommu-policy/iommu-policy-early
 
 # note_of STAGE ADDRESS KEY: what the early pass says of the group of this device.
@@ -65,7 +65,7 @@ case_root_drive_is_set_in_the_initramfs()
     is 'its type' "$(type_of "$root")" identity
     is 'what the initramfs did' "$(note_of initramfs "$root" outcome)" set
     is 'from' "$(note_of initramfs "$root" from)" DMA-FQ
-    is 'by' "$(note_of initramfs "$root" wanted-by)" /etc/iommu-policy.d/30-nvme.conf:5
+    is 'by' "$(note_of initramfs "$root" wanted-by)" "$rule:7"
     is 'what the host did' "$(note_of host "$root" outcome)" already
     begin=$(sed -n 's/^begin-usec=//p' "$note") end=$(sed -n 's/^end-usec=//p' "$note")
     (( end < $(driver_came "$root") )) || fail "the driver came before the pass had ended, $end µs after the kernel"
@@ -107,6 +107,37 @@ case_daemon_finds_nothing_to_do()
     wait_until 60 is_settled "$root" identity
     is 'what is wanted' "$(group_property "$root" WantedType)" identity
     nothing_was_unbound
+}
+
+stale_is()
+{
+    [[ $(manager_property InitramfsStale) == "$1" ]]
+}
+
+# What is said to rebuild a stale image does it, and tells the daemon so.
+case_full_named_commands_rebuild_the_image()
+{
+    local tool image
+    local -A commands=([initramfs-tools]='update-initramfs -u' [dracut]='dracut --force')
+    image=/boot/initrd.img-$(uname -r)
+    systemctl start iommu-policyd.service
+    for tool in initramfs-tools dracut; do
+        # update-initramfs updates only what is there.
+        : >"$image"
+        stale_is false || fail "stale before the rule was changed for $tool"
+        echo "# for $tool" >>"$rule"
+        manager_call Reload >/run/reload
+        # Until dracut has built one, the other tool is what the next image would come from.
+        grep -F 'update-initramfs -u' /run/reload || fail "the command is not named: $(</run/reload)"
+        stale_is true || fail "not stale although the rule was changed for $tool"
+        ${commands[$tool]}
+        is "the stamp after ${commands[$tool]}" "$(cat /run/iommu-policy/early/image)" \
+            "$(uname -r) $("$program" --digest) $tool"
+        wait_until 30 stale_is false
+        rm -rf /var/tmp/image
+        unmkinitramfs "$image" /var/tmp/image
+        cmp "$rule" "$(find /var/tmp/image -path "*$rule")" || fail "$tool has left the rule as it was"
+    done
 }
 
 # What the cases above rely on: were a driver unbound, it would show. The last case, as it does it.
