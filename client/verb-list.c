@@ -278,14 +278,14 @@ static void print_last_result(GVariant *group)
 
 char *next_boot_text(GVariant *group)
 {
-    const char *reason = property_string(group, "PendingReason"), *type = property_string(group, "WantedType"),
-               *by = property_string(group, "WantedBy");
+    const char *reason = property_string(group, "PendingReason");
+    const char *type = property_string(group, "WantedType"), *by = property_string(group, "WantedBy");
 
     if (strcmp(reason, pending_reason_to_string(PENDING_NEXT_BOOT)) == 0)
         return g_strdup_printf("at the next boot: %s, before its driver, by %s", type, by);
     if (strcmp(reason, pending_reason_to_string(PENDING_INITRAMFS_STALE)) == 0)
-        return g_strdup_printf("at the next boot: %s, before its driver, by %s, once the initramfs has today's rules: "
-                               "'iommuctl reload' names the command", type, by);
+        return g_strdup_printf("at the next boot: %s, before its driver, by %s, once the initramfs has today's "
+                               "rules: 'iommuctl reload' names the command", type, by);
     return NULL;
 }
 

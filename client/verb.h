@@ -25,8 +25,8 @@ typedef struct Verb {
 } Verb;
 
 /* verb-list.c */
-/* What will happen to the group with these properties when the machine is booted; NULL: nothing that is waited for.
- * The caller frees it. */
+/* What will happen to the group with these properties when the machine is booted; NULL: nothing that is
+ * waited for. The caller frees it. */
 char *next_boot_text(GVariant *group);
 
 extern const Verb verb_list, verb_show, verb_rules;

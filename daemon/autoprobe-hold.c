@@ -343,7 +343,7 @@ static int wait_for_writers(int socket_fd, void *userdata)
 {
     const Hold *hold = userdata;
 
-    worker_end_with_daemon(socket_fd);
+    worker_end_with_daemon();
     return physical_function_settle(hold->numvfs_fd) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

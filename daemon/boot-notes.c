@@ -98,8 +98,8 @@ static const char *command_of(const BootNotes *notes, const char *word)
     return installed_command(notes);
 }
 
-/* "VERSION DIGEST", and perhaps the tool; words that a later hook adds are passed over. What is not of the kernel that
- * runs says nothing about this machine's next boot. */
+/* "VERSION DIGEST", and perhaps the tool; words that a later hook adds are passed over. What is not of the
+ * kernel that runs says nothing about this machine's next boot. */
 static int take_stamp(BootNotes *notes, const char *data, size_t size)
 {
     g_autofree char *text = g_strndup(data, size);
@@ -107,7 +107,8 @@ static int take_stamp(BootNotes *notes, const char *data, size_t size)
     g_auto(GStrv) words = g_strsplit(lines[0] ?: "", " ", -1);
     struct utsname kernel;
 
-    if (strlen(text) != size || g_strv_length(lines) != 2 || *lines[1] || g_strv_length(words) < 2 || !is_digest(words[1]))
+    if (strlen(text) != size || g_strv_length(lines) != 2 || *lines[1] || g_strv_length(words) < 2 ||
+        !is_digest(words[1]))
         return -EBADMSG;
     if (uname(&kernel) < 0 || !g_str_equal(words[0], kernel.release))
         return -ESTALE;
@@ -120,8 +121,8 @@ static void read_stamp(BootNotes *notes)
 {
     g_autofree char *text = NULL, *error = NULL;
     size_t size;
-    int r = record_file_load(notes->root_fd, IOMMU_POLICY_EARLY_DIR, IOMMU_POLICY_EARLY_STAMP, STAMP_SIZE_MAX,
-                             &text, &size, &error);
+    int r = record_file_load(notes->root_fd, IOMMU_POLICY_EARLY_DIR, IOMMU_POLICY_EARLY_STAMP,
+                             STAMP_SIZE_MAX, &text, &size, &error);
 
     g_clear_pointer(&notes->stamp_digest, g_free);
     notes->command = installed_command(notes);
@@ -171,11 +172,12 @@ static int follow_folder(BootNotes *notes, sd_event *event)
     fd = openat(notes->root_fd, IOMMU_POLICY_EARLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    return sd_event_add_inotify_fd(event, &notes->source, fd, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE, on_change,
-                                   notes);
+    return sd_event_add_inotify_fd(event, &notes->source, fd, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE,
+                                   on_change, notes);
 }
 
-int boot_notes_new(sd_event *event, int root_fd, BootNotesCallback callback, void *userdata, BootNotes **ret)
+int boot_notes_new(sd_event *event, int root_fd, BootNotesCallback callback, void *userdata,
+                   BootNotes **ret)
 {
     g_autoptr(BootNotes) notes = g_new0(BootNotes, 1);
     int r;
@@ -189,8 +191,8 @@ int boot_notes_new(sd_event *event, int root_fd, BootNotesCallback callback, voi
     /* First, so that nothing falls between. */
     r = follow_folder(notes, event);
     if (r < 0)
-        log_notice("/" IOMMU_POLICY_EARLY_DIR " is not followed: a new initramfs is seen after a restart: %s",
-                   g_strerror(-r));
+        log_notice("/" IOMMU_POLICY_EARLY_DIR
+                   " is not followed: a new initramfs is seen after a restart: %s", g_strerror(-r));
     read_all(notes);
     *ret = g_steal_pointer(&notes);
     return 0;

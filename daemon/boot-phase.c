@@ -60,8 +60,8 @@ static int wait_for_jobs(BootPhase *phase)
 
     if (phase->job_slot)
         return 0;
-    r = sd_bus_match_signal_async(phase->bus, &phase->job_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE,
-                                  "JobRemoved", on_job_removed, NULL, phase);
+    r = sd_bus_match_signal_async(phase->bus, &phase->job_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                  SYSTEMD_INTERFACE, "JobRemoved", on_job_removed, NULL, phase);
     return r < 0 ? r : ask(phase);
 }
 
@@ -112,8 +112,8 @@ static int on_jobs(sd_bus_message *reply, void *userdata, sd_bus_error *error)
     return 0;
 }
 
-/* systemctl(1), is-system-running. In "maintenance" somebody repairs the machine in a shell, and its disks only look
- * idle; "degraded" is a start-up that has finished, with failures. */
+/* systemctl(1), is-system-running. In "maintenance" somebody repairs the machine in a shell, and its disks
+ * only look idle; "degraded" is a start-up that has finished, with failures. */
 static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     BootPhase *phase = userdata;
@@ -181,7 +181,8 @@ static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_erro
     BootPhase *phase = userdata;
     const char *new_owner;
 
-    if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) >= 0 && *new_owner && subscribe_and_ask(phase) < 0)
+    if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) >= 0 && *new_owner &&
+        subscribe_and_ask(phase) < 0)
         log_warning("systemd cannot be asked whether start-up has finished");
     return 0;
 }

@@ -8,10 +8,10 @@
 /*
  * Whether the machine is still starting or already stopping: disks that wait for fsck, LVM or a passphrase
  * only look idle, and nobody should lose a device while the machine goes down. Asked from systemd on the
- * bus: its state (systemctl(1), is-system-running) is "running" or "degraded", and it has no job left, since
- * after the emergency shell file systems are mounted in a system that is "running". Once over, start-up stays
- * over. Where there is no systemd (another init, a container; sd_booted(3)) start-up counts as finished;
- * where it is not on the bus yet it does not.
+ * bus: its state (systemctl(1), is-system-running) is "running" or "degraded", and it has no job left,
+ * since after the emergency shell file systems are mounted in a system that is "running". Once over,
+ * start-up stays over. Where there is no systemd (another init, a container; sd_booted(3)) start-up counts
+ * as finished; where it is not on the bus yet it does not.
  */
 typedef struct BootPhase BootPhase;
 

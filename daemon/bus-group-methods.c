@@ -58,7 +58,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Drop, drop_clear)
 static void drop_init(Drop *drop, ManagedGroup *group, const CallRecord *record)
 {
     Manager *manager = group->manager;
-    g_autoptr(Decision) decision = manager_decide(manager, group, false, false);
+    g_autoptr(Decision) decision = manager_decide(manager, group, false);
     DomainType outcome = decision->wanted < 0
         ? group->type : change_predicted_type(decision->wanted, manager->host->auto_outcome);
 

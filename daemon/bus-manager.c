@@ -250,6 +250,8 @@ GETTER(get_pending, "u", manager->pending)
 GETTER(get_identity, "u", manager->identity)
 GETTER(get_forbidden, "u", manager->forbidden)
 GETTER(get_untranslated, "u", manager->untranslated)
+GETTER(get_adds_before_driver, "u", manager->adds_before_driver)
+GETTER(get_adds_after_driver, "u", manager->adds_after_driver)
 GETTER(get_initramfs_stale, "b", manager->initramfs_stale)
 
 static int get_rule_files(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -300,6 +302,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("Identity", "u", get_identity, 0, CHANGES),
     SD_BUS_PROPERTY("Forbidden", "u", get_forbidden, 0, CHANGES),
     SD_BUS_PROPERTY("Untranslated", "u", get_untranslated, 0, CHANGES),
+    SD_BUS_PROPERTY("AddsBeforeDriver", "u", get_adds_before_driver, 0, CHANGES),
+    SD_BUS_PROPERTY("AddsAfterDriver", "u", get_adds_after_driver, 0, CHANGES),
     SD_BUS_VTABLE_END,
 };
 
@@ -319,8 +323,10 @@ int bus_attach(sd_bus *bus, Manager *manager)
 
 void notify_manager_changed(Manager *manager, unsigned properties)
 {
-    static const char *const names[] = {"State",    "RuleFiles", "KernelFeatures", "Pending",
-                                        "Identity", "Forbidden", "Untranslated", "InitramfsStale"};
+    static const char *const names[] = {
+        "State", "RuleFiles", "KernelFeatures", "Pending", "Identity", "Forbidden", "Untranslated",
+        "InitramfsStale", "AddsBeforeDriver", "AddsAfterDriver",
+    };
     g_autofree char **changed = bus_property_names(names, G_N_ELEMENTS(names), properties);
 
     if (bus_may_signal(manager))

@@ -255,7 +255,7 @@ static bool outranks_rules(Manager *manager, ManagedGroup *group, DomainType typ
 
     if (call && call->type == type)
         return false;
-    decision = manager_decide(manager, group, false, false);
+    decision = manager_decide(manager, group, false);
     *ret_rules_want = call && decision->wanted < 0 ? call->type : decision->wanted;
     return *ret_rules_want >= 0 && *ret_rules_want != type;
 }

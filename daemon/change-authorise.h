@@ -16,8 +16,8 @@ void change_authorise(Change *change, ManagedGroup *group);
  * is NULL before; it is written with most refusals, and the caller frees it. */
 RefusalCode change_judge_again(const Change *change, ManagedGroup *group, char **ret_detail);
 
-/* Why the change that was surveyed is refused, REFUSAL_NONE if it is not: for a caller, who is told what can be done
- * about a use that does not end. */
+/* Why the change that was surveyed is refused, REFUSAL_NONE if it is not: for a caller, who is told what
+ * can be done about a use that does not end. */
 RefusalCode change_survey_code(const ChangeSurvey *survey);
 
 /* True if GROUP still has the members that were authorised, and no other. */

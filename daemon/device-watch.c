@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "device-watch.h"
+#include "kernel-events.h"
 
 /*
  * What udevd itself uses. Beyond net.core.rmem_max it needs CAP_NET_ADMIN; without, the kernel's limit
@@ -22,13 +23,6 @@ struct DeviceWatch {
     void *userdata;
     unsigned busy;  /* callbacks that are running */
     bool forgotten; /* device_watch_free() was called by one of them */
-};
-
-/*
- * The buses whose devices can be in an IOMMU group: iommu_buses[] of drivers/iommu/iommu.c, and Hyper-V's.
- */
-static const char *const device_subsystems[] = {
-    "pci", "platform", "amba", "fsl-mc", "cdx", "host1x-context", "vmbus",
 };
 
 /* What comes and goes with the beginning and the end of a use. */
@@ -75,7 +69,7 @@ static void on_kernel_device(DeviceWatch *watch, const char *syspath, struct ude
         report(watch, DEVICE_EVENT_OVERFLOW, NULL, NULL);
         return;
     }
-    if (!CONTAINS(device_subsystems, subsystem))
+    if (!g_strv_contains(kernel_events_buses, subsystem))
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(events); i++)
         if (g_str_equal(events[i].action, action)) {
@@ -93,7 +87,7 @@ static void on_udev_device(DeviceWatch *watch, const char *syspath, struct udev_
         return;
     if (CONTAINS(use_subsystems, subsystem))
         report(watch, DEVICE_EVENT_USE, syspath, device);
-    else if (CONTAINS(device_subsystems, subsystem) && CONTAINS(actions, action))
+    else if (g_strv_contains(kernel_events_buses, subsystem) && CONTAINS(actions, action))
         report(watch, DEVICE_EVENT_UDEV, syspath, device);
 }
 
@@ -166,8 +160,8 @@ static int on_udev_monitor(sd_event_source *source, int fd, uint32_t events, voi
  */
 static int add_filters(struct udev_monitor *monitor)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(device_subsystems); i++)
-        if (udev_monitor_filter_add_match_subsystem_devtype(monitor, device_subsystems[i], NULL) < 0)
+    for (const char *const *bus = kernel_events_buses; *bus; bus++)
+        if (udev_monitor_filter_add_match_subsystem_devtype(monitor, *bus, NULL) < 0)
             return -ENOMEM;
     for (size_t i = 0; i < G_N_ELEMENTS(use_subsystems); i++)
         if (udev_monitor_filter_add_match_subsystem_devtype(monitor, use_subsystems[i], NULL) < 0)

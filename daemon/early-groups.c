@@ -41,8 +41,8 @@ static void add_key(const Groups *groups, const char *key)
 
 /* --- what a killed run has left */
 
-/* Loads the record KEY if it is of a loan of this boot and nobody is at work on it. Returns the descriptor that
- * holds its lock, or a negative errno. */
+/* Loads the record KEY if it is of a loan of this boot and nobody is at work on it. Returns the descriptor
+ * that holds its lock, or a negative errno. */
 static int open_loan(int root_fd, const char *key, Record **ret)
 {
     g_autofree char *boot_id = NULL, *error = NULL;
@@ -86,8 +86,8 @@ static void take_back_loans(const Groups *groups)
 /* --- for whom it is done */
 
 /*
- * What the rules want of DEVICE alone, as it will be: with the IOMMU that will serve it, in the kernel's own type. Who
- * will share its group is not known yet; the pass decides again when it is.
+ * What the rules want of DEVICE alone, as it will be: with the IOMMU that will serve it, in the kernel's own
+ * type. Who will share its group is not known yet; the pass decides again when it is.
  */
 static Decision *decide(const Groups *groups, const Device *device, DomainType *ret_current)
 {
@@ -112,7 +112,8 @@ static Decision *decide(const Groups *groups, const Device *device, DomainType *
     return decision_make(groups->rules, groups->host->facts, &input);
 }
 
-/* DMA-FQ can be had from DMA at any time, with the driver bound; and what `auto` gives, the device gets anyway. */
+/* DMA-FQ can be had from DMA at any time, with the driver bound; and what `auto` gives, the device gets
+ * anyway. */
 static bool needs_group(const Decision *decision, DomainType current)
 {
     if (decision->wanted < 0 || decision->wanted == DOMAIN_TYPE_AUTO || decision->wanted == current ||
@@ -144,7 +145,8 @@ static void make_group(const Groups *groups, const Device *device, const Decisio
     int r = stub_probe_load(groups->root_fd);
 
     if (r < 0) {
-        tell(groups->tell, "%s has no group before its driver binds, and pci-stub, which would make it, is not there",
+        tell(groups->tell,
+             "%s has no group before its driver binds, and pci-stub, which would make it, is not there",
              device->facts->name);
         return;
     }
@@ -198,7 +200,7 @@ void early_groups_end(int root_fd, const GPtrArray *keys, EarlyGroupsTell teller
         int r = lock_fd < 0 ? lock_fd : stub_probe_end(root_fd, key, record);
 
         if (r < 0)
-            tell(teller, "%s: what lent it to pci-stub is not at its end: %s; iommu-policyd tries again", key,
-                 g_strerror(-r));
+            tell(teller, "%s: what lent it to pci-stub is not at its end: %s; iommu-policyd tries again",
+                 key, g_strerror(-r));
     }
 }

@@ -16,7 +16,6 @@ typedef struct Pass {
     const RuleSet *rules;
     const Host *host;
     EarlyNote *note;
-    EarlyTell tell;
     bool locks; /* some group has been changed since boot */
 } Pass;
 
@@ -181,15 +180,36 @@ static bool judge(EarlyGroup *group, const GroupView *view, const Decision *deci
     return true;
 }
 
+static bool has_member(const GPtrArray *members, const RecordMember *wanted)
+{
+    for (guint i = 0; i < members->len; i++) {
+        const RecordMember *member = members->pdata[i];
+
+        if (member->inode == wanted->inode && g_str_equal(member->name, wanted->name) &&
+            g_str_equal(member->bus, wanted->bus))
+            return true;
+    }
+    return false;
+}
+
+/* What a call has asked for ends with the device: another of its name is not meant. */
+static bool is_meant(const CallRecord *call, const EarlyGroup *group)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (!has_member(call->members, group->members->pdata[i]))
+            return false;
+    return call->members->len == group->members->len;
+}
+
 /* A call outranks the rules, and an interrupted change has not ended. Returns true if neither is there. */
 static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 {
     g_autoptr(CallRecord) call = NULL;
     g_autoptr(Record) record = NULL;
     g_autofree char *error = NULL;
-    int r;
+    int r = call_record_load(pass->root_fd, key, &call, &error);
 
-    if (call_record_load(pass->root_fd, key, &call, &error) != -ENOENT) {
+    if (r != -ENOENT && (r < 0 || is_meant(call, group))) {
         conclude(group, EARLY_REFUSED, "a call has asked for a type, and iommu-policyd keeps to it");
         return false;
     }
@@ -290,24 +310,40 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView
         change_group(pass, group, view, decision);
 }
 
-static void pass_group(const Pass *pass, unsigned id)
+static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
 {
     g_autoptr(GroupView) view = NULL;
     g_autoptr(Decision) decision = NULL;
     EarlyGroup *group;
 
     if (pass->locks && record_group_is_locked(pass->root_fd, id))
-        return;
+        return NULL;
     if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
-        return;
+        return NULL;
     decision = decide(pass, view);
     if (decision->wanted < 0)
-        return;
+        return NULL;
     group = early_note_add_group(pass->note, id);
     take_decision(group, view, decision);
     if (judge(group, view, decision))
         lock_and_change(pass, group, view, decision);
-    pass->tell(group);
+    return group;
+}
+
+Decision *early_pass_decide(int root_fd, const RuleSet *rules, const Host *host, unsigned id)
+{
+    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host };
+    g_autoptr(GroupView) view = NULL;
+
+    return group_view_read(root_fd, id, &view) < 0 ? NULL : decide(&pass, view);
+}
+
+const EarlyGroup *early_pass_group(int root_fd, const RuleSet *rules, const Host *host, unsigned id,
+                                   EarlyNote *note)
+{
+    const Pass pass = { .root_fd = root_fd, .rules = rules, .host = host, .note = note };
+
+    return pass_group(&pass, id);
 }
 
 /* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
@@ -336,7 +372,6 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
         .rules = rules,
         .host = host,
         .note = note,
-        .tell = tell,
         .locks = record_any_locks(root_fd),
     };
     g_autoptr(GArray) ids = NULL;
@@ -346,9 +381,14 @@ int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNot
     if (r < 0)
         return r;
     for (guint i = 0; i < ids->len; i++) {
+        const EarlyGroup *group;
+
         note_unbound(&pass, g_array_index(ids, unsigned, i));
-        if (rule_set_rules(rules)->len > 0)
-            pass_group(&pass, g_array_index(ids, unsigned, i));
+        if (rule_set_rules(rules)->len == 0)
+            continue;
+        group = pass_group(&pass, g_array_index(ids, unsigned, i));
+        if (group)
+            tell(group);
     }
     return 0;
 }

@@ -45,7 +45,7 @@ static int perform(int socket_fd, void *userdata)
     int r;
 
     if (task->only_reads)
-        worker_end_with_daemon(socket_fd);
+        worker_end_with_daemon();
     r = task->perform(task, socket_fd, &answer);
     if (!answer)
         answer = g_variant_new_boolean(FALSE);

@@ -33,6 +33,8 @@ static const struct {
     [JOURNAL_RULES_FROZEN] = { IOMMU_POLICY_MESSAGE_RULES_FROZEN, "iommu-rules-freeze", false },
     [JOURNAL_RULES_RELOADED] = { IOMMU_POLICY_MESSAGE_RULES_RELOADED, "iommu-rules-reload", true },
     [JOURNAL_CALL_DROPPED] = { IOMMU_POLICY_MESSAGE_CALL_DROPPED, "iommu-drop-call", true },
+    [JOURNAL_ADD_BEFORE_DRIVER] = { IOMMU_POLICY_MESSAGE_ADD_BEFORE_DRIVER, "iommu-change", true },
+    [JOURNAL_ADD_AFTER_DRIVER] = { IOMMU_POLICY_MESSAGE_ADD_AFTER_DRIVER, "iommu-add-late", false },
     [JOURNAL_EARLY_PASS] = { IOMMU_POLICY_MESSAGE_EARLY_PASS, "iommu-early-pass", true },
     [JOURNAL_INITRAMFS] = { IOMMU_POLICY_MESSAGE_INITRAMFS, "iommu-initramfs", true },
 };

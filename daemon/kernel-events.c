@@ -2,10 +2,9 @@
 #include "kernel-events.h"
 
 #include <errno.h>
-#include <glib.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -15,19 +14,90 @@
 #define RECEIVE_BUFFER                                                                                      \
     1048576 /* a disk controller with many disks sends some hundred events of 0.5 KiB at once */
 
-int kernel_events_open(void)
+/*
+ * The buses whose devices can be in an IOMMU group: iommu_buses[] of drivers/iommu/iommu.c, and Hyper-V's.
+ */
+const char *const kernel_events_buses[] = {
+    "pci", "platform", "amba", "fsl-mc", "cdx", "host1x-context", "vmbus", NULL,
+};
+
+static int open_socket(int flags, const struct sock_fprog *filter)
 {
     struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = KERNEL_GROUP };
     _cleanup_close_ int fd = -EBADF;
     int size = RECEIVE_BUFFER;
 
-    fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | flags, NETLINK_KOBJECT_UEVENT);
     if (fd < 0)
         return -errno;
-    (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+        (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    if (filter && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
+        return -errno;
     if (bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
         return -errno;
     return TAKE_FD(fd);
+}
+
+int kernel_events_open(void)
+{
+    return open_socket(SOCK_NONBLOCK, NULL);
+}
+
+/* Nobody is woken for a message that does not begin with "add@". */
+int kernel_events_open_adds(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'a' << 24 | 'd' << 16 | 'd' << 8 | '@', 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog filter = { .len = G_N_ELEMENTS(code), .filter = code };
+
+    return open_socket(0, &filter);
+}
+
+/* The message is a head, then "KEY=VALUE", each ended by a NUL. */
+bool kernel_events_parse_add(const char *message, size_t size, const char **ret_devpath)
+{
+    const char *devpath = NULL, *subsystem = NULL;
+
+    if (size == 0 || message[size - 1] != '\0' || !g_str_has_prefix(message, "add@"))
+        return false;
+    for (const char *p = message; p < message + size; p += strlen(p) + 1) {
+        if (g_str_has_prefix(p, "DEVPATH="))
+            devpath = p + strlen("DEVPATH=");
+        else if (g_str_has_prefix(p, "SUBSYSTEM="))
+            subsystem = p + strlen("SUBSYSTEM=");
+        else if (g_str_has_prefix(p, "SYNTH_UUID="))
+            return false;
+    }
+    if (!devpath || !subsystem || !g_strv_contains(kernel_events_buses, subsystem) ||
+        !g_str_has_prefix(devpath, "/devices/"))
+        return false;
+    *ret_devpath = devpath;
+    return true;
+}
+
+int kernel_events_next_add(int fd, char **ret_syspath)
+{
+    for (;;) {
+        struct sockaddr_nl sender = { .nl_pid = 1 };
+        socklen_t length = sizeof(sender);
+        char message[8192];
+        const char *devpath;
+        ssize_t n = recvfrom(fd, message, sizeof(message), 0, (struct sockaddr *) &sender, &length);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+                if (sender.nl_pid != 0 || !kernel_events_parse_add(message, (size_t) n, &devpath))
+            continue;
+        *ret_syspath = g_strconcat("sys", devpath, NULL);
+        return 0;
+    }
 }
 
 /* A message starts "ACTION@/devices/...\0". */

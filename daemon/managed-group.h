@@ -82,6 +82,10 @@ struct ManagedGroup {
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */
 
+    /* a device was added at run time */
+    bool has_newcomer;     /* and whether a rule or its driver was first is not settled yet */
+    bool driver_was_first; /* a rule in force had come first, if there had been the time */
+
     /* before a rule unbinds */
     Job *survey;
     bool survey_late;      /* it has not returned in its time, and counts for nobody */
@@ -124,7 +128,8 @@ void managed_group_set_decision(ManagedGroup *group, const Decision *decision, D
 /* ERROR is static, TEXT is taken over. */
 void managed_group_set_result(ManagedGroup *group, DomainType type, const char *error, char *text);
 
-/* TYPE as it is now was set at MOMENT, because BY asked for it. Holds until the type or the members are others. */
+/* TYPE as it is now was set at MOMENT, because BY asked for it. Holds until the type or the members are
+ * others. */
 void managed_group_set_moment(ManagedGroup *group, Moment moment, const char *by, uint64_t usec);
 
 /* Forgets what was seen and tried: the members, the rules or the uses are others now. */

@@ -94,6 +94,8 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
     switch (result ? result->code : REFUSAL_INTERRUPTED) {
     case REFUSAL_NONE:
         managed_group_forget_tries(group);
+        if (result->how == CHANGE_UNBOUND)
+            manager_added_in_time(manager, group);
         if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
             note_try(manager, group); /* stricter than asked: no use in asking again */
         break;

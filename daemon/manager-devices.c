@@ -141,13 +141,12 @@ static void forget_namesake(Manager *manager, const Device *device)
         forget_device(manager, older);
 }
 
-/* Reads the device at SYSPATH, known or not, and puts it where it belongs. Returns it, or NULL if it is gone
- * or was never a device that can have a group. */
-static ManagedDevice *update_device(Manager *manager, const char *syspath)
+ManagedDevice *manager_update_device(Manager *manager, const char *syspath)
 {
     ManagedDevice *managed = device_at(manager, syspath);
     g_autoptr(Device) device = NULL;
     ManagedGroup *group;
+    bool is_new = false;
 
     if (device_read(manager->root_fd, syspath, managed ? managed->device : NULL, &device) < 0) {
         if (managed)
@@ -173,6 +172,7 @@ static ManagedDevice *update_device(Manager *manager, const char *syspath)
             group->changed |= GROUP_LIVE_TYPES;
         managed_device_set(managed, g_steal_pointer(&device));
     } else {
+        is_new = !manager->starting;
         managed = managed_device_new(g_steal_pointer(&device), syspath);
         g_hash_table_replace(manager->devices, managed->key, managed);
         g_hash_table_replace(manager->by_path, managed->syspath, managed);
@@ -184,6 +184,7 @@ static ManagedDevice *update_device(Manager *manager, const char *syspath)
         if (!g_ptr_array_find(group->members, managed, NULL))
             end_call(manager, group);
         (void) managed_group_add_member(group, managed);
+        group->has_newcomer |= is_new;
         if (!manager->starting)
             manager_announce(manager, group);
         manager_touch(manager, group);
@@ -199,7 +200,7 @@ void manager_reread_members(Manager *manager, ManagedGroup *group)
     for (guint i = 0; i < group->members->len; i++)
         paths[i] = g_strdup(((const ManagedDevice *) group->members->pdata[i])->syspath);
     for (char **path = paths; *path && manager_group(manager, id); path++)
-        (void) update_device(manager, *path);
+        (void) manager_update_device(manager, *path);
 }
 
 /* --- what udev knows, asked when nothing else is to be done: the name for people always, the rest if rules
@@ -274,7 +275,7 @@ static int enumerate_groups(Manager *manager, GHashTable *seen)
         if (group_list_members(manager->root_fd, g_array_index(ids, unsigned, i), &members) < 0)
             continue; /* it has gone since */
         for (char **member = members; *member; member++)
-            if (update_device(manager, *member))
+            if (manager_update_device(manager, *member))
                 g_hash_table_add(seen, g_strdup(*member));
     }
     return 0;
@@ -293,7 +294,7 @@ static void enumerate_untranslated(Manager *manager, GHashTable *seen)
 
         if (known && g_hash_table_contains(seen, known->syspath))
             continue;
-        if (device_find(manager->root_fd, "pci", *name, &syspath) >= 0 && update_device(manager, syspath))
+        if (device_find(manager->root_fd, "pci", *name, &syspath) >= 0 && manager_update_device(manager, syspath))
             g_hash_table_add(seen, g_steal_pointer(&syspath));
     }
 }
@@ -346,10 +347,10 @@ void manager_count_untranslated(Manager *manager)
 
 /* --- events */
 
+/* What a rule may do before the driver, the writers do at this moment: add-writers.h. */
 static void on_added(Manager *manager, const char *syspath)
 {
-    const ManagedDevice *managed = update_device(manager, syspath);
-    ManagedGroup *group;
+    const ManagedDevice *managed = manager_update_device(manager, syspath);
 
     start_asking_udev(manager);
     if (!managed)
@@ -358,9 +359,7 @@ static void on_added(Manager *manager, const char *syspath)
         wait_to_settle(manager);
         return;
     }
-    group = manager_group(manager, (unsigned) managed->device->group);
-    manager_evaluate_added(manager, group);
-    manager_set_dirty(manager, group->id, DIRTY_READ);
+    manager_set_dirty(manager, (unsigned) managed->device->group, DIRTY_READ);
 }
 
 static void on_driver_changed(Manager *manager, const char *syspath, bool bound)
@@ -369,7 +368,7 @@ static void on_driver_changed(Manager *manager, const char *syspath, bool bound)
     ManagedGroup *group;
 
     /* Platform devices may get their group only when a driver probes. */
-    managed = update_device(manager, syspath);
+    managed = manager_update_device(manager, syspath);
     if (!managed || managed->device->group < 0)
         return;
     group = manager_group(manager, (unsigned) managed->device->group);

@@ -103,9 +103,10 @@ static char *digest_on_disk(const Manager *manager)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
     g_autoptr(RuleSet) rules = NULL;
+    bool in_force = !rule_set_is_frozen(manager->rules) &&
+        !rule_set_changed_on_disk(manager->rules, manager->root_fd);
 
-    if ((!rule_set_is_frozen(manager->rules) && !rule_set_changed_on_disk(manager->rules, manager->root_fd)) ||
-        rule_set_load(manager->root_fd, NULL, &rules, &diagnostics) < 0)
+    if (in_force || rule_set_load(manager->root_fd, NULL, &rules, &diagnostics) < 0)
         return g_strdup(rule_set_digest(manager->rules));
     return g_strdup(rule_set_digest(rules));
 }
@@ -131,8 +132,8 @@ char *manager_image_advice(const Manager *manager)
 {
     if (!manager->initramfs_stale)
         return NULL;
-    return g_strdup_printf("the initramfs has other rules than those on disk, which the next boot begins with: run "
-                           "'%s'", boot_notes_rebuild_command(manager->early));
+    return g_strdup_printf("the initramfs has other rules than those on disk, which the next boot begins with: "
+                           "run '%s'", boot_notes_rebuild_command(manager->early));
 }
 
 /* --- life */

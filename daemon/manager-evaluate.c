@@ -47,7 +47,7 @@ static DomainTypeSet types_not_given(const ManagedGroup *group)
 }
 
 static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members,
-                                    bool with_call, bool early)
+                                    bool with_call)
 {
     const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
 
@@ -62,22 +62,29 @@ static DecisionInput decision_input(Manager *manager, ManagedGroup *group, Decis
         .auto_settled = group->auto_settled,
         .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
         .call_origin = call ? call->origin : NULL,
-        .early_only = early,
     };
 }
 
-Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early)
+Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, with_call, early);
+    DecisionInput input = decision_input(manager, group, members, with_call);
 
     return decision_make(manager->rules, manager->host->facts, &input);
+}
+
+Decision *manager_decide_early(Manager *manager, ManagedGroup *group)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+    DecisionInput input = decision_input(manager, group, members, true);
+
+    return decision_make_early(manager->rules, manager->host->facts, &input);
 }
 
 Decision *manager_explain(Manager *manager, ManagedGroup *group)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true, false);
+    DecisionInput input = decision_input(manager, group, members, true);
     Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
     char *moment = moment_text(group->moment, group->type, group->moment_usec);
 
@@ -126,7 +133,7 @@ RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType
         return code;
     if (waiting && !waiting->by_rule)
         return REFUSAL_BUSY;
-    input = decision_input(manager, group, members, true, false);
+    input = decision_input(manager, group, members, true);
     if (input.not_given & DOMAIN_TYPE_BIT(type)) {
         *ret_detail = g_strdup(domain_type_to_string(type));
         return REFUSAL_TYPE_NOT_GIVEN;
@@ -398,13 +405,13 @@ static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision 
     if (decision->settled || decision->wanted < 0)
         return NEXT_BOOT_NOTHING;
     members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    input = decision_input(manager, group, members, false, true);
+    input = decision_input(manager, group, members, false);
     return manager_next_boot(manager, group, decision->wanted,
                              decision_type_at_boot(manager->rules, manager->host->facts, &input,
                                                    manager->host->boot_default));
 }
 
-static void evaluate(Manager *manager, ManagedGroup *group, bool early)
+void manager_evaluate(Manager *manager, ManagedGroup *group)
 {
     g_autoptr(Decision) decision = NULL;
     Situation situation;
@@ -412,7 +419,10 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
 
     if (manager->stopping)
         return;
-    decision = manager_decide(manager, group, true, early);
+    manager_judge_add(manager, group);
+    decision = manager_decide(manager, group, true);
+    if (decision->settled || decision->wanted < 0)
+        group->driver_was_first = false; /* the race has no loser any more */
     managed_group_set_decision(group, decision, types_not_given(group));
     if (!group->changing)
         drop_waiting(manager, group);
@@ -432,11 +442,6 @@ static void evaluate(Manager *manager, ManagedGroup *group, bool early)
     follow(manager, group, decision, &step);
 }
 
-void manager_evaluate(Manager *manager, ManagedGroup *group)
-{
-    evaluate(manager, group, false);
-}
-
 void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller)
 {
     const CallRecord *call = call_store_find(manager->calls, group);
@@ -449,23 +454,6 @@ void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *call
     managed_group_forget_tries(group);
     manager_evaluate(manager, group);
     report_call_dropped(group, dropped, caller);
-}
-
-/* The type of a new group is what the kernel gives by itself; if that guess is wrong the worker, which reads
- * it under the group's lock, refuses, and the slow road decides. */
-void manager_evaluate_added(Manager *manager, ManagedGroup *group)
-{
-    g_autoptr(Decision) decision = NULL;
-
-    if (manager->stopping || manager->host->disabled || group->changing || group->inhibitors->len > 0 ||
-        managed_group_unbinds(group) || change_queue_waiting(manager->queue, group->id) ||
-        (!group->type_known && manager->host->boot_default < 0))
-        return;
-    decision = manager_decide(manager, group, true, true);
-    if (decision->settled || decision->wanted < 0 || decision->obstacle != PENDING_NONE)
-        return;
-    managed_group_set_decision(group, decision, types_not_given(group));
-    submit_for_rule(manager, group, decision);
 }
 
 void manager_evaluate_all(Manager *manager)
@@ -529,9 +517,9 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         return;
     }
     watch_type(manager, group);
-    /* Found at start: nobody remembers who wrote it. What `auto` can end in counts as written by the kernel.
-     */
-    if (!group->type_known && manager->starting)
+    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
+     * written by the kernel. */
+    if (!group->type_known && (manager->starting || group->has_newcomer))
         group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {
         report_drift(group, scanned->type);

@@ -45,6 +45,20 @@ static void log_diagnostics(const GPtrArray *diagnostics)
     }
 }
 
+/* They were not there when the drivers were bound. */
+static void forget_races(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, manager->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        ManagedGroup *group = value;
+
+        group->has_newcomer = group->driver_was_first = false;
+    }
+}
+
 void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagnostics,
                         const Caller *caller)
 {
@@ -53,6 +67,10 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
     log_diagnostics(diagnostics);
     if (rule_set_is_frozen(rules))
         report_frozen(manager, caller);
+    if (manager->rules && !g_str_equal(rule_set_digest(rules), rule_set_digest(manager->rules)))
+        forget_races(manager);
+    if (manager->add_writers)
+        add_writers_set(manager->add_writers, NULL, NULL, NULL);
     g_clear_pointer(&manager->rules, rule_set_unref);
     manager->rules = rules;
     manager->changed |= MANAGER_STATE | MANAGER_RULE_FILES;
@@ -60,6 +78,7 @@ void manager_take_rules(Manager *manager, RuleSet *rules, const GPtrArray *diagn
         forget_udev_facts(manager);
     manager->rules_are_late = late;
     manager_judge_functions(manager);
+    manager_set_add_writers(manager);
 }
 
 int manager_reload(Manager *manager, const Caller *caller, GPtrArray **ret_diagnostics)
@@ -195,6 +214,7 @@ static int on_inhibitor_closed(sd_event_source *source, int fd, uint32_t revents
         g_ptr_array_remove_index(group->inhibitors, i);
         break;
     }
+    manager_set_add_writers(group->manager);
     manager_evaluate(group->manager, group);
     return 0;
 }
@@ -226,6 +246,7 @@ int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, cons
     inhibitor->place = place;
     text = g_strdup_printf("inhibited by %s: %s", who, why);
     log_group(LOG_INFO, group->id, NULL, text);
+    manager_set_add_writers(manager);
     manager_evaluate(manager, group);
     return TAKE_FD(theirs);
 }

@@ -316,6 +316,7 @@ void manager_started(Manager *manager)
         return;
     tell(manager);
     manager->starting = false;
+    manager_set_add_writers(manager);
     manager->on_started(manager, manager->started_userdata);
 }
 
@@ -360,6 +361,7 @@ void manager_stop(Manager *manager)
     if (manager->stopping)
         return;
     manager->stopping = true;
+    manager_set_add_writers(manager);
     for (guint i = manager->changes->len; i-- > 0;) {
         Change *change = manager->changes->pdata[i];
 
@@ -378,6 +380,7 @@ Manager *manager_free(Manager *manager)
     if (!manager)
         return NULL;
     manager->stopping = true;
+    (void) add_writers_free(manager->add_writers);
     (void) device_watch_free(manager->watch);
     (void) type_watch_free(manager->type_watch);
     (void) autoprobe_holds_free(manager->autoprobe_holds);

@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "add-writers.h"
 #include "autoprobe-hold.h"
 #include "boot-notes.h"
 #include "boot-phase.h"
@@ -34,6 +35,7 @@
  *
  *   manager.c           life, lookups, telling the faces
  *   manager-devices.c   devices come, go and change
+ *   manager-add.c       an added device: who was first, the rule or the driver
  *   manager-evaluate.c  a group is decided upon, surveyed, changed
  *   manager-early.c     what was done before the daemon, and what the next boot will do
  *   manager-change.c    the queue, results, recovery
@@ -69,6 +71,7 @@ struct Manager {
     GPtrArray *waiters;
     GPtrArray *bus_calls;    /* BusCall, that will be answered later; they belong to the bus files */
     unsigned surveys;        /* how many run for rules */
+    AddWriters *add_writers;
 
     CallLimits change_limits;   /* SetType, Apply, Reload, Refresh, Inhibit */
     CallLimits look_limits;     /* Plan, GetFindings, GetFeatures */
@@ -86,6 +89,7 @@ struct Manager {
     sd_event_source *tell_source;
     unsigned changed;        /* ManagerProperty bits */
     unsigned pending, identity, forbidden, untranslated;
+    unsigned adds_before_driver, adds_after_driver; /* since start */
     bool seen_live_fq, seen_multi_device;
 
     int scanning;            /* how many groups are being read */
@@ -146,6 +150,9 @@ typedef enum DirtyWork {
 } DirtyWork;
 void manager_set_dirty(Manager *manager, unsigned group, DirtyWork work);
 int manager_enumerate(Manager *manager);
+/* Reads the device at SYSPATH, known or not, and puts it where it belongs. Returns it, or NULL if it is gone
+ * or was never a device that can have a group. */
+ManagedDevice *manager_update_device(Manager *manager, const char *syspath);
 void manager_device_event(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata);
 /* Asks udev's database about all devices again, a few at a time, when nothing else is to be done. */
 void manager_ask_udev(Manager *manager);
@@ -157,7 +164,10 @@ void manager_count_untranslated(Manager *manager);
 /* The same with a whole trail, for people. */
 Decision *manager_explain(Manager *manager, ManagedGroup *group);
 /* What the rules decide for GROUP; with WITH_CALL false as if no call had been made. The caller frees it. */
-Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call, bool early);
+Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call);
+/* What they would have decided before a driver was bound to any member, with the early keys alone. The
+ * caller frees it. */
+Decision *manager_decide_early(Manager *manager, ManagedGroup *group);
 /* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be
  * NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
@@ -165,8 +175,6 @@ RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType
 void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller);
 /* Decides, and does or starts what follows. */
 void manager_evaluate(Manager *manager, ManagedGroup *group);
-/* A device has just been added to GROUP: tries to be faster than its driver. */
-void manager_evaluate_added(Manager *manager, ManagedGroup *group);
 void manager_evaluate_all(Manager *manager);
 /* A survey has ended: those that were not begun because too many ran have their turn. */
 void manager_survey_next(Manager *manager);
@@ -178,13 +186,22 @@ void manager_set_scanning(Manager *manager, ManagedGroup *group, bool scanning);
 void manager_group_scanned(const ScannedGroup *scanned, void *userdata);
 void manager_type_written(unsigned group, void *userdata);
 
+/* --- manager-add.c */
+/* The rules, or who inhibits them, are others now: so are those who wait for added devices. */
+void manager_set_add_writers(Manager *manager);
+/* GROUP, which has a new member, is looked at for the first time, or again as long as that is not settled:
+ * who was first? */
+void manager_judge_add(Manager *manager, ManagedGroup *group);
+/* A rule's change of GROUP was done without unbinding anything. */
+void manager_added_in_time(Manager *manager, ManagedGroup *group);
 /* --- manager-early.c */
 /* Reads what the early passes have left, and says it. */
 void manager_read_early(Manager *manager);
-/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it since. */
+/* The type of GROUP has been read: shows who set it before this daemon, if nothing has been done to it
+ * since. */
 void manager_adopt_early(Manager *manager, ManagedGroup *group);
-/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT before a driver
- * is bound (decision_type_at_boot()). */
+/* What the next boot makes of GROUP, of which WANTED is wanted, and which the rules will give AT_BOOT
+ * before a driver is bound (decision_type_at_boot()). */
 NextBoot manager_next_boot(const Manager *manager, const ManagedGroup *group, DomainType wanted,
                            DomainType at_boot);
 /* Looks whether the initramfs has the rules that are on disk. */
@@ -237,6 +254,7 @@ int manager_inhibit(Manager *manager, ManagedGroup *group, const char *who, cons
 
 /* --- manager-vf.c */
 int manager_hold_new(Manager *manager);
-/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices. */
+/* Whether virtual functions of MANAGED are to be held, under the rules in force; the same for all devices.
+ * */
 void manager_judge_function(Manager *manager, const ManagedDevice *managed);
 void manager_judge_functions(Manager *manager);

@@ -17,7 +17,6 @@ char *moment_text(Moment moment, DomainType type, uint64_t usec)
 {
     if (moment <= MOMENT_UNKNOWN || moment >= _MOMENT_MAX)
         return NULL;
-    return g_strdup_printf("%s was %s, %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT " s after the kernel started",
-                           domain_type_to_string(type), texts[moment], usec / G_USEC_PER_SEC,
-                           usec / (G_USEC_PER_SEC / 10) % 10);
+    return g_strdup_printf("%s was %s, %.1f s after the kernel started", domain_type_to_string(type),
+                           texts[moment], (double) usec / G_USEC_PER_SEC);
 }

@@ -18,5 +18,6 @@ typedef enum Moment {
     _MOMENT_MAX,
 } Moment;
 
-/* For people: that TYPE was set at MOMENT, USEC of CLOCK_MONOTONIC. NULL for MOMENT_UNKNOWN; the caller frees it. */
+/* For people: that TYPE was set at MOMENT, USEC of CLOCK_MONOTONIC. NULL for MOMENT_UNKNOWN; the caller
+ * frees it. */
 char *moment_text(Moment moment, DomainType type, uint64_t usec);

@@ -96,7 +96,8 @@ static NextStep this_boot(const Situation *situation)
 
     if (decision->settled || decision->wanted < 0)
         return rest_in(group->call_undone ? GROUP_FAILED : GROUP_SETTLED);
-    if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED && situation->tried && group->tried_race)
+    if (decision->obstacle == PENDING_UNBIND_NOT_ALLOWED &&
+        (group->driver_was_first || (situation->tried && group->tried_race)))
         return pend(PENDING_DRIVER_RACE, NEXT_NOTHING);
     if (decision->obstacle != PENDING_NONE)
         return pend(decision->obstacle, NEXT_NOTHING);
@@ -120,7 +121,8 @@ static bool waited_for_boot(const ManagedGroup *group)
         (group->reason == PENDING_NEXT_BOOT || group->reason == PENDING_INITRAMFS_STALE);
 }
 
-/* STEP waits for what does not come before the machine is booted again: leave to unbind, or the end of a use. */
+/* STEP waits for what does not come before the machine is booted again: leave to unbind, or the end of a
+ * use. */
 static bool waits_for_boot(const ManagedGroup *group, const NextStep *step)
 {
     if (step->state != GROUP_PENDING)

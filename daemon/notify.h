@@ -48,6 +48,8 @@ typedef enum ManagerProperty {
     MANAGER_FORBIDDEN = 1 << 5,
     MANAGER_UNTRANSLATED = 1 << 6,
     MANAGER_INITRAMFS_STALE = 1 << 7,
+    MANAGER_ADDS_BEFORE_DRIVER = 1 << 8,
+    MANAGER_ADDS_AFTER_DRIVER = 1 << 9,
 } ManagerProperty;
 
 /* PROPERTIES: bits of the enums above. */

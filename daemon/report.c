@@ -361,6 +361,50 @@ void report_given_up(const ManagedGroup *group)
     journal_write(group->manager->journal, entry, NULL);
 }
 
+/* --- added devices */
+
+void report_add_before_driver(const ManagedGroup *group, const AddedDevice *added)
+{
+    JournalEntry *entry = entry_new(JOURNAL_ADD_BEFORE_DRIVER, LOG_INFO, group);
+
+    add_types(entry, added->group->from, added->group->wanted);
+    journal_entry_add(entry, "RULE", added->group->wanted_by);
+    journal_entry_add(entry, "TYPE", domain_type_to_string(added->group->type));
+    journal_entry_add(entry, "HOW", change_how_to_string(CHANGE_UNBOUND));
+    journal_entry_add_number(entry, "ADD_USEC", added->usec);
+    journal_entry_say(entry,
+                      "group %u: a device was added, and has %s, wanted by %s, before a driver was bound "
+                      "(%" G_GUINT64_FORMAT " µs after the event)",
+                      group->id, domain_type_to_string(added->group->type), added->group->wanted_by,
+                      added->usec);
+    journal_write(group->manager->journal, entry, NULL);
+}
+
+static const char *bound_driver(const ManagedGroup *group)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        const ManagedDevice *managed = group->members->pdata[i];
+
+        if (managed_device_unbinds(managed))
+            return managed->device->driver;
+    }
+    return NULL;
+}
+
+void report_add_after_driver(const ManagedGroup *group, const Decision *decision)
+{
+    JournalEntry *entry = entry_new(JOURNAL_ADD_AFTER_DRIVER, LOG_INFO, group);
+
+    add_types(entry, group->type, decision->wanted);
+    journal_entry_add(entry, "RULE", decision->wanted_by);
+    journal_entry_add(entry, "DRIVER", bound_driver(group));
+    journal_entry_say(entry,
+                      "group %u: a device was added, and its driver was bound before %s, wanted by %s, was "
+                      "written",
+                      group->id, domain_type_to_string(decision->wanted), decision->wanted_by);
+    journal_write(group->manager->journal, entry, NULL);
+}
+
 /* --- types */
 
 void report_drift(const ManagedGroup *group, DomainType type)
@@ -475,11 +519,11 @@ void report_early_pass(Manager *manager, EarlyStage stage, const EarlyNote *note
     journal_entry_add(entry, "DIGEST", note->digest);
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
         journal_entry_add_number(entry, fields[i], counts[i]);
-    journal_entry_say(entry, "%s: %u groups set, %u had their type already, %u had a driver already, %u refused, "
-                      "%u failed%s%s%s", pass_name(stage), counts[EARLY_SET], counts[EARLY_ALREADY],
-                      counts[EARLY_BOUND], counts[EARLY_REFUSED], counts[EARLY_FAILED],
-                      note->frozen ? "; a rule file was refused" : "", note->disabled ? "; nothing was done: " : "",
-                      note->disabled ?: "");
+    journal_entry_say(entry, "%s: %u groups set, %u had their type already, %u had a driver already, "
+                      "%u refused, %u failed%s%s%s", pass_name(stage), counts[EARLY_SET],
+                      counts[EARLY_ALREADY], counts[EARLY_BOUND], counts[EARLY_REFUSED], counts[EARLY_FAILED],
+                      note->frozen ? "; a rule file was refused" : "",
+                      note->disabled ? "; nothing was done: " : "", note->disabled ?: "");
     journal_write(manager->journal, entry, NULL);
     for (guint i = 0; i < note->groups->len; i++) {
         const EarlyGroup *group = note->groups->pdata[i];

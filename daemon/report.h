@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "add-writers.h"
 #include "change.h"
 #include "early-note.h"
 #include "managed-group.h"
@@ -70,3 +71,8 @@ void report_early_pass(Manager *manager, EarlyStage stage, const EarlyNote *note
 void report_image(Manager *manager, bool stale);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
 void report_frozen(Manager *manager, const Caller *caller);
+
+/* A device was added to GROUP, and its type was written before a driver was bound: or after, as DECISION says what a
+ * rule had wanted then. */
+void report_add_before_driver(const ManagedGroup *group, const AddedDevice *added);
+void report_add_after_driver(const ManagedGroup *group, const Decision *decision);

@@ -134,7 +134,7 @@ static int read_groups(int socket_fd, void *userdata)
     const Scan *scan = userdata;
     int r;
 
-    worker_end_with_daemon(socket_fd);
+    worker_end_with_daemon();
     r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
                         send_group, &socket_fd);
 

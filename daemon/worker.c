@@ -85,13 +85,15 @@ int worker_send(int socket_fd, GVariant *message)
     return 0;
 }
 
-void worker_end_with_daemon(int socket_fd)
-{
-    char byte;
+/* Who forked last: in a child, its parent. */
+static pid_t daemon_pid;
 
+void worker_end_with_daemon(void)
+{
     (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* It may have died before that. */
-    if (recv(socket_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+    /* It may have died before that. The socket does not tell: a sibling that was forked later has the
+     * daemon's end, too, until it has closed it. */
+    if (getppid() != daemon_pid)
         _exit(EXIT_FAILURE);
 }
 
@@ -178,6 +180,7 @@ static pid_t fork_child(int fd, const int *keep_fds, size_t n_keep, WorkerFuncti
 
     (void) sigfillset(&all);
     (void) sigprocmask(SIG_SETMASK, &all, &before);
+    daemon_pid = getpid();
     pid = fork();
     if (pid == 0)
         run_child(fd, keep_fds, n_keep, function, userdata);

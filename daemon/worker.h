@@ -27,11 +27,8 @@ typedef int (*WorkerFunction)(int socket_fd, void *userdata);
  */
 int worker_send(int socket_fd, GVariant *message);
 
-/*
- * Child side, for one that only reads: it ends with the daemon, as nobody else wants what it finds.
- * SOCKET_FD tells whether there is still a daemon.
- */
-void worker_end_with_daemon(int socket_fd);
+/* Child side, for one whose work nobody else wants: it ends with the daemon. */
+void worker_end_with_daemon(void);
 
 /* Daemon side, on the loop. */
 typedef void (*WorkerMessage)(Worker *worker, GVariant *message, void *userdata);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the rules make of a group at the next boot, when the early pass comes before its drivers. */
+/* What the rules make of a group before its drivers are there: when a device is added, and at the next boot. */
 #include "decision.h"
 
-/* Nothing late is known then: no driver has been bound, and udev has not seen the device. Borrows from FACTS. */
+/* Nothing late is known then: no driver has been bound, and udev has not seen the device. Borrows from
+ * FACTS. */
 static DeviceFacts before_driver(const DeviceFacts *facts)
 {
     DeviceFacts early = *facts;
@@ -26,12 +27,10 @@ static DomainType outcome(const Decision *decision, DomainType boot_default)
     return _DOMAIN_TYPE_INVALID;
 }
 
-DomainType decision_type_at_boot(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
-                                 DomainType boot_default)
+Decision *decision_make_early(const RuleSet *rules, const HostFacts *host, const DecisionInput *input)
 {
     g_autofree DecisionMember *members = g_new(DecisionMember, MAX(input->n_members, 1));
     g_autofree DeviceFacts *facts = g_new(DeviceFacts, MAX(input->n_members, 1));
-    g_autoptr(Decision) decision = NULL;
     DecisionInput early = *input;
 
     for (size_t i = 0; i < input->n_members; i++) {
@@ -41,11 +40,20 @@ DomainType decision_type_at_boot(const RuleSet *rules, const HostFacts *host, co
         members[i].unbinds = false;
     }
     early.members = members;
+    early.early_only = true;
+    return decision_make(rules, host, &early);
+}
+
+DomainType decision_type_at_boot(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
+                                 DomainType boot_default)
+{
+    g_autoptr(Decision) decision = NULL;
+    DecisionInput early = *input;
+
     early.current = boot_default < 0 ? DOMAIN_TYPE_DMA : boot_default;
     early.auto_settled = true;
     early.call_type = _DOMAIN_TYPE_INVALID;
     early.call_origin = NULL;
-    early.early_only = true;
-    decision = decision_make(rules, host, &early);
+    decision = decision_make_early(rules, host, &early);
     return outcome(decision, boot_default);
 }

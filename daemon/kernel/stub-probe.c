@@ -48,8 +48,9 @@ int stub_probe_is_needed(int root_fd, char **ret_family)
 
 bool stub_probe_fits(const Device *device)
 {
-    return g_str_equal(device->facts->bus, "pci") && device->group < 0 && !device->driver && !device->is_iommu &&
-           !device->facts->bridge && device->facts->virtual_function == TRISTATE_NO && device->has_driver_override;
+    return g_str_equal(device->facts->bus, "pci") && device->group < 0 && !device->driver &&
+           !device->is_iommu && !device->facts->bridge && device->facts->virtual_function == TRISTATE_NO &&
+           device->has_driver_override;
 }
 
 /* --- the driver */
@@ -72,7 +73,8 @@ int stub_probe_load(int root_fd)
     if (*program == '/') {
         char *arguments[] = { program, (char *) "-q", (char *) "--", (char *) STUB, NULL };
 
-        (void) g_spawn_sync(NULL, arguments, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        (void) g_spawn_sync(NULL, arguments, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, NULL, NULL,
+                            NULL);
     }
     return stub_is_there(root_fd) ? 0 : -ENOENT;
 }
@@ -94,8 +96,8 @@ static bool has_group(int dir_fd)
 }
 
 /*
- * `unbind` and `drivers_probe` take a name: whose it is is looked at with the file already open, so that only a
- * re-plug between that look and the write can make it another device's.
+ * `unbind` and `drivers_probe` take a name: whose it is is looked at with the file already open, so that
+ * only a re-plug between that look and the write can make it another device's.
  */
 static int write_name(int root_fd, int dir_fd, const char *path, const char *syspath, uint64_t inode)
 {
@@ -121,8 +123,8 @@ static int take_from_stub(int root_fd, int dir_fd, const char *syspath, uint64_t
     return r >= 0 && g_strcmp0(after, STUB) == 0 ? -EBUSY : r;
 }
 
-/* What driver_override says now decides whose the device is: without one, pci-stub has it from somebody who told it
- * so by an id, and with another one, that one was not set by us. */
+/* What driver_override says now decides whose the device is: without one, pci-stub has it from somebody who
+ * told it so by an id, and with another one, that one was not set by us. */
 static int take_back(int root_fd, int dir_fd, const char *syspath, uint64_t inode)
 {
     g_autofree char *override = NULL;
@@ -196,7 +198,8 @@ int stub_probe_end(int root_fd, const char *key, const Record *record)
 
 /* --- lending */
 
-static int record_new_for(int root_fd, const Device *device, DomainType wanted, const char *origin, Record **ret)
+static int record_new_for(int root_fd, const Device *device, DomainType wanted, const char *origin,
+                          Record **ret)
 {
     g_autoptr(Record) record = record_new();
     RecordMember *member = record_add_member(record);

@@ -185,20 +185,38 @@ static void stop(pid_t pid)
     (void) waitpid(pid, NULL, 0);
 }
 
-static double private_megabytes(pid_t pid)
+/* Its children's pids, which live as long as it does: those that wait for added devices. */
+static char **children_of(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", pid, pid), *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? g_strsplit(g_strchomp(text), " ", -1)
+                                                        : g_new0(char *, 1);
+}
+
+/* What a forked child shares with its parent is in the Pss of both in part, and once in their sum. */
+static double process_megabytes(pid_t pid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", pid), *text = NULL;
     double total = 0;
 
     if (!g_file_get_contents(path, &text, NULL, NULL))
         return -1;
-    for (char *line = text; (line = strstr(line, "Private_")); line++) {
-        char *colon = strchr(line, ':');
-
-        if (g_str_has_prefix(line, "Private_Clean:") || g_str_has_prefix(line, "Private_Dirty:"))
-            total += strtod(colon + 1, NULL);
-    }
+    for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (g_str_has_prefix(line, "Private_Clean:") || g_str_has_prefix(line, "Pss_Anon:"))
+            total += strtod(strchr(line, ':') + 1, NULL);
     return total / 1024;
+}
+
+static double private_megabytes(pid_t pid)
+{
+    g_auto(GStrv) children = children_of(pid);
+    double total = process_megabytes(pid);
+
+    for (char **child = children; *child; child++)
+        if (**child)
+            total += process_megabytes((pid_t) atoi(*child));
+    return total;
 }
 
 /* On-CPU time of a process in µs: Documentation/scheduler/sched-stats.rst */
@@ -503,17 +521,22 @@ static void send_add(int fd, const char *devpath)
     require(sendmsg(fd, &message, 0) < 0 ? -errno : 0, "uevent");
 }
 
-/* CPU time of the daemon and of the workers it has reaped, in µs; the latter in clock ticks. */
+/* CPU time of the daemon, its children, and the workers it has reaped, in µs; the last in clock ticks. */
 static double cpu_with_workers(pid_t pid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid), *text = NULL;
+    g_auto(GStrv) children = children_of(pid);
     long user = 0, system = 0;
+    double living = cpu_usec(pid);
     const char *rest;
 
     if (!g_file_get_contents(path, &text, NULL, NULL) || !(rest = strrchr(text, ')')) ||
         sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user, &system) != 2)
         exit(EXIT_FAILURE);
-    return cpu_usec(pid) + (double) (user + system) * 1e6 / (double) sysconf(_SC_CLK_TCK);
+    for (char **child = children; *child; child++)
+        if (**child)
+            living += cpu_usec((pid_t) atoi(*child));
+    return living + (double) (user + system) * 1e6 / (double) sysconf(_SC_CLK_TCK);
 }
 
 /* Groups that the daemon knows with their type. */

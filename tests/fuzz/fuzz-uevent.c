@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autofree char *message = g_malloc0(size + 1);
     g_autoptr(UdevDevice) device = NULL;
+    const char *devpath;
     unsigned n = 0;
     DeviceWatch watch = { .callback = on_event, .userdata = &n };
     static struct udev *udev;
@@ -61,6 +62,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert_true(g_str_has_prefix(path, strchr(SYSPATH, '/')));
         g_assert_true(concerns(message, "sys/devices/pci0000:00"));
         g_assert_false(concerns(message, SYSPATH "0"));
+    }
+    if (kernel_events_parse_add(message, size, &devpath)) {
+        g_assert_true(g_str_has_prefix(devpath, "/devices/"));
+        g_assert_true(devpath + strlen(devpath) < message + size);
     }
     device = device_of_message(udev, message, size);
     if (device) {

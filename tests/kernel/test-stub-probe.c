@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Devices whose groups are made by a driver's probe: the early pass lends them to pci-stub, and is killed before and
- * after everything it writes in /sys and /run. Whoever comes next, another pass or the daemon's recovery, leaves no device
- * with pci-stub and no driver_override set.
+ * Devices whose groups are made by a driver's probe: the early pass lends them to pci-stub, and is killed
+ * before and after everything it writes in /sys and /run. Whoever comes next, another pass or the daemon's
+ * recovery, leaves no device with pci-stub and no driver_override set.
  */
 #include <check.h>
 #include <errno.h>
@@ -87,7 +87,8 @@ static int run_recovery(void *data)
     for (char **key = keys; *key; key++) {
         g_autoptr(ChangeResult) result = NULL;
 
-        if (transaction_recover(root_fd, *key, &limits, NULL, NULL, &result) < 0 || result->code != REFUSAL_NONE)
+        if (transaction_recover(root_fd, *key, &limits, NULL, NULL, &result) < 0 ||
+            result->code != REFUSAL_NONE)
             return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;
@@ -119,19 +120,21 @@ static void check_attribute(const char *device, const char *name, const char *ex
 {
     g_autofree char *text = attribute(device, name);
 
-    ck_assert_msg(g_str_equal(text, expected), "%s: %s of %s is '%s', not '%s'", point, name, device, text, expected);
+    ck_assert_msg(g_str_equal(text, expected), "%s: %s of %s is '%s', not '%s'", point, name, device, text,
+                  expected);
 }
 
 static void check_driver(const char *device, const char *expected, const char *point)
 {
     g_autofree char *driver = link_of(device, "driver");
 
-    ck_assert_msg(g_str_equal(driver, expected), "%s: %s is bound to '%s', not '%s'", point, device, driver, expected);
+    ck_assert_msg(g_str_equal(driver, expected), "%s: %s is bound to '%s', not '%s'", point, device, driver,
+                  expected);
 }
 
 static void check_nothing_is_left(const char *point)
 {
-    static const char *const devices[] = { DRIVE, LAZY, UNSERVED };
+    static const char *const devices[] = {DRIVE, LAZY, UNSERVED};
     g_auto(GStrv) keys = NULL;
 
     for (size_t i = 0; i < G_N_ELEMENTS(devices); i++)
@@ -147,7 +150,7 @@ static int count(const char *path)
     return control_count(fixture_control(fixture), arguments);
 }
 
-static const char *const generations[] = { "6.1", "6.12" };
+static const char *const generations[] = {"6.1", "6.12"};
 
 START_TEST(the_type_is_there_before_the_driver)
 {
@@ -200,7 +203,8 @@ START_TEST(a_second_pass_writes_nothing)
     run(run_early);
     fixture_command(fixture, "log-clear");
     run(run_early);
-    ck_assert_int_eq(control_count(fixture_control(fixture), "op=write,create,rename,unlink path='sys/*'"), 0);
+    ck_assert_int_eq(control_count(fixture_control(fixture), "op=write,create,rename,unlink path='sys/*'"),
+                     0);
 }
 END_TEST
 
@@ -210,7 +214,8 @@ START_TEST(an_override_of_somebody_else_stays)
 
     start(generations[_i]);
     fixture_command(fixture, "remove " DRIVE);
-    fixture_command(fixture, "device pci " DRIVE " group=new at-probe id=1b36:0010 class=010802 override=vfio-pci");
+    fixture_command(fixture,
+                    "device pci " DRIVE " group=new at-probe id=1b36:0010 class=010802 override=vfio-pci");
     run(run_early);
     check_attribute(DRIVE, "driver_override", "vfio-pci", "after the pass");
     group = link_of(DRIVE, "iommu_group");
@@ -269,11 +274,11 @@ END_TEST
 
 static void reset(void)
 {
-    static const char *const folders[] = { "run/iommu-policy/change", "run/iommu-policy" };
+    static const char *const folders[] = {"run/iommu-policy/change", "run/iommu-policy"};
 
     fixture_command(fixture, "remove " DRIVE);
-    fixture_command(fixture, "device pci " DRIVE
-                             " group=new at-probe id=1b36:0010 class=010802 child=nvme:nvme0");
+    fixture_command(fixture,
+                    "device pci " DRIVE " group=new at-probe id=1b36:0010 class=010802 child=nvme:nvme0");
     for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
         g_auto(GStrv) names = NULL;
 
@@ -314,7 +319,8 @@ static void try_kill(unsigned n, const char *when, FixtureFunction next, const c
 
     fixture_command(fixture, "log-clear");
     run(run_recovery);
-    ck_assert_msg(control_count(fixture_control(fixture), WRITES) == 0, "%s: a recovery afterwards writes", point);
+    ck_assert_msg(control_count(fixture_control(fixture), WRITES) == 0, "%s: a recovery afterwards writes",
+                  point);
     if (*driver)
         fixture_command(fixture, "driver-remove pci nvme");
     reset();
@@ -322,7 +328,7 @@ static void try_kill(unsigned n, const char *when, FixtureFunction next, const c
 
 static void try_kills(const char *generation, FixtureFunction next, const char *driver)
 {
-    static const char *const when[] = { "before", "after" };
+    static const char *const when[] = {"before", "after"};
     int n;
 
     start(generation);

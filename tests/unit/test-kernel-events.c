@@ -40,20 +40,24 @@ static void teardown(void)
     (void) close(events);
 }
 
-static void send_event(const char *head)
+static void send_message(const char *text, size_t length)
 {
     struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
     struct {
         struct nlmsghdr header;
-        char text[256];
+        char text[512];
     } message = { .header = { .nlmsg_type = NLMSG_MIN_TYPE, .nlmsg_flags = NLM_F_REQUEST } };
-    size_t length = strlen(head) + 1;
 
     ck_assert_uint_lt(length, sizeof(message.text));
-    memcpy(message.text, head, length);
+    memcpy(message.text, text, length);
     message.header.nlmsg_len = (uint32_t) (sizeof(message.header) + length);
     ck_assert_int_eq(sendto(sender, &message, message.header.nlmsg_len, 0, (struct sockaddr *) &kernel,
                             sizeof(kernel)), message.header.nlmsg_len);
+}
+
+static void send_event(const char *head)
+{
+    send_message(head, strlen(head) + 1);
 }
 
 START_TEST(wakes_for_device_and_below)
@@ -103,6 +107,65 @@ START_TEST(lost_events_wake)
 }
 END_TEST
 
+#define ADD(path, subsystem, more) "add@" path "\0ACTION=add\0DEVPATH=" path "\0SUBSYSTEM=" subsystem more
+#define OTHER "/devices/pci0000:00/0000:00:05.0"
+#define PLATFORM "/devices/platform/a000.mmc"
+
+/* Each is a literal whose own end is the NUL of its last line. */
+static const struct {
+    const char *text;
+    size_t size;
+    const char *devpath; /* NULL: is none */
+} messages[] = {
+#define MESSAGE(text, devpath) { (text), sizeof(text), (devpath) }
+    MESSAGE(ADD(OTHER, "pci", "\0PCI_ID=8086:10D3"), OTHER),
+    MESSAGE(ADD(PLATFORM, "platform", ""), PLATFORM),
+    MESSAGE(ADD(OTHER, "pci", "\0SYNTH_UUID=0\0SEQNUM=7"), NULL), /* udevadm trigger */
+    MESSAGE(ADD(OTHER "/net/eth0", "net", ""), NULL),
+    MESSAGE(ADD("/module/nvme", "module", ""), NULL),
+    MESSAGE(ADD("/bus/pci/drivers/nvme", "pci", ""), NULL),
+    MESSAGE("bind@" OTHER "\0ACTION=bind\0DEVPATH=" OTHER "\0SUBSYSTEM=pci", NULL),
+    MESSAGE("add@" OTHER, NULL),
+    MESSAGE("add@" OTHER "\0SUBSYSTEM=pci", NULL),
+    MESSAGE("", NULL),
+};
+
+START_TEST(adds_of_devices_in_groups)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(messages); i++) {
+        const char *devpath = NULL;
+
+        ck_assert_int_eq(kernel_events_parse_add(messages[i].text, messages[i].size, &devpath),
+                         messages[i].devpath != NULL);
+        ck_assert_pstr_eq(devpath, messages[i].devpath);
+        /* Cut off, it is none. */
+        ck_assert(!kernel_events_parse_add(messages[i].text, messages[i].size - 1, &devpath));
+    }
+    ck_assert(!kernel_events_parse_add("", 0, &(const char *) { NULL }));
+}
+END_TEST
+
+/* Two who read one socket: each event goes to one of them, and what is none wakes neither. */
+START_TEST(next_add_is_taken_once)
+{
+    g_autofree char *first = NULL, *second = NULL;
+    int adds = kernel_events_open_adds();
+    char byte;
+
+    ck_assert_int_ge(adds, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(messages); i++)
+        send_message(messages[i].text, messages[i].size);
+    ck_assert_int_eq(kernel_events_next_add(adds, &first), 0);
+    ck_assert_str_eq(first, "sys" OTHER);
+    ck_assert_int_eq(kernel_events_next_add(adds, &second), 0);
+    ck_assert_str_eq(second, "sys" PLATFORM);
+    /* Of the rest those are left that begin like an add. */
+    while (recv(adds, &byte, 1, MSG_DONTWAIT) == 1)
+        ck_assert_int_eq(byte, 'a');
+    (void) close(adds);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernel events");
@@ -116,6 +179,8 @@ int main(void)
     tcase_add_test(tcase, many_events_are_one);
     tcase_add_test(tcase, deadline_ends_it);
     tcase_add_test(tcase, lost_events_wake);
+    tcase_add_test(tcase, adds_of_devices_in_groups);
+    tcase_add_test(tcase, next_add_is_taken_once);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

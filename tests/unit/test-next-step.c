@@ -172,6 +172,23 @@ START_TEST(what_failed_is_not_tried_again)
 }
 END_TEST
 
+/* The word is for who lost a race, and only as long as that is what stands in the way. */
+START_TEST(driver_that_was_first)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->group.driver_was_first = true;
+    scene->decision.obstacle = PENDING_UNBIND_NOT_ALLOWED;
+    check_step(scene, GROUP_PENDING, PENDING_DRIVER_RACE, NEXT_NOTHING);
+    scene->decision.obstacle = PENDING_FORBIDDEN_TYPE;
+    check_step(scene, GROUP_PENDING, PENDING_FORBIDDEN_TYPE, NEXT_NOTHING);
+    scene->decision.obstacle = PENDING_NONE;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SURVEY);
+    scene->decision.settled = true;
+    check_step(scene, GROUP_SETTLED, PENDING_NONE, NEXT_NOTHING);
+}
+END_TEST
+
 START_TEST(call_that_was_undone_is_shown)
 {
     g_autoptr(Scene) scene = scene_new();
@@ -242,8 +259,8 @@ START_TEST(a_use_as_long_as_the_machine_runs)
     scene->group.kinds_seen |= FINDING_KIND_BIT(FINDING_ROOT);
     check_step(scene, GROUP_PENDING, PENDING_NEXT_BOOT, NEXT_NOTHING);
 
-    /* The word stays while it is looked at again, and while start-up or somebody keeps the rules away it is not
-     * said. */
+    /* The word stays while it is looked at again, and while start-up or somebody keeps the rules away it
+     * is not said. */
     scene->group.state = GROUP_PENDING;
     scene->group.reason = PENDING_NEXT_BOOT;
     scene->group.use = USE_UNKNOWN;
@@ -287,6 +304,7 @@ int main(void)
     tcase_add_test(cases, without_unbinding_at_once);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
+    tcase_add_test(cases, driver_that_was_first);
     tcase_add_test(cases, left_to_the_next_boot);
     tcase_add_test(cases, a_use_as_long_as_the_machine_runs);
     tcase_add_test(cases, the_next_boot_is_the_last_resort);

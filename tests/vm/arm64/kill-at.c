@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * kill-at N PROGRAM [ARGUMENT...]: runs PROGRAM and kills it right before the N-th time that it writes: a file that is
- * none of its first three descriptors, or a folder. Exits with 99 if it was killed, else as the program did.
+ * kill-at N PROGRAM [ARGUMENT...]: runs PROGRAM and kills it right before the N-th time that it writes: a
+ * file that is none of its first three descriptors, or a folder. Exits with 99 if it was killed, else as the
+ * program did.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -40,7 +41,8 @@ static int run_until(pid_t pid, long n)
     int status, deliver = 0;
 
     for (;;) {
-        if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *) (long) deliver) < 0 || waitpid(pid, &status, 0) != pid)
+        if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *) (long) deliver) < 0 ||
+            waitpid(pid, &status, 0) != pid)
             return EXIT_FAILURE;
         if (WIFEXITED(status))
             return WEXITSTATUS(status);

@@ -20,11 +20,18 @@ begin_change()
     change=$!
 }
 
-# The workers of the daemon, into $workers. Without a process of its own, as every millisecond counts here.
+# The workers of the daemon, into $workers; those that wait for added devices are none. Without a process of its own,
+# as every millisecond counts here.
 look_for_workers()
 {
-    workers=
-    read -r workers <"/proc/$1/task/$1/children" || true
+    local children child name
+    workers= children=
+    read -r children <"/proc/$1/task/$1/children" || true
+    for child in $children; do
+        name=
+        read -r name <"/proc/$child/comm" || true
+        [[ $name == iommu-add-write ]] || workers+="$child "
+    done
 } 2>/dev/null
 
 # Returns when the daemon $1 has a worker, or fails when the change ended without one having been seen.

@@ -111,13 +111,28 @@ static void await_udev(void)
 
 /* --- stopping the worker */
 
+/* It waits for added devices, and changes nothing here. */
+static bool is_resident(const char *pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/comm", pid), *name = NULL;
+
+    return !g_file_get_contents(path, &name, NULL, NULL) || g_str_equal(name, "iommu-add-write\n");
+}
+
 /* The one worker that the daemon has now, or 0. */
 static pid_t find_worker(const Race *race)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", race->daemon, race->daemon);
     g_autofree char *text = NULL;
+    g_auto(GStrv) children = NULL;
 
-    return g_file_get_contents(path, &text, NULL, NULL) ? atoi(text) : 0;
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    children = g_strsplit(g_strchomp(text), " ", -1);
+    for (char **child = children; *child; child++)
+        if (**child && !is_resident(*child))
+            return atoi(*child);
+    return 0;
 }
 
 static void stop_worker(Race *race)

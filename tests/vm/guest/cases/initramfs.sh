@@ -114,7 +114,7 @@ stale_is()
     [[ $(manager_property InitramfsStale) == "$1" ]]
 }
 
-# What is said to rebuild a stale image does it, and tells the daemon so. With the tools' own settings.
+# What is said to rebuild a stale image does it, and tells the daemon so.
 case_full_named_commands_rebuild_the_image()
 {
     local tool image
