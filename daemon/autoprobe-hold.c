@@ -21,7 +21,8 @@
 /* How often a worker is started again that somebody has killed. */
 #define TRIES_MAX 3
 
-/* Events of a file are taken before those of workers: what somebody has set since is known before it is set back. */
+/* Events of a file are taken before those of workers: what somebody has set since is known before it is
+ * set back. */
 #define WATCH_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 10)
 /* What the kernel has said of new devices is taken before they are decided upon. */
 #define DECIDE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
@@ -213,7 +214,7 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
     if (hold->state == HOLD_OPEN) {
         settle(hold);
     } else if (hold->state == HOLD_DECIDING) {
-        log_warning("%s: the types of its virtual functions are not settled in time; their drivers are let in",
+        log_warning("%s: the types of its virtual functions are not settled in time; drivers are let in",
                     hold->name);
         have_drivers_bound(hold);
     }
@@ -223,7 +224,8 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 static void set_limit(Hold *hold, uint64_t usec)
 {
     CLEAR_SOURCE(hold->timer);
-    if (sd_event_add_time_relative(hold->holds->event, &hold->timer, CLOCK_MONOTONIC, usec, 0, on_limit, hold) < 0)
+    if (sd_event_add_time_relative(hold->holds->event, &hold->timer, CLOCK_MONOTONIC, usec, 0, on_limit,
+                                   hold) < 0)
         log_error("%s: no timer for the hold of its virtual functions", hold->name);
 }
 
@@ -394,7 +396,8 @@ static void begin(Hold *hold)
     }
 }
 
-/* What was to end goes on. Those that a worker had still to give to their driver are among the new ones then. */
+/* What was to end goes on. Those that a worker had still to give to their driver are among the new ones
+ * then. */
 static void on_opened(Hold *hold)
 {
     hold->opens++;
@@ -418,8 +421,8 @@ static void on_closed(Hold *hold)
         settle(hold);
 }
 
-/* What the administrator writes is what is left behind. An open that truncates is told as a write, too; nobody opens
- * this file for that alone. */
+/* What the administrator writes is what is left behind. An open that truncates is told as a write, too;
+ * nobody opens this file for that alone. */
 static void on_autoprobe_written(Hold *hold)
 {
     hold->ours = false;
@@ -606,7 +609,8 @@ int autoprobe_holds_recover(AutoprobeHolds *holds)
 
         r = recover(holds, *key, &error);
         if (r < 0)
-            log_error("%s: record of held virtual functions not recovered: %s", *key, error ?: g_strerror(-r));
+            log_error("%s: record of held virtual functions not recovered: %s", *key,
+                      error ?: g_strerror(-r));
     }
     return 0;
 }

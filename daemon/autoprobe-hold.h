@@ -10,15 +10,15 @@
 /*
  * Keeps drivers from virtual functions while these appear, so that their types can be written first.
  *
- * Whoever makes virtual functions opens sriov_numvfs of their physical function, which inotify(7) tells at once;
- * the kernel then waits for 100 ms before the first of them is there (sriov_enable(), drivers/pci/iov.c). So
- * sriov_drivers_autoprobe is 0 from that open on, until the file has been closed, no write to it is under way
- * any more, and the types of those that have appeared are settled; then it is again what it was, and the
- * kernel is told to look for their drivers. Where the administrator's own setting is 0, nothing is held and
- * nothing is bound.
+ * Whoever makes virtual functions opens sriov_numvfs of their physical function, which inotify(7) tells
+ * at once; the kernel then waits for 100 ms before the first of them is there (sriov_enable(),
+ * drivers/pci/iov.c). So sriov_drivers_autoprobe is 0 from that open on, until the file has been closed,
+ * no write to it is under way any more, and the types of those that have appeared are settled; then it
+ * is again what it was, and the kernel is told to look for their drivers. Where the administrator's own
+ * setting is 0, nothing is held and nothing is bound.
  *
- * Before the 0 a record is written (autoprobe-record.h), and it is removed last of all: whatever is killed, the
- * setting comes back, at the next start or by ExecStopPost=.
+ * Before the 0 a record is written (autoprobe-record.h), and it is removed last of all: whatever is
+ * killed, the setting comes back, at the next start or by ExecStopPost=.
  */
 typedef struct AutoprobeHolds AutoprobeHolds;
 
@@ -34,8 +34,8 @@ typedef struct AutoprobeCallbacks {
 int autoprobe_holds_new(sd_event *event, int root_fd, const AutoprobeCallbacks *callbacks, void *userdata,
                         AutoprobeHolds **ret);
 
-/* From now on, or (WANTED false) no longer, holds the virtual functions of DEVICE at SYSPATH; a hold that has begun
- * comes to its end. Returns 0 or -errno; -ENODEV: it is gone. */
+/* From now on, or (WANTED false) no longer, holds the virtual functions of DEVICE at SYSPATH; a hold
+ * that has begun comes to its end. Returns 0 or -errno; -ENODEV: it is gone. */
 int autoprobe_holds_watch(AutoprobeHolds *holds, const char *syspath, const Device *device, bool wanted);
 
 /* The physical function KEY is gone, and its setting with it. */

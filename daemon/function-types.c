@@ -31,7 +31,8 @@ static Decision *decide(const RuleSet *rules, const Host *host, const GroupView 
 }
 
 /* Nobody is unbound for it. */
-static ChangeRequest *make_request(const GroupView *view, const Decision *decision, const ChangeLimits *limits)
+static ChangeRequest *make_request(const GroupView *view, const Decision *decision,
+                                   const ChangeLimits *limits)
 {
     ChangeRequest *request = change_request_new(view->id, decision->wanted);
 
@@ -64,8 +65,8 @@ static void write_type(int root_fd, const char *name, const RuleSet *rules, cons
     g_autoptr(ChangeRequest) request = NULL;
     g_autoptr(ChangeResult) result = NULL;
 
-    if (device_find(root_fd, "pci", name, &syspath) < 0 || device_read(root_fd, syspath, NULL, &device) < 0 ||
-        device->group < 0 || group_view_read(root_fd, (unsigned) device->group, &view) < 0)
+    if (device_find(root_fd, "pci", name, &syspath) < 0 ||
+        device_read(root_fd, syspath, NULL, &device) < 0 || device->group < 0 || group_view_read(root_fd, (unsigned) device->group, &view) < 0)
         return;
     decision = decide(rules, host, view);
     if (decision->settled || decision->wanted < 0 || decision->obstacle != PENDING_NONE)

@@ -39,8 +39,8 @@ void manager_judge_function(Manager *manager, const ManagedDevice *managed)
         has_early_wish(manager, managed);
     r = autoprobe_holds_watch(manager->autoprobe_holds, managed->syspath, managed->device, wanted);
     if (r < 0 && r != -ENODEV)
-        log_warning("%s: its virtual functions cannot be held as they appear: %s", managed->device->facts->name,
-                    g_strerror(-r));
+        log_warning("%s: its virtual functions cannot be held as they appear: %s",
+                    managed->device->facts->name, g_strerror(-r));
 }
 
 void manager_judge_functions(Manager *manager)
@@ -75,8 +75,8 @@ static void on_settled(Manager *manager, void *userdata)
     autoprobe_holds_release(manager->autoprobe_holds, appeared->key, appeared->round);
 }
 
-/* The group of the virtual function NAME, also where its event was lost. If nothing is under way for it, it is read
- * and decided upon: it is not settled before. NULL: it has none. */
+/* The group of the virtual function NAME, also where its event was lost. If nothing is under way for it,
+ * it is read and decided upon: it is not settled before. NULL: it has none. */
 static ManagedGroup *read_group_of(Manager *manager, const char *name)
 {
     g_autofree char *key = g_strconcat("pci:", name, NULL), *syspath = NULL;

@@ -255,8 +255,8 @@ static void on_appeared(const char *key, unsigned round, char **names, void *use
     appeared->round = round;
     appeared->names = g_strdupv(names);
     g_ptr_array_add(recovery->appeared, appeared);
-    r = worker_start(recovery->event, &recovery->root_fd, 1, write_types, appeared, "b", &callbacks, appeared,
-                     &appeared->worker);
+    r = worker_start(recovery->event, &recovery->root_fd, 1, write_types, appeared, "b", &callbacks,
+                     appeared, &appeared->worker);
     if (r >= 0)
         return;
     log_error("%s: the types of its virtual functions are not written: %s", key, g_strerror(-r));

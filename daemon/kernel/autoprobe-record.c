@@ -66,7 +66,8 @@ static int take_record(FormReader *reader, AutoprobeRecord *record)
     int r;
 
     if ((r = form_advance(reader)) < 0 || (r = form_take_literal(reader, HEADER)) < 0 ||
-        (r = form_take_boot_id(reader, &record->boot_id)) < 0 || (r = form_take_literal(reader, SETTING)) < 0)
+        (r = form_take_boot_id(reader, &record->boot_id)) < 0 ||
+        (r = form_take_literal(reader, SETTING)) < 0)
         return r;
     do
         r = form_take_identity(reader, record->members, record_members_add(record->members));

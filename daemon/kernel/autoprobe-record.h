@@ -6,9 +6,9 @@
 #include "record.h"
 
 /*
- * That drivers are kept from the virtual functions of a physical function, autoprobe/KEY: who finds it puts back
- * what the administrator had set. It exists only where that was 1. KEY is that of the physical function. Format
- * in docs/records.md.
+ * That drivers are kept from the virtual functions of a physical function, autoprobe/KEY: who finds it
+ * puts back what the administrator had set. It exists only where that was 1. KEY is that of the physical
+ * function. Format in docs/records.md.
  */
 typedef struct AutoprobeRecord {
     char *boot_id;

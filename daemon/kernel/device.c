@@ -249,10 +249,10 @@ static void read_iommu(int root_fd, int fd, Device *device)
 }
 
 /*
- * A virtual function is announced before it has the link to its physical function, and loses that link before it is
- * gone (drivers/pci/iov.c, pci_iov_add_virtfn(), pci_iov_remove_virtfn()); what tells it meanwhile is a file that
- * only virtual functions have (sriov_vf_attrs_are_visible()). Without the link it would be taken for a device that
- * it is not: -ENODEV.
+ * A virtual function is announced before it has the link to its physical function, and loses that link
+ * before it is gone (drivers/pci/iov.c, pci_iov_add_virtfn(), pci_iov_remove_virtfn()); what tells it
+ * meanwhile is a file that only virtual functions have (sriov_vf_attrs_are_visible()). Without the link it
+ * would be taken for a device that it is not: -ENODEV.
  */
 static int read_physical_function(int fd, Device *device)
 {

@@ -22,9 +22,9 @@
 int physical_function_open(int root_fd, const char *syspath, const Device *device);
 
 /*
- * What is known of a virtual function of DEVICE before it is there: its ids, the class of its physical function,
- * the same IOMMU and trust. Returns 0 with *ret owned by the caller; -ENOENT: DEVICE has no virtual
- * functions; -errno. Does not block.
+ * What is known of a virtual function of DEVICE before it is there: its ids, the class of its physical
+ * function, the same IOMMU and trust. Returns 0 with *ret owned by the caller; -ENOENT: DEVICE has no
+ * virtual functions; -errno. Does not block.
  */
 int physical_function_foresee(int fd, const Device *device, DeviceFacts **ret);
 
@@ -38,17 +38,17 @@ int physical_function_autoprobe(int fd);
  * drivers/pci/pci-driver.c). Returns 0 or -errno. Does not block. */
 int physical_function_set_autoprobe(int fd, bool probe);
 
-/* Returns when nobody is about to change the number of virtual functions. Blocks until then: worker processes
- * only. NUMVFS_FD is PHYSICAL_FUNCTION_NUMVFS, open for reading. Returns 0 or -errno. */
+/* Returns when nobody is about to change the number of virtual functions. Blocks until then: worker
+ * processes only. NUMVFS_FD is PHYSICAL_FUNCTION_NUMVFS, open for reading. Returns 0 or -errno. */
 int physical_function_settle(int numvfs_fd);
 
-/* The inode of the virtual function NAME, which tells it from a successor. -ENODEV: there is none; -errno. Does not
- * block. */
+/* The inode of the virtual function NAME, which tells it from a successor. -ENODEV: there is none;
+ * -errno. Does not block. */
 int virtual_function_inode(int root_fd, const char *name, uint64_t *ret);
 
 /*
  * Lets the kernel look for a driver of the virtual function NAME, if it has none and nobody has said by
- * driver_override which it is to be. Blocks for the driver's probe: worker processes only. Returns 0, also if
- * there is no driver for it; -ENODEV: it is gone; -errno.
+ * driver_override which it is to be. Blocks for the driver's probe: worker processes only. Returns 0,
+ * also if there is no driver for it; -ENODEV: it is gone; -errno.
  */
 int virtual_function_probe(int root_fd, const char *name);

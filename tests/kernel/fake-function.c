@@ -44,7 +44,9 @@ static void add_function(Functions *functions, unsigned index)
     g_autofree char *class = g_strdup_printf("class=%06x", device->class);
     g_autofree char *physical = g_strdup_printf("physfn=%s", device->name);
     g_autofree char *parent = device->parent ? g_strdup_printf("parent=%s", device->parent->name) : NULL;
-    char *words[] = { "pci", name, "group=new", "attr:sriov_vf_msix_count=0", id, class, physical, parent, NULL };
+    char *words[] = {
+        "pci", name, "group=new", "attr:sriov_vf_msix_count=0", id, class, physical, parent, NULL,
+    };
 
     g_ptr_array_add(functions->names, g_strdup(name));
     (void) device_add(device->machine, words);
@@ -53,7 +55,8 @@ static void add_function(Functions *functions, unsigned index)
 static void remove_functions(Functions *functions)
 {
     while (functions->names->len > 0) {
-        Device *device = device_get(functions->device->machine, functions->names->pdata[functions->names->len - 1]);
+        const char *name = functions->names->pdata[functions->names->len - 1];
+        Device *device = device_get(functions->device->machine, name);
 
         if (device)
             device_remove(device);

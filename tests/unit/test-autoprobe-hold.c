@@ -14,8 +14,8 @@
 #include "unit.h"
 
 /*
- * A hold against files that say what they were told: whose turn it is, and what is left behind. That the kernel
- * leaves the time for it, the cases vf_* in the virtual machine show.
+ * A hold against files that say what they were told: whose turn it is, and what is left behind. That the
+ * kernel leaves the time for it, the cases vf_* in the virtual machine show.
  */
 #define NAME "0000:01:00.0"
 #define FUNCTION "0000:01:00.1"
@@ -59,7 +59,8 @@ static void begin_holds(Bench *bench)
     static const AutoprobeCallbacks callbacks = { .appeared = on_appeared, .idle = on_idle };
 
     ck_assert_int_eq(sd_event_new(&bench->event), 0);
-    ck_assert_int_eq(autoprobe_holds_new(bench->event, bench->tree->fd, &callbacks, bench, &bench->holds), 0);
+    ck_assert_int_eq(autoprobe_holds_new(bench->event, bench->tree->fd, &callbacks, bench, &bench->holds),
+                     0);
 }
 
 static void end_holds(Bench *bench)
@@ -85,9 +86,8 @@ static void begin(Bench *bench)
     bench->tree = tree_new();
     tree_write(bench->tree, "proc/sys/kernel/random/boot_id", BOOT_ID "\n");
     tree_write(bench->tree, PROBE, "");
-    bench->syspath = tree_add_device(bench->tree, &(TreeDevice){ .name = NAME, .vendor = 0x1b36, .device = 0x10,
-                                                                 .class_code = 0x010802, .driver = "nvme",
-                                                                 .group = 7 });
+    bench->syspath = tree_add_device(bench->tree, &(TreeDevice){
+        .name = NAME, .vendor = 0x1b36, .device = 0x10, .class_code = 0x010802, .driver = "nvme", .group = 7 });
     put(bench, NUMVFS, "0\n");
     put(bench, AUTOPROBE, "1\n");
     ck_assert_int_eq(device_read(bench->tree->fd, bench->syspath, NULL, &bench->device), 0);
@@ -142,15 +142,16 @@ static void make_function(Bench *bench, const char *driver)
 {
     g_autofree char *link = g_strconcat(bench->syspath, "/virtfn0", NULL);
 
-    bench->function = tree_add_device(bench->tree, &(TreeDevice){ .name = FUNCTION, .vendor = 0x1b36, .device = 0x10,
-                                                                  .class_code = 0x010802, .driver = driver,
-                                                                  .group = 8, .physfn = bench->syspath });
+    bench->function = tree_add_device(bench->tree, &(TreeDevice){
+        .name = FUNCTION, .vendor = 0x1b36, .device = 0x10, .class_code = 0x010802, .driver = driver,
+        .group = 8, .physfn = bench->syspath });
     tree_link(bench->tree, link, bench->function);
 }
 
 static void expect_setting(const Bench *bench, const char *value)
 {
-    g_autofree char *path = g_strconcat(bench->syspath, AUTOPROBE, NULL), *text = tree_read(bench->tree, path);
+    g_autofree char *path = g_strconcat(bench->syspath, AUTOPROBE, NULL);
+    g_autofree char *text = tree_read(bench->tree, path);
 
     ck_assert_int_eq(text[0], value[0]);
 }
@@ -173,10 +174,11 @@ static void expect_record(const Bench *bench, bool there)
 /* What an administrator does: the function appears while the file is open. */
 static void create(Bench *bench, const char *driver)
 {
-    _cleanup_close_ int fd = open_number(bench, O_WRONLY);
+    int fd = open_number(bench, O_WRONLY);
 
     turn(bench);
     make_function(bench, driver);
+    close(fd);
 }
 
 START_TEST(held_until_its_type_is_settled)
@@ -354,7 +356,8 @@ START_TEST(setting_made_meanwhile_stays)
 }
 END_TEST
 
-/* What was written before the hold began is told after it, and is not what is set meanwhile; nor is our own 0. */
+/* What was written before the hold began is told after it, and is not what is set meanwhile; nor is our
+ * own 0. */
 START_TEST(setting_made_just_before)
 {
     Bench bench = {};
@@ -480,8 +483,8 @@ static bool is_recorded(const Bench *bench)
     return autoprobe_record_list(bench->tree->fd, &keys) >= 0 && *keys;
 }
 
-/* The child: a daemon that says by a byte that it watches, that it holds, and that functions have appeared. It goes no
- * further, but to the drivers if POINT is there. */
+/* The child: a daemon that says by a byte that it watches, that it holds, and that functions have
+ * appeared. It goes no further, but to the drivers if POINT is there. */
 static void hold_until(Bench *bench, KillPoint point, int ready)
 {
     bench->keep = true;
@@ -597,7 +600,8 @@ END_TEST
 START_TEST(text_is_as_documented)
 {
     static const char expected[] = "iommu-policy-autoprobe=1\nboot-id=" BOOT_ID "\ndrivers-autoprobe=1\n"
-                                   "bus=pci\nname=" NAME "\ninode=12\nbus=pci\nname=" FUNCTION "\ninode=13\nend\n";
+                                   "bus=pci\nname=" NAME "\ninode=12\n"
+                                   "bus=pci\nname=" FUNCTION "\ninode=13\nend\n";
     g_autoptr(AutoprobeRecord) record = autoprobe_record_new(), read_back = NULL;
     g_autofree char *text = NULL, *error = NULL;
 

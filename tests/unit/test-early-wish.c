@@ -76,7 +76,8 @@ START_TEST(is_possible)
 }
 END_TEST
 
-/* A file that cannot be read: nothing is relaxed, and nobody held for it; what is stricter still is written. */
+/* A file that cannot be read: nothing is relaxed, and nobody held for it; what is stricter still is
+ * written. */
 START_TEST(frozen_relaxes_nothing)
 {
     static const struct {
