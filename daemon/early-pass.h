@@ -6,18 +6,19 @@
 #include "rule-set.h"
 
 /*
- * One pass over all groups before their drivers bind. It unbinds nothing, and writes no other file of the kernel
- * than the `type` of a group whose rules ask for another than is there, where that takes no unbind; so a pass that
- * is killed has left each group in its old or in its new type and nothing else touched. Reading and writing `type`
- * can block.
+ * One pass over all groups before their drivers bind. It unbinds nothing, and writes no other file of the
+ * kernel than the `type` of a group whose rules ask for another than is there, where that takes no unbind;
+ * so a pass that is killed has left each group in its old or in its new type and nothing else touched.
+ * Reading and writing `type` can block.
  */
 
 /* Called for each group as soon as it has been dealt with; GROUP is borrowed. */
 typedef void (*EarlyTell)(const EarlyGroup *group);
 
 /*
- * Looks at every group and appends those for which RULES want something to NOTE, and of all of them the members that
- * have no driver yet. A group that a change has locked is left to it, and not read; one whose change was interrupted,
- * or for which a call has asked, to the daemon. Returns 0; -errno if the groups cannot be listed.
+ * Looks at every group and appends those for which RULES want something to NOTE, and of all of them the
+ * members that have no driver yet. A group that a change has locked is left to it, and not read; one whose
+ * change was interrupted, or for which a call has asked, to the daemon. Returns 0; -errno if the groups
+ * cannot be listed.
  */
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell);

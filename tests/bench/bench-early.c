@@ -16,10 +16,10 @@
 #include "tree.h"
 
 /*
- * The shipped program on a machine of plain files, in which it finds every group in another type than the last of its
- * rules asks for: beside a walk that reads what it has to read and does nothing with it, and beside a shell script for
- * the same job. All three by turns, pinned to one CPU; what counts is the CPU time of the whole process, of the walk
- * that of the walk alone.
+ * The shipped program on a machine of plain files, in which it finds every group in another type than the
+ * last of its rules asks for: beside a walk that reads what it has to read and does nothing with it, and
+ * beside a shell script for the same job. All three by turns, pinned to one CPU; what counts is the CPU
+ * time of the whole process, of the walk that of the walk alone.
  */
 
 #define N_GROUPS 200u
