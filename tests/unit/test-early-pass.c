@@ -105,10 +105,12 @@ static const struct {
     /* What the kernel showed was not what it had taken, so it was asked for the old type again. */
     { STRICT, NULL, "identity", "failed", "identity",
       "DMA by 10.conf:4: the kernel took the switch and then showed another type (Bad message). "
-      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the kernel's reason." },
+      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the "
+      "kernel's reason." },
     { "Class=nvme > Forbid=DMA-FQ", NULL, "DMA-FQ", "failed", "DMA-FQ",
       "DMA by 10.conf:4: the kernel took the switch and then showed another type (DMA-FQ). "
-      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the kernel's reason." },
+      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the "
+      "kernel's reason." },
 };
 
 START_TEST(one_drive)
@@ -230,8 +232,8 @@ START_TEST(unknown_iommu)
     g_autoptr(Tree) tree = machine_new();
     g_autoptr(RuleSet) rules = RULES(LAZY);
 
-    g_free(tree_add_device(
-        tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 1, .class_code = NVME, .iommu = "mtk-iommu.1" }));
+    g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 1, .class_code = NVME,
+                                                .iommu = "mtk-iommu.1" }));
     g_autoptr(EarlyNote) note = run(tree, rules);
     ck_assert_uint_eq(note->groups->len, 0);
 }
