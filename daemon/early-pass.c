@@ -224,8 +224,8 @@ static bool is_ours(const Pass *pass, EarlyGroup *group, const char *key)
 
 /* --- the write */
 
-/* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or cannot
- * be told. */
+/* Brings the old type back where the group has one that nobody asked for and that protects less, is out, or
+ * cannot be told. */
 static void restore(EarlyGroup *group, int type_fd, DomainTypeSet out)
 {
     if (group->type == group->from ||
@@ -275,7 +275,8 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 /* --- one group */
 
 /* With the group's lock held and its `type` opened, so that neither can become another's. */
-static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
+static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view,
+                         const Decision *decision)
 {
     _cleanup_close_ int type_fd = group_open_type(pass->root_fd, group->id);
 
@@ -287,7 +288,8 @@ static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *v
         write_type(pass, group, type_fd, decision->out);
 }
 
-static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView *view, const Decision *decision)
+static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView *view,
+                            const Decision *decision)
 {
     _cleanup_close_ int lock_fd = record_lock(pass->root_fd, view->key, false);
 
@@ -299,8 +301,8 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView
         change_group(pass, group, view, decision);
 }
 
-/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come before is
- * told by what this one does. */
+/* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come
+ * before is told by what this one does. */
 static void note_unbound(EarlyNote *note, const char *driver, uint64_t inode)
 {
     if (!driver || driver_manages_dma(driver))

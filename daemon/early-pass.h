@@ -17,9 +17,10 @@
 typedef void (*EarlyTell)(const EarlyGroup *group);
 
 /*
- * Looks at every group and appends those for which RULES want something to NOTE, and of all of them the members that
- * have no driver yet. A group that a change has locked is left to it, and not read; one whose change was interrupted,
- * or for which a call has asked, to the daemon. Returns 0; -errno if the groups cannot be listed.
+ * Looks at every group and appends those for which RULES want something to NOTE, and of all of them the
+ * members that have no driver yet. A group that a change has locked is left to it, and not read; one whose
+ * change was interrupted, or for which a call has asked, to the daemon. Returns 0; -errno if the groups
+ * cannot be listed.
  */
 int early_pass_run(int root_fd, const RuleSet *rules, const Host *host, EarlyNote *note, EarlyTell tell);
 

@@ -12,8 +12,8 @@
 #include "sysfs.h"
 
 /*
- * What is said goes to stderr, which is the journal, or the kernel's log in an initramfs: nothing else is there so
- * early. Whatever the rules say, the exit status is 0: a broken rule file can never stop a boot.
+ * What is said goes to stderr, which is the journal, or the kernel's log in an initramfs: nothing else is
+ * there so early. Whatever the rules say, the exit status is 0: a broken rule file can never stop a boot.
  */
 #define say(format, ...) ((void) fprintf(stderr, "iommu-policy-early: " format "\n", ##__VA_ARGS__))
 

@@ -30,10 +30,10 @@ typedef struct Device {
 
 /*
  * Reads the device at SYSPATH ("sys/devices/pci0000:00/0000:00:04.0"). Returns 0 with *ret owned by the
- * caller; -ENODEV if it vanished between two reads, is not a device of a bus, or is a virtual function that is not
- * whole yet (the kernel says "change" when it is); -EINVAL if SYSPATH is not of
- * this form; -errno otherwise. PREVIOUS (may be NULL) is what was known of it: if the inode is the same,
- * late facts and the last driver are carried over.
+ * caller; -ENODEV if it vanished between two reads, is not a device of a bus, or is a virtual function that
+ * is not whole yet (the kernel says "change" when it is); -EINVAL if SYSPATH is not of this form; -errno
+ * otherwise. PREVIOUS (may be NULL) is what was known of it: if the inode is the same, late facts and the
+ * last driver are carried over.
  */
 int device_read(int root_fd, const char *syspath, const Device *previous, Device **ret);
 
@@ -77,18 +77,18 @@ bool driver_manages_dma(const char *driver);
 /* True for a driver of the VFIO family. */
 bool driver_is_vfio(const char *driver);
 
-/* True if a change with unbinding takes DEVICE from its driver: bridges and drivers that manage DMA themselves
- * stay. */
+/* True if a change with unbinding takes DEVICE from its driver: bridges and drivers that manage DMA
+ * themselves stay. */
 bool device_unbinds(const Device *device);
 
 /*
- * Fills what a decision asks of DEVICE as a member of its group; DEVICE is borrowed by it. A removable device
- * is given DMA alone, whatever is written (drivers/iommu/iommu.c, iommu_get_def_domain_type()).
+ * Fills what a decision asks of DEVICE as a member of its group; DEVICE is borrowed by it. A removable
+ * device is given DMA alone, whatever is written (drivers/iommu/iommu.c, iommu_get_def_domain_type()).
  */
 void device_decision_member(const Device *device, DecisionMember *ret);
 
-/* True if the IOMMU of DEVICE is known to flush lazily. DMA-FQ elsewhere can end in a NULL call in the kernel
- * (drivers/iommu/dma-iommu.c, fq_flush_iotlb()). */
+/* True if the IOMMU of DEVICE is known to flush lazily. DMA-FQ elsewhere can end in a NULL call in the
+ * kernel (drivers/iommu/dma-iommu.c, fq_flush_iotlb()). */
 bool device_has_dma_fq(const Device *device);
 
 void device_free(Device *device);

@@ -103,8 +103,8 @@ char *early_note_to_text(const EarlyNote *note)
     g_string_append_printf(text, "frozen=%s\n", note->frozen ? "yes" : "no");
     if (note->disabled)
         form_append_string(text, "disabled", note->disabled);
-    g_string_append_printf(text, "begin-usec=%" PRIu64 "\nend-usec=%" PRIu64 "\nerrors=%u\n", note->begin_usec,
-                           note->end_usec, note->errors);
+    g_string_append_printf(text, "begin-usec=%" PRIu64 "\nend-usec=%" PRIu64 "\nerrors=%u\n",
+                           note->begin_usec, note->end_usec, note->errors);
     for (guint i = 0; i < note->unbound->len; i++)
         g_string_append_printf(text, "unbound=%" PRIu64 "\n", g_array_index(note->unbound, uint64_t, i));
     for (guint i = 0; i < note->groups->len; i++)

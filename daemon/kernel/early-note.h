@@ -10,8 +10,8 @@
 #include "record.h"
 
 /*
- * What a pass before the drivers bind has left below run/iommu-policy/early, one file for each stage, for the
- * daemon and for people. Format in docs/records.md; the reader is strict, as those of the records are.
+ * What a pass before the drivers bind has left below run/iommu-policy/early, one file for each stage, for
+ * the daemon and for people. Format in docs/records.md; the reader is strict, as those of the records are.
  */
 
 typedef enum EarlyStage {
@@ -75,12 +75,12 @@ char *early_note_to_text(const EarlyNote *note);
 /* Parses TEXT of SIZE bytes. Returns 0; -EBADMSG with *ret_error (caller frees) saying line and cause. */
 int early_note_from_text(const char *text, size_t size, EarlyNote **ret, char **ret_error);
 
-/* Writes the note of STAGE, making its folder: 0; -EINVAL if it could not be read again (a group without members, a
- * text too long); -errno, such as -ENOENT without /run. */
+/* Writes the note of STAGE, making its folder: 0; -EINVAL if it could not be read again (a group without
+ * members, a text too long); -errno, such as -ENOENT without /run. */
 int early_note_write(int root_fd, EarlyStage stage, const EarlyNote *note);
 
-/* Reads it: 0; -ENOENT: none; -EBADMSG with *ret_error (caller frees): not one of ours; -errno. Its boot id is
- * not judged. */
+/* Reads it: 0; -ENOENT: none; -EBADMSG with *ret_error (caller frees): not one of ours; -errno. Its boot id
+ * is not judged. */
 int early_note_load(int root_fd, EarlyStage stage, EarlyNote **ret, char **ret_error);
 
 /* What NOTE says of the group that has these N_DEVICES members, all of them and no other, by bus, name and

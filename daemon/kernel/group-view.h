@@ -18,8 +18,9 @@ typedef struct GroupView {
 /* Returns 0 with *ret; -ENOENT: no such group; -ENODEV: a member vanished while it was read; -errno. */
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
 
-/* True if the group still has the members of VIEW, all of them and no other, and the type that TYPE_FD, its opened
- * `type`, shows. A driver that came meanwhile is not looked for: the kernel does that itself at the write. Can block. */
+/* True if the group still has the members of VIEW, all of them and no other, and the type that TYPE_FD, its
+ * opened `type`, shows. A driver that came meanwhile is not looked for: the kernel does that itself at the
+ * write. Can block. */
 bool group_view_is_current(int root_fd, int type_fd, const GroupView *view);
 void group_view_free(GroupView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupView, group_view_free)

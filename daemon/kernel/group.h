@@ -46,15 +46,16 @@ int group_read_type(int root_fd, unsigned id, DomainType *ret);
  */
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
-/* True if one of REGIONS (as group_read_reserved_regions() gives them, or NULL) is `direct`: the firmware's, mapped
- * one to one. */
+/* True if one of REGIONS (as group_read_reserved_regions() gives them, or NULL) is `direct`: the
+ * firmware's, mapped one to one. */
 bool group_has_direct_region(const GArray *regions);
 
-/* Opens `type` for group_write_type() and group_read_open_type(). Returns the descriptor, the caller's, or -errno; -ENOENT: no such
- * group. */
+/* Opens `type` for group_write_type() and group_read_open_type(). Returns the descriptor, the caller's, or
+ * -errno; -ENOENT: no such group. */
 int group_open_type(int root_fd, unsigned id);
 
-/* Blocking. group_read_type() of the group that was opened; -ENOENT: it is gone, whatever has its number now. */
+/* Blocking. group_read_type() of the group that was opened; -ENOENT: it is gone, whatever has its number
+ * now. */
 int group_read_open_type(int type_fd, DomainType *ret);
 
 /*

@@ -5,20 +5,21 @@
 #include <stddef.h>
 
 /*
- * The files below run/iommu-policy: made by us alone, whole or not at all, and believed only where nobody else
- * can have written them. FOLDER is a folder in run/iommu-policy, NAME a file in it; neither is checked here.
+ * The files below run/iommu-policy: made by us alone, whole or not at all, and believed only where nobody
+ * else can have written them. FOLDER is a folder in run/iommu-policy, NAME a file in it; neither is checked
+ * here.
  */
 
 /*
- * Opens FOLDER/NAME with FLAGS, making the file (0600); where the folder is missing, makes it (0700) and opens
- * again. Returns the descriptor or -errno.
+ * Opens FOLDER/NAME with FLAGS, making the file (0600); where the folder is missing, makes it (0700) and
+ * opens again. Returns the descriptor or -errno.
  */
 int record_file_open(int root_fd, const char *folder, const char *name, int flags);
 
 /*
- * Puts TEXT at FOLDER/NAME: temporary file, fsync-less (tmpfs), rename. The name of the temporary file is known
- * (".NAME"), and what a killed writer left is overwritten by the next: the caller sees to it that there is one
- * writer at a time. Returns 0 or -errno.
+ * Puts TEXT at FOLDER/NAME: temporary file, fsync-less (tmpfs), rename. The name of the temporary file is
+ * known (".NAME"), and what a killed writer left is overwritten by the next: the caller sees to it that
+ * there is one writer at a time. Returns 0 or -errno.
  */
 int record_file_write(int root_fd, const char *folder, const char *name, const char *text);
 

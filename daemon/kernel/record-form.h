@@ -10,12 +10,12 @@
 #include "record.h"
 
 /*
- * The form of what stands below /run/iommu-policy, see docs/records.md: "key=value" lines in one fixed order,
- * the last line is "end". A reader walks that order and accepts nothing else: recovery acts on what it says
- * with all privileges.
+ * The form of what stands below /run/iommu-policy, see docs/records.md: "key=value" lines in one fixed
+ * order, the last line is "end". A reader walks that order and accepts nothing else: recovery acts on what
+ * it says with all privileges.
  *
- * Each form_take_...() demands KEY in the line in hand, hands out its value and takes the next line in hand.
- * They return 0; -EBADMSG with reader->error set.
+ * Each form_take_...() demands KEY in the line in hand, hands out its value and takes the next line in
+ * hand. They return 0; -EBADMSG with reader->error set.
  */
 
 /* The longest text of a value, in bytes. */
@@ -77,6 +77,6 @@ int form_take_boot_id(FormReader *reader, char **ret);
 /* Bus, name and inode of MEMBER, which is in MEMBERS already and may not be there twice. */
 int form_take_identity(FormReader *reader, const GPtrArray *members, RecordMember *member);
 
-/* Ends a reading: R of the parts, and that nothing follows. Returns 0; -EBADMSG with *ret_error (caller frees)
- * saying line and cause. */
+/* Ends a reading: R of the parts, and that nothing follows. Returns 0; -EBADMSG with *ret_error (caller
+ * frees) saying line and cause. */
 int form_finish(FormReader *reader, int r, char **ret_error);

@@ -69,7 +69,8 @@ char *record_key(const char *bus, const char *name);
 /* True for what record_key() can make. */
 bool record_key_is_valid(const char *key);
 
-/* Removes KEY from FOLDER, one of those below run/iommu-policy; none is no error. -EINVAL: KEY is none; -errno. */
+/* Removes KEY from FOLDER, one of those below run/iommu-policy; none is no error. -EINVAL: KEY is none;
+ * -errno. */
 int record_remove_file(int root_fd, const char *folder, const char *key);
 
 /* Lists the keys in FOLDER, sorted; the caller frees. Absent: empty list. */
@@ -97,8 +98,9 @@ int record_load(int root_fd, const char *key, Record **ret, char **ret_error);
 /* Removes change/KEY; -ENOENT is no error. */
 int record_remove(int root_fd, const char *key);
 
-/* Removes what writers have left that were killed before their record was whole: it says nothing, and its change had
- * touched nothing. What belongs to a change that runs, known by its lock, stays. Does not block. */
+/* Removes what writers have left that were killed before their record was whole: it says nothing, and its
+ * change had touched nothing. What belongs to a change that runs, known by its lock, stays. Does not block.
+ */
 void record_discard_unfinished(int root_fd);
 
 /*
@@ -131,7 +133,8 @@ void record_lock_note(int lock_fd, const char *step, uint64_t until_usec);
  * that can be understood; -errno. Does not block. */
 int record_lock_read(int root_fd, const char *key, char **ret_step, uint64_t *ret_until_usec);
 
-/* Whether any group has ever been changed since boot: if not, no group's key need be found out. Does not block. */
+/* Whether any group has ever been changed since boot: if not, no group's key need be found out. Does not
+ * block. */
 bool record_any_locks(int root_fd);
 
 /* Whether the lock of group ID is held: a change that is under way holds the group's mutex for as long as it

@@ -31,7 +31,8 @@ int sysfs_read(int dir_fd, const char *path, char **ret);
  */
 ssize_t sysfs_read_buffer(int dir_fd, const char *path, char *buffer, size_t size);
 
-/* The same of an opened attribute, which can be read as often as one likes: each time it is what it says then. */
+/* The same of an opened attribute, which can be read as often as one likes: each time it is what it says
+ * then. */
 ssize_t sysfs_read_fd(int fd, char *buffer, size_t size);
 
 /* Reads an unsigned number, BASE as strtoull. -EBADMSG if the content is not one number in range. */

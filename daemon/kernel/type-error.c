@@ -74,8 +74,8 @@ static RefusalCode explain_invalid(const GroupView *view, DomainType type, char 
         return REFUSAL_MULTIPLE_MEMBERS;
     }
     if (view->devices->len > 1) {
-        *ret_detail =
-            g_strdup_printf("%s: forced otherwise, or a kernel that switches only groups of one device", word);
+        *ret_detail = g_strdup_printf(
+            "%s: forced otherwise, or a kernel that switches only groups of one device", word);
         return REFUSAL_NOT_SUPPORTED;
     }
     *ret_detail = g_strdup_printf("%s is not given to this device", word);

@@ -16,10 +16,10 @@
 #include "tree.h"
 
 /*
- * The shipped program on a machine of plain files, in which it finds every group in another type than the last of its
- * rules asks for: beside a walk that reads what it has to read and does nothing with it, and beside a shell script for
- * the same job. All three by turns, pinned to one CPU; what counts is the CPU time of the whole process, of the walk
- * that of the walk alone.
+ * The shipped program on a machine of plain files, in which it finds every group in another type than the
+ * last of its rules asks for: beside a walk that reads what it has to read and does nothing with it, and
+ * beside a shell script for the same job. All three by turns, pinned to one CPU; what counts is the CPU
+ * time of the whole process, of the walk that of the walk alone.
  */
 
 #define N_GROUPS 200u
@@ -41,8 +41,8 @@ static void write_rules(Tree *tree)
 {
     for (unsigned i = 0; i < N_RULES; i++) {
         g_autofree char *path = g_strdup_printf("etc/iommu-policy.d/%03u.conf", i);
-        g_autofree char *text = g_strdup_printf("[Match]\nId=144d:%04x\n[Policy]\nType=identity\nReason=row %u\n",
-                                                0xa808 - (N_RULES - 1) + i, i);
+        g_autofree char *text = g_strdup_printf("[Match]\nId=144d:%04x\n[Policy]\nType=identity\n"
+                                                "Reason=row %u\n", 0xa808 - (N_RULES - 1) + i, i);
 
         tree_write(tree, path, text);
     }
@@ -117,7 +117,8 @@ static double run(const char *program)
     pid_t pid;
 
     require(-posix_spawn_file_actions_init(&actions), "posix_spawn_file_actions_init");
-    require(-posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0), "/dev/null");
+    require(-posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0),
+            "/dev/null");
     require(-posix_spawn(&pid, program, &actions, NULL, arguments, environ), program);
     (void) posix_spawn_file_actions_destroy(&actions);
     require(waitpid(pid, &status, 0) < 0 ? -errno : 0, "waitpid");

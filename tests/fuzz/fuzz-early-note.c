@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Any bytes as the note of an early pass. What is accepted must be written as something that is accepted again, and as
- * the same then. */
+/* Any bytes as the note of an early pass. What is accepted must be written as something that is accepted
+ * again, and as the same then. */
 #include <string.h>
 
 #include "early-note.h"

@@ -178,7 +178,8 @@ START_TEST(found_by_members)
     g_autoptr(EarlyNote) note = make_note();
     DeviceFacts first_facts = { .bus = (char *) "pci", .name = (char *) "0000:00:04.0" };
     DeviceFacts second_facts = { .bus = (char *) "pci", .name = (char *) "0000:00:04.1" };
-    Device first = { .facts = &first_facts, .inode = 12345 }, second = { .facts = &second_facts, .inode = 2 };
+    Device first = { .facts = &first_facts, .inode = 12345 };
+    Device second = { .facts = &second_facts, .inode = 2 };
     const Device *const both[] = { &second, &first }, *const one[] = { &first };
 
     ck_assert_ptr_eq(early_note_find(note, one, 1), note->groups->pdata[0]);

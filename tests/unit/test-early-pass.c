@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A plain tree keeps what is written: a longer word over a shorter one is what the kernel makes of it, too; a shorter
- * one leaves the end of the longer, which is what a kernel shows that does not keep to what it said. */
+/* A plain tree keeps what is written: a longer word over a shorter one is what the kernel makes of it, too;
+ * a shorter one leaves the end of the longer, which is what a kernel shows that does not keep to what it
+ * said. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -65,8 +66,8 @@ static RuleSet *rules_of(const char *const *lines)
 #define RULES(...) rules_of((const char *const[]){ __VA_ARGS__, NULL })
 
 /* The note of one group must be this, and so must be the type. */
-static void expect(const EarlyNote *note, Tree *tree, const char *outcome, const char *from, const char *type,
-                   const char *text)
+static void expect(const EarlyNote *note, Tree *tree, const char *outcome, const char *from,
+                   const char *type, const char *text)
 {
     g_autofree char *path = NULL, *shown = NULL;
     const EarlyGroup *group;
@@ -90,7 +91,8 @@ static const struct {
     { IDENTITY, NULL, "DMA-FQ", "set", "identity", "" },
     { IDENTITY, NULL, "identity", "already", "identity", "" },
     { IDENTITY, "nvme", "identity", "already", "identity", "" },
-    { IDENTITY, "nvme", "DMA", "bound", "DMA", "identity by 10.conf:4: 0000:00:04.0 is bound to nvme already" },
+    { IDENTITY, "nvme", "DMA", "bound", "DMA",
+      "identity by 10.conf:4: 0000:00:04.0 is bound to nvme already" },
     { LAZY, "nvme", "DMA", "set", "DMA-FQ", "" },
     { LAZY, "nvme", "identity", "bound", "identity",
       "DMA-FQ by 10.conf:4: 0000:00:04.0 is bound to nvme already" },
@@ -99,15 +101,17 @@ static const struct {
     { "Class=nvme > Type=identity; Unbind=idle", "nvme", "DMA", "bound", "DMA",
       "identity by 10.conf:4: 0000:00:04.0 is bound to nvme already" },
     { IDENTITY, NULL, "blocked", "refused", "blocked",
-      "identity by 10.conf:4: the kernel cannot switch this (its type is blocked, which cannot be changed). Run "
-      "'iommuctl show 1' to see what this group can do." },
+      "identity by 10.conf:4: the kernel cannot switch this (its type is blocked, which cannot be changed). "
+      "Run 'iommuctl show 1' to see what this group can do." },
     /* What the kernel showed was not what it had taken, so it was asked for the old type again. */
     { STRICT, NULL, "identity", "failed", "identity",
-      "DMA by 10.conf:4: the kernel took the switch and then showed another type (Bad message). Run 'iommuctl show "
-      "1' to see which types this group can have, and 'journalctl -k' for the kernel's reason." },
+      "DMA by 10.conf:4: the kernel took the switch and then showed another type (Bad message). "
+      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the "
+      "kernel's reason." },
     { "Class=nvme > Forbid=DMA-FQ", NULL, "DMA-FQ", "failed", "DMA-FQ",
-      "DMA by 10.conf:4: the kernel took the switch and then showed another type (DMA-FQ). Run 'iommuctl show "
-      "1' to see which types this group can have, and 'journalctl -k' for the kernel's reason." },
+      "DMA by 10.conf:4: the kernel took the switch and then showed another type (DMA-FQ). "
+      "Run 'iommuctl show 1' to see which types this group can have, and 'journalctl -k' for the "
+      "kernel's reason." },
 };
 
 START_TEST(one_drive)
@@ -132,7 +136,8 @@ END_TEST
 START_TEST(nothing_wanted)
 {
     g_autoptr(Tree) tree = machine_new();
-    g_autoptr(RuleSet) others = RULES("Class=network > Type=identity"), kept = RULES("Class=nvme > Type=keep"),
+    g_autoptr(RuleSet) others = RULES("Class=network > Type=identity"),
+                       kept = RULES("Class=nvme > Type=keep"),
                        late = RULES("Driver=nvme > Type=identity"), none = NULL;
     g_autoptr(GPtrArray) diagnostics = NULL;
 
@@ -164,11 +169,13 @@ START_TEST(several_members)
     add(tree, 1, "0000:00:04.1", NULL);
     g_autoptr(EarlyNote) refused = run(tree, one);
     expect(refused, tree, "refused", "DMA", "DMA",
-           "identity by 10.conf:4: no rule that counts asks for identity, or a laxer type, for 0000:00:04.1");
+           "identity by 10.conf:4: no rule that counts asks for identity, or a laxer type, "
+           "for 0000:00:04.1");
 
     tree_bind(tree, "sys/devices/pci0000:00/0000:00:04.1", "nvme");
     g_autoptr(EarlyNote) bound = run(tree, all);
-    expect(bound, tree, "bound", "DMA", "DMA", "identity by 10.conf:4: 0000:00:04.1 is bound to nvme already");
+    expect(bound, tree, "bound", "DMA", "DMA",
+           "identity by 10.conf:4: 0000:00:04.1 is bound to nvme already");
 
     tree_bind(tree, "sys/devices/pci0000:00/0000:00:04.1", NULL);
     g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:05.0", .group = 1, .driver = "pcieport",
@@ -197,7 +204,8 @@ START_TEST(frozen)
     ck_assert(rule_set_is_frozen(relaxing));
     g_autoptr(EarlyNote) refused = run(tree, relaxing);
     expect(refused, tree, "refused", "DMA", "DMA",
-           "identity by 10.conf:4: a rule file is refused: until it is mended, nothing is relaxed for a rule");
+           "identity by 10.conf:4: a rule file is refused: until it is mended, nothing is "
+           "relaxed for a rule");
     /* It is tried: what a plain tree makes of that is not what a kernel does. */
     tree_set_group(tree, 1, "identity", NULL);
     g_autoptr(EarlyNote) tried = run(tree, tightening);
@@ -225,8 +233,8 @@ START_TEST(unknown_iommu)
     g_autoptr(Tree) tree = machine_new();
     g_autoptr(RuleSet) rules = RULES(LAZY);
 
-    g_free(tree_add_device(
-        tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 1, .class_code = NVME, .iommu = "mtk-iommu.1" }));
+    g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 1, .class_code = NVME,
+                                                .iommu = "mtk-iommu.1" }));
     g_autoptr(EarlyNote) note = run(tree, rules);
     ck_assert_uint_eq(note->groups->len, 0);
 }
