@@ -109,37 +109,6 @@ case_daemon_finds_nothing_to_do()
     nothing_was_unbound
 }
 
-stale_is()
-{
-    [[ $(manager_property InitramfsStale) == "$1" ]]
-}
-
-# What is said to rebuild a stale image does it, and tells the daemon so.
-case_full_named_commands_rebuild_the_image()
-{
-    local tool image
-    local -A commands=([initramfs-tools]='update-initramfs -u' [dracut]='dracut --force')
-    image=/boot/initrd.img-$(uname -r)
-    systemctl start iommu-policyd.service
-    for tool in initramfs-tools dracut; do
-        # update-initramfs updates only what is there.
-        : >"$image"
-        stale_is false || fail "stale before the rule was changed for $tool"
-        echo "# for $tool" >>"$rule"
-        manager_call Reload >/run/reload
-        # Until dracut has built one, the other tool is what the next image would come from.
-        grep -F 'update-initramfs -u' /run/reload || fail "the command is not named: $(</run/reload)"
-        stale_is true || fail "not stale although the rule was changed for $tool"
-        ${commands[$tool]}
-        is "the stamp after ${commands[$tool]}" "$(cat /run/iommu-policy/early/image)" \
-            "$(uname -r) $("$program" --digest) $tool"
-        wait_until 30 stale_is false
-        rm -rf /var/tmp/image
-        unmkinitramfs "$image" /var/tmp/image
-        cmp "$rule" "$(find /var/tmp/image -path "*$rule")" || fail "$tool has left the rule as it was"
-    done
-}
-
 # What the cases above rely on: were a driver unbound, it would show. The last case, as it does it.
 case_unbinding_would_have_been_seen()
 {
