@@ -229,7 +229,7 @@ def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
     connection = Connection(USER)
     expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}",
                  "DMA-FQ", {}, flags=4)
-    context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
+    context.wait_group(0, State="pending", PendingReason="driver-race")
     assert context.group(0, "WantedBy").startswith("/etc/"), context.group(0, "WantedBy")
 
 
