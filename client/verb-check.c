@@ -35,7 +35,7 @@ static int load_rules(Client *client, int root_fd, char **files, RuleSet **ret_s
     if (*files)
         r = rule_set_load_files(root_fd, files, ret_set, ret_diagnostics);
     else
-        r = rule_set_load(root_fd, NULL, ret_set, ret_diagnostics);
+        r = rule_set_load_once(root_fd, ret_set, ret_diagnostics);
     if (r < 0)
         return sd_bus_error_set_errnof(&client->error, r, "the rule files cannot be read: %s",
                                        g_strerror(-r));

@@ -95,7 +95,7 @@ static void tell_diagnostics(const GPtrArray *diagnostics)
 static int load_rules(int root_fd, RuleSet **ret, EarlyNote *note)
 {
     g_autoptr(GPtrArray) diagnostics = NULL;
-    int r = rule_set_load(root_fd, NULL, ret, &diagnostics);
+    int r = rule_set_load_once(root_fd, ret, &diagnostics);
 
     if (r < 0)
         return r;

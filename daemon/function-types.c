@@ -86,7 +86,7 @@ int function_types_write(int root_fd, char **names, const ChangeLimits *limits)
     r = host_read(root_fd, &host);
     if (r < 0 || host->disabled)
         return r;
-    r = rule_set_load(root_fd, NULL, &rules, &diagnostics);
+    r = rule_set_load_once(root_fd, &rules, &diagnostics);
     if (r < 0)
         return r;
     for (char **name = names; *name; name++)

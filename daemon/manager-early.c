@@ -106,7 +106,7 @@ static char *digest_on_disk(const Manager *manager)
     bool in_force = !rule_set_is_frozen(manager->rules) &&
         !rule_set_changed_on_disk(manager->rules, manager->root_fd);
 
-    if (in_force || rule_set_load(manager->root_fd, NULL, &rules, &diagnostics) < 0)
+    if (in_force || rule_set_load_once(manager->root_fd, &rules, &diagnostics) < 0)
         return g_strdup(rule_set_digest(manager->rules));
     return g_strdup(rule_set_digest(rules));
 }

@@ -160,17 +160,14 @@ static void keep_only_forbids(GArray *loaded, const RuleSet *base)
     g_array_set_size(loaded, n);
 }
 
-int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray **ret_diagnostics)
+static int load(int root_fd, RuleSet *previous, char **fingerprint, RuleSet **ret_set, GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = diagnostics_new(), files = NULL;
     g_autoptr(GArray) loaded = NULL;
-    g_autofree char *fingerprint = NULL;
     RuleSet *base = NULL;
     bool frozen;
     int r;
 
-    /* Taken before the files are read: what changes meanwhile shows as changed. */
-    fingerprint = conf_files_fingerprint(root_fd, rule_directories);
     r = conf_files_read(root_fd, rule_directories, diagnostics, &files);
     if (r < 0)
         return r;
@@ -183,9 +180,24 @@ int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray *
         keep_only_forbids(loaded, base);
     }
 
-    *ret_set = rule_set_build(base, loaded, frozen, g_steal_pointer(&fingerprint));
+    *ret_set = rule_set_build(base, loaded, frozen, g_steal_pointer(fingerprint));
     *ret_diagnostics = g_steal_pointer(&diagnostics);
     return 0;
+}
+
+int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray **ret_diagnostics)
+{
+    /* Taken before the files are read: what changes meanwhile shows as changed. */
+    g_autofree char *fingerprint = conf_files_fingerprint(root_fd, rule_directories);
+
+    return load(root_fd, previous, &fingerprint, ret_set, ret_diagnostics);
+}
+
+int rule_set_load_once(int root_fd, RuleSet **ret_set, GPtrArray **ret_diagnostics)
+{
+    char *fingerprint = NULL;
+
+    return load(root_fd, NULL, &fingerprint, ret_set, ret_diagnostics);
 }
 
 static int compare_files(gconstpointer a, gconstpointer b)
