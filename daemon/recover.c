@@ -229,9 +229,9 @@ static void appeared_free(void *data)
 static int write_types(int socket_fd, void *userdata)
 {
     const Appeared *appeared = userdata;
+    int r = function_types_write(appeared->recovery->root_fd, appeared->names);
 
-    return function_types_write(appeared->recovery->root_fd, appeared->names,
-                                &appeared->recovery->settings.limits) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static void on_types_written(Worker *worker, int status, void *userdata)
