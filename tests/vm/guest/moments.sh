@@ -25,7 +25,7 @@ begin_change()
 look_for_workers()
 {
     local children child name
-    workers= children=
+    workers='' children=''
     read -r children <"/proc/$1/task/$1/children" || true
     for child in $children; do
         name=
