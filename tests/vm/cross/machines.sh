@@ -88,13 +88,13 @@ machine_pseries()
 devices_pseries()
 {
     printf '%s\n' -device spapr-pci-host-bridge,index=1,id=phb1 -device spapr-pci-host-bridge,index=2,id=phb2
-    control_port addr=1
+    control_port bus=pci.0,addr=1
     drive FREE free bus=phb1.0,addr=1
     drive MOUNTED mounted bus=phb2.0,addr=1
-    card e1000e net0 addr=2
-    empty_drive TWO0 two0 addr=3.0,multifunction=on
-    empty_drive TWO1 two1 addr=3.1
-    printf '%s\n' -device pci-bridge,id=pci,chassis_nr=1,addr=4
+    card e1000e net0 bus=pci.0,addr=2
+    empty_drive TWO0 two0 bus=pci.0,addr=3.0,multifunction=on
+    empty_drive TWO1 two1 bus=pci.0,addr=3.1
+    printf '%s\n' -device pci-bridge,id=pci,chassis_nr=1,bus=pci.0,addr=4
     card e1000 net1 bus=pci,addr=1
     card e1000 net2 bus=pci,addr=2
 }
@@ -106,10 +106,11 @@ machine_powernv9()
     options=(-M powernv9 -smp 1 -m 2048 -device ipmi-bmc-sim,id=bmc0 -device isa-ipmi-bt,bmc=bmc0,irq=10)
 }
 
+# Its bridges have no I/O ports, without which the driver of an e1000 ends in an oops: no conventional PCI.
 devices_powernv9()
 {
     local i
-    for i in 0 1 2 3 4 5; do
+    for i in 0 1 2 3 4; do
         printf '%s\n' -device "pnv-phb,chip-id=0,index=$i,id=phb$i" -device "pnv-phb-root-port,bus=phb$i,id=port$i"
     done
     drive FREE free bus=port0
@@ -118,7 +119,4 @@ devices_powernv9()
     empty_drive TWO1 two1 bus=port2,addr=0.1
     card e1000e net0 bus=port3
     control_port bus=port4
-    printf '%s\n' -device pcie-pci-bridge,id=pci,bus=port5
-    card e1000 net1 bus=pci,addr=1
-    card e1000 net2 bus=pci,addr=2
 }
