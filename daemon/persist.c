@@ -13,7 +13,7 @@
 #include "iommu-policy-names.h"
 #include "plain-text.h"
 #include "rule-parse.h"
-#include "rule-text.h"
+#include "rule-file.h"
 
 static char *file_name(const ManagedGroup *group)
 {
@@ -34,7 +34,7 @@ char *persist_text(const ManagedGroup *group, const PersistRequest *request)
 {
     g_autofree const DeviceFacts **members = g_new(const DeviceFacts *, group->members->len);
     g_autofree char *comment = g_strconcat("Written by iommu-policyd for ", request->origin, NULL);
-    const RuleText rule = {
+    const RuleFile rule = {
         .comment = comment,
         .type = request->type,
         .unbind = request->may_unbind ? UNBIND_IDLE : UNBIND_NEVER,
@@ -44,7 +44,7 @@ char *persist_text(const ManagedGroup *group, const PersistRequest *request)
 
     for (guint i = 0; i < group->members->len; i++)
         members[i] = ((const ManagedDevice *) group->members->pdata[i])->device->facts;
-    return rule_text(&rule, members, group->members->len);
+    return rule_file_text(&rule, members, group->members->len);
 }
 
 bool persist_has_member(const ManagedGroup *group)

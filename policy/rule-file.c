@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "rule-text.h"
+#include "rule-file.h"
 
 #include <string.h>
 
@@ -79,7 +79,7 @@ static void append_accept(GString *text, FindingKindSet accept)
         g_string_append_c(text, '\n');
 }
 
-char *rule_text(const RuleText *rule, const DeviceFacts *const *members, size_t n_members)
+char *rule_file_text(const RuleFile *rule, const DeviceFacts *const *members, size_t n_members)
 {
     GString *text = g_string_new(NULL);
 
