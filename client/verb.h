@@ -29,7 +29,9 @@ typedef struct Verb {
  * waited for. The caller frees it. */
 char *next_boot_text(GVariant *group);
 
-extern const Verb verb_list, verb_show, verb_rules;
+extern const Verb verb_list, verb_show;
+/* verb-rules.c */
+extern const Verb verb_rules;
 /* verb-why.c */
 extern const Verb verb_why, verb_plan, verb_usage, verb_features;
 /* verb-set.c */
