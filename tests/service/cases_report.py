@@ -3,6 +3,7 @@
 
 import pathlib
 import re
+import subprocess
 import tempfile
 
 from cases_client import CARD, ask, contains, run
@@ -53,3 +54,57 @@ def client_generated_rules_hold(context):
     equal({number: (group["wanted_type"], group["state"]) for number, group in groups.items() if group["wanted_type"]},
           {number: (groups[number]["type"], "settled") for number in (0, 3, 5, 6, 7, 9)})
     equal([text for path, text, _ in context.kernel.writes() if path.endswith("/type")], [])
+
+
+EXTERNAL = "[Match]\nRemovable=yes\n[Policy]\nForbid=identity DMA-FQ\n"
+
+
+def samples(text):
+    """Of the text format of Prometheus: name and labels -> value."""
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
+@case(topology="machine", rules={"30-relax.conf": "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n",
+                                 "40-external.conf": EXTERNAL})
+def client_exports_figures(context):
+    text = run(context, "export", "--prometheus")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    equal((checked.returncode, checked.stdout + checked.stderr), (0, ""), "promtool")
+
+    found = samples(text)
+    types = [group["type"] for group in ask(context)["groups"]]
+    for kind in "DMA", "DMA-FQ", "identity":
+        equal(found[f'iommu_policy_groups{{type="{kind}"}}'], str(types.count(kind)), kind)
+    for name, value in {"up": 1, 'state{state="running"}': 1, 'state{state="frozen"}': 0,
+                        'pending_groups{reason="unbind-not-allowed"}': 1, "not_as_wanted_groups": 1,
+                        "rule_files": 2, "conflict_groups": 0, "external_identity_groups": 0,
+                        "rules_changed_on_disk": 0, "untranslated_devices": 0}.items():
+        equal(found["iommu_policy_" + name], str(value), name)
+
+    context.write_rule("50-broken.conf", "[Match]\n")
+    run(context, "reload", code=1)
+    equal(samples(run(context, "export", "--prometheus"))['iommu_policy_state{state="frozen"}'], "1")
+
+
+@case(topology="machine")
+def client_exports_labels(context):
+    """As NFD checks what it is to label a node with (Kubernetes: labels and their values)."""
+    word = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+    lines = run(context, "export", "--nfd").splitlines()
+    labels = {}
+    for line in lines:
+        if not line.startswith("#"):
+            assert re.fullmatch(rf"feature\.node\.kubernetes\.io/{word}={word}", line), line
+            key, value = line.split("=")
+            labels[key.partition("/iommu-policy.")[2]] = value
+    equal(labels["state"], "running")
+    equal(labels["groups"], "7")
+    equal(labels["iommu.intel"], "true")
+    equal(ask(context, "export", "--nfd")["labels"],
+          {f"feature.node.kubernetes.io/iommu-policy.{name}": value for name, value in labels.items()})
+
+
+@case(start=False)
+def client_exports_without_a_daemon(context):
+    contains(run(context, "export", "--prometheus", code=1), "iommu_policy_up 0\n")
+    contains(run(context, "export", "--nfd", code=1), "systemctl enable --now iommu-policyd")
