@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "decision-trail.h"
 #include "findings.h"
+#include "group-notes.h"
 #include "group.h"
 #include "log.h"
 #include "next-step.h"
@@ -91,6 +92,7 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     if (moment)
         trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
+    group_notes_add(decision, group, manager->host->facts);
     return decision;
 }
 
