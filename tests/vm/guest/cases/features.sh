@@ -4,27 +4,8 @@
 # What a device and its IOMMU can do: GetFeatures beside lspci, which reads configuration space with libpci, and
 # beside the registers as this script reads them. For every machine, whatever its IOMMU is.
 
-# bit WORD NUMBER: "true" or "false", of a hexadecimal word.
-bit()
-{
-    if (( (0x$1 >> $2) & 1 )); then echo true; else echo false; fi
-}
-
-# all WORD…: "true" if each of them is.
-all()
-{
-    local word
-    for word; do
-        [[ $word == true ]] || { echo false; return; }
-    done
-    echo true
-}
-
-# any WORD…: "true" if one of them is.
-any()
-{
-    if [[ " $* " == *' true '* ]]; then echo true; else echo false; fi
-}
+# Everything here that is or is not is 1 or 0, so that no process has to be started to say so: the emulated machine
+# takes long for one.
 
 # The folder of the IOMMU of the device $1 (a folder of sysfs), or nothing.
 unit_of()
@@ -32,123 +13,117 @@ unit_of()
     if [[ -L $1/iommu ]]; then readlink -f "$1/iommu"; fi
 }
 
-# lspci_has DEVICE NAME and lspci_enabled DEVICE REGISTER, of what lspci has said of DEVICE last.
-lspci_has()
+# has NAME VARIABLE and enabled REGISTER VARIABLE, of what lspci has said last.
+has()
 {
-    if [[ $capabilities == *"$1"* ]]; then echo true; else echo false; fi
+    [[ $capabilities != *"$1"* ]] || printf -v "$2" 1
 }
 
-lspci_enabled()
+enabled()
 {
-    if grep -qE "^[[:space:]]*$1:[[:space:]]*Enable\+" <<<"$capabilities"; then echo true; else echo false; fi
+    [[ ! $capabilities =~ $1:[[:space:]]*Enable\+ ]] || printf -v "$2" 1
 }
 
 # What lspci says of the device $1; of its physical function, where it uses that one's.
 read_capabilities()
 {
-    capabilities=
+    local capabilities
+    ats_there=0 ats_on=0 pri_there=0 pri_on=0 pasid_there=0 pasid_on=0
     [[ -e $1/config ]] || return 0
     capabilities=$(lspci -vvv -s "${1##*/}")
-    ats_there=$(lspci_has 'Address Translation Service') ats_on=$(lspci_enabled ATSCtl)
+    has 'Address Translation Service' ats_there
+    enabled ATSCtl ats_on
     [[ ! -L $1/physfn ]] || capabilities=$(lspci -vvv -s "$(basename "$(readlink -f "$1/physfn")")")
-    pri_there=$(lspci_has 'Page Request Interface') pri_on=$(lspci_enabled PRICtl)
-    pasid_there=$(lspci_has 'Process Address Space ID') pasid_on=$(lspci_enabled PASIDCtl)
+    has 'Page Request Interface' pri_there
+    enabled PRICtl pri_on
+    has 'Process Address Space ID' pasid_there
+    enabled PASIDCtl pasid_on
 }
 
 scalable_wanted()
 {
     local words
     words=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^intel_iommu=//p' | tr , '\n' | grep -E '^sm_o(n|ff)$' | tail -n 1)
-    case $words in
-        sm_on) echo true ;;
-        sm_off) echo false ;;
-        *) if grep -q '^CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y' "/boot/config-$(uname -r)"; then
-            echo true
-        else
-            echo false
-        fi ;;
-    esac
+    [[ -n $words ]] || words=$(sed -n 's/^CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y/sm_on/p' "/boot/config-$(uname -r)")
+    [[ $words == sm_on ]]
 }
 
 # Each of these fills what the IOMMU in the folder $1 can do (unit_NAME).
 read_intel()
 {
-    local ecap scalable coherent=0
-    ecap=$(<"$1/intel-iommu/ecap")
-    scalable=$(bit "$ecap" 43)
-    [[ $(all "$scalable" "$(scalable_wanted)") == false ]] || coherent=48
-    unit_ats=$(bit "$ecap" 2) unit_pri=$(all "$scalable" "$(bit "$ecap" 29)")
-    unit_pasid=$(all "$scalable" "$(bit "$ecap" 40)")
-    unit_sva=$(all "$unit_pasid" "$unit_ats" "$(bit "$ecap" 47)")
-    unit_dirty=$(all "$scalable" "$(bit "$ecap" 45)" "$(bit "$ecap" 48)")
-    unit_nested=$(all "$scalable" "$(bit "$ecap" 26)")
-    unit_coherent=$(bit "$ecap" "$coherent") unit_snoop=$(bit "$ecap" 7) unit_identity=$(bit "$ecap" 6)
-    unit_text="cap $(<"$1/intel-iommu/cap") ecap $ecap"
+    local text coherent=0
+    local -i ecap scalable
+    text=$(<"$1/intel-iommu/ecap")
+    ecap=0x$text scalable='ecap >> 43 & 1'
+    if (( scalable )) && scalable_wanted; then coherent=48; fi
+    unit_ats='ecap >> 2 & 1' unit_pri='scalable & ecap >> 29' unit_pasid='scalable & ecap >> 40'
+    unit_sva='unit_pasid & unit_ats & ecap >> 47'
+    unit_dirty='scalable & ecap >> 45 & ecap >> 48' unit_nested='scalable & ecap >> 26'
+    unit_coherent='ecap >> coherent & 1' unit_snoop='ecap >> 7 & 1' unit_identity='ecap >> 6 & 1'
+    unit_text="cap $(<"$1/intel-iommu/cap") ecap $text"
 }
 
 read_amd()
 {
-    local features efr efr2
+    local features word
+    local -i cap efr
+    cap=0x$(<"$1/amd-iommu/cap")
     features=$(<"$1/amd-iommu/features")
-    # The order differs between kernels; QEMU's second word is 0.
-    efr=${features#0:} efr2=0
-    efr=${efr%:0}
-    [[ $efr != *:* ]] || fail "$features: which word is which?"
-    unit_ats=$(bit "$(<"$1/amd-iommu/cap")" 24)
-    unit_pri=$(bit "$efr" 1) unit_pasid=$(bit "$efr" 4)
-    unit_sva=$(all "$unit_ats" "$unit_pri" "$unit_pasid")
-    unit_dirty=$(bit "$efr" 52)
-    unit_nested=$(all "$unit_pasid" "$(bit "$efr" 48)" "$(bit "$efr2" 3)")
-    unit_coherent=true unit_snoop=true unit_identity=true
+    # The order differs between kernels; QEMU's second word is 0, so that there is no nesting.
+    word=${features#0:}
+    word=${word%:0}
+    [[ $word != *:* ]] || fail "$features: which word is which?"
+    efr=0x$word
+    unit_ats='cap >> 24 & 1' unit_pri='efr >> 1 & 1' unit_pasid='efr >> 4 & 1'
+    unit_sva='unit_ats & unit_pri & unit_pasid' unit_dirty='efr >> 52 & 1'
+    unit_coherent=1 unit_snoop=1 unit_identity=1 unit_forces=1
     unit_text="cap $(<"$1/amd-iommu/cap") features $features"
 }
 
 read_unit()
 {
     local unit=$1
-    unit_ats=false unit_pri=false unit_pasid=false unit_sva=false unit_dirty=false unit_nested=false
-    unit_coherent=false unit_snoop=false unit_identity=false unit_lazy=true unit_text='no registers'
+    declare -gi unit_ats=0 unit_pri=0 unit_pasid=0 unit_sva=0 unit_dirty=0 unit_nested=0 unit_coherent=0 unit_snoop=0 \
+        unit_identity=0 unit_lazy=1 unit_forces=0
+    unit_text='no registers'
     case ${unit##*/} in
         dmar*) read_intel "$unit" ;;
         ivhd*) read_amd "$unit" ;;
         smmu*)
-            [[ ! -e $unit/device/of_node/dma-coherent ]] || unit_coherent=true
-            unit_identity=true ;;
-        iommu-phb*) unit_coherent=true unit_lazy=false ;;
-        '') unit_lazy=false unit_text='no IOMMU' ;;
+            [[ ! -e $unit/device/of_node/dma-coherent ]] || unit_coherent=1
+            unit_identity=1 ;;
+        iommu-phb*) unit_coherent=1 unit_lazy=0 ;;
+        '') unit_lazy=0 unit_text='no IOMMU' ;;
         *)
             [[ $unit == */virtio*/iommu/* ]] || fail "${unit##*/} is an IOMMU of no kind that is known here"
-            unit_coherent=true unit_identity=true ;;
+            unit_coherent=1 unit_identity=1 ;;
     esac
 }
 
 # The features of the device in the folder $1 as they ought to be, one "NAME HAS ENABLED" a line, sorted.
 expected()
 {
-    local type translated=false identity=false lazy=false forced
-    local capabilities ats_there=false ats_on=false pri_there=false pri_on=false pasid_there=false pasid_on=false
+    local -i translated=0 identity=0 lazy=0
+    local -i ats_there ats_on pri_there pri_on pasid_there pasid_on
     read_unit "$(unit_of "$1")"
     read_capabilities "$1"
-    type=$(<"$1/iommu_group/type")
-    case $type in
-        identity) identity=true ;;
-        DMA) translated=true ;;
-        DMA-FQ) translated=true lazy=true ;;
+    case $(<"$1/iommu_group/type") in
+        identity) identity=1 ;;
+        DMA) translated=1 ;;
+        DMA-FQ) translated=1 lazy=1 ;;
     esac
-    forced=false
-    [[ $(unit_of "$1") != */ivhd* ]] || forced=$translated
-    LC_ALL=C sort <<TXT
-ats $(any "$ats_on" "$(all "$ats_there" "$unit_ats")") $ats_on
-pri $(any "$pri_on" "$(all "$pri_there" "$unit_pri")") $pri_on
-pasid $(any "$pasid_on" "$(all "$pasid_there" "$unit_pasid")") $pasid_on
-aux false false
-sva $(all "$ats_there" "$pri_there" "$pasid_there" "$unit_sva") false
-dirty-tracking $unit_dirty false
-nested $unit_nested false
+    sed 's/ 1/ true/g; s/ 0/ false/g' <<TXT | LC_ALL=C sort
+ats $(( ats_on | ats_there & unit_ats )) $ats_on
+pri $(( pri_on | pri_there & unit_pri )) $pri_on
+pasid $(( pasid_on | pasid_there & unit_pasid )) $pasid_on
+aux 0 0
+sva $(( ats_there & pri_there & pasid_there & unit_sva )) 0
+dirty-tracking $unit_dirty 0
+nested $unit_nested 0
 coherent $unit_coherent $unit_coherent
-snoop-control $unit_snoop $forced
-identity $(any "$identity" "$unit_identity") $identity
-dma-fq $(any "$lazy" "$unit_lazy") $lazy
+snoop-control $unit_snoop $(( unit_forces & translated ))
+identity $(( identity | unit_identity )) $identity
+dma-fq $(( lazy | unit_lazy )) $lazy
 TXT
 }
 
@@ -204,7 +179,7 @@ case_features_of_a_drive()
 
 case_full_features_of_every_device()
 {
-    local device ats=false count=0 enabled=() buses=()
+    local device count=0 enabled=() buses=()
     systemctl start iommu-policyd.service
     for device in /sys/kernel/iommu_groups/*/devices/*; do
         compare "$device"
@@ -215,8 +190,8 @@ case_full_features_of_every_device()
     (( count > 2 )) || fail "only $count devices have a group"
     # Where the IOMMU of the test machine takes translated requests, there is a card that makes them.
     unit_figure "/sys/bus/pci/devices/$free"
-    [[ $unit_text != *ecap* ]] || ats=$unit_ats
-    [[ $ats == false || " ${enabled[*]} " == *' ats '* ]] || fail 'no device has ATS enabled'
+    [[ $unit_text != *ecap* ]] || (( ! unit_ats )) || [[ " ${enabled[*]} " == *' ats '* ]] ||
+        fail 'no device has ATS enabled'
     echo "figure: $count devices ($(printf '%s\n' "${buses[@]}" | sort | uniq -c | xargs)); enabled:" \
         "$(printf '%s\n' "${enabled[@]}" | sort | uniq -c | xargs)"
 }
