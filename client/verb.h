@@ -38,6 +38,8 @@ extern const Verb verb_why, verb_plan, verb_usage, verb_features;
 extern const Verb verb_set, verb_revert, verb_apply, verb_reload, verb_inhibit;
 /* verb-check.c */
 extern const Verb verb_check, verb_test;
+/* verb-doctor.c */
+extern const Verb verb_doctor;
 /* verb-export.c */
 extern const Verb verb_export;
 /* verb-monitor.c */
