@@ -148,6 +148,9 @@ static const struct {
     [REFUSAL_BUSY] = {ERROR_BUSY,
                       "another change is running, of this group or of one that hangs together with it",
                       "Run 'iommuctl monitor' to see it end, then try again.", NULL},
+    [REFUSAL_BEING_RESET] =
+        {ERROR_BUSY, "the kernel is resetting a device of it, or something has attached it by itself",
+         "Run 'journalctl -k' to see which, and try again when it has ended.", NULL},
     [REFUSAL_STUCK] = {ERROR_STUCK, "an earlier change is stuck: a write to the kernel has not returned",
                        "Run 'iommuctl show @' to see the step, and 'journalctl -k' for the driver; it goes "
                        "on by itself when the "
@@ -178,6 +181,11 @@ static const struct {
          "the kernel wants CAP_SYS_ADMIN and CAP_SYS_RAWIO for this, and the daemon lacks one",
          "Run 'systemctl cat iommu-policyd.service' and take out the setting that drops it (PrivateDevices= "
          "does).",
+         NULL},
+    [REFUSAL_READ_ONLY] =
+        {ERROR_SWITCH_FAILED, "the daemon sees /sys read-only",
+         "Run 'systemctl cat iommu-policyd.service' and take out the setting that makes it so "
+         "(ProtectKernelTunables= without ReadWritePaths=).",
          NULL},
     [REFUSAL_SWITCH_FAILED] =
         {ERROR_SWITCH_FAILED,

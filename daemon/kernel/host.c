@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "command-line.h"
+#include "kernel-config.h"
 #include "sysfs.h"
 
 #define TRANSLATED (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ))
@@ -37,32 +38,15 @@ static const char *architecture_name(const char *machine)
     return machine;
 }
 
-/* The configuration has some 10 000 lines; it is read once, and one of three lines is looked for. */
+/* One of three lines (drivers/iommu/Kconfig). */
 static void read_default_config(int root_fd, DefaultType *type)
 {
-    g_autofree char *release = NULL, *path = NULL;
-    g_autoptr(FILE) file = NULL;
-    char line[256];
-    int fd;
+    g_autofree char *line = NULL;
 
-    if (sysfs_read(root_fd, "proc/sys/kernel/osrelease", &release) < 0)
+    if (kernel_config_find(root_fd, "CONFIG_IOMMU_DEFAULT_", &line) < 0)
         return;
-    path = g_strdup_printf("boot/config-%s", release);
-    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    file = fdopen(fd, "re");
-    if (!file) {
-        (void) safe_close(fd);
-        return;
-    }
-    while (fgets(line, sizeof line, file)) {
-        if (!g_str_has_prefix(line, "CONFIG_IOMMU_DEFAULT_"))
-            continue;
-        type->passthrough = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y\n");
-        type->strict = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y\n");
-        return;
-    }
+    type->passthrough = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y");
+    type->strict = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y");
 }
 
 static void host_read_default(int root_fd, Host *host)

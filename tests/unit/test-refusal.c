@@ -29,6 +29,7 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_TYPE_NOT_GIVEN] = "DMA-FQ",
     [REFUSAL_MULTIPLE_MEMBERS] = "0000:00:04.0 0000:00:04.1",
     [REFUSAL_BUSY] = "group 8: unbind",
+    [REFUSAL_BEING_RESET] = "0000:00:04.0",
     [REFUSAL_STUCK] = "unbind of 0000:00:04.0 from nvme",
     [REFUSAL_DISABLED] = "iommu_policy=off",
     [REFUSAL_INHIBITED] = "backup: snapshot of /srv",
