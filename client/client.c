@@ -93,6 +93,19 @@ int client_call(Client *client, const char *path, const char *interface, const c
     return client_call_to(client, IOMMU_POLICY_BUS_NAME, path, interface, method, parameters, ret);
 }
 
+bool client_daemon_runs(Client *client)
+{
+    g_autoptr(GVariant) reply = NULL;
+    gboolean owned = FALSE;
+
+    if (client_call_to(client, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                       "NameHasOwner", g_variant_new("(s)", IOMMU_POLICY_BUS_NAME), &reply) < 0)
+        sd_bus_error_free(&client->error);
+    else if (g_variant_is_of_type(reply, G_VARIANT_TYPE("(b)")))
+        g_variant_get(reply, "(b)", &owned);
+    return owned;
+}
+
 int client_call_fd(Client *client, const char *path, const char *interface, const char *method,
                    GVariant *parameters)
 {

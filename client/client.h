@@ -38,6 +38,9 @@ int client_call(Client *client, const char *path, const char *interface, const c
 int client_call_to(Client *client, const char *service, const char *path, const char *interface,
                    const char *method, GVariant *parameters, GVariant **ret);
 
+/* Whether the daemon is on the bus. Asking does not start it. */
+bool client_daemon_runs(Client *client);
+
 /* As client_call() for a reply that is one file descriptor. Returns the descriptor or -errno. */
 int client_call_fd(Client *client, const char *path, const char *interface, const char *method,
                    GVariant *parameters);

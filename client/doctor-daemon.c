@@ -27,18 +27,6 @@ static int ask(Client *client, const char *service, const char *path, const char
     return r;
 }
 
-/* The daemon must not be started by the question whether it runs. */
-static bool daemon_runs(Client *client)
-{
-    g_autoptr(GVariant) reply = NULL;
-    gboolean owned = FALSE;
-
-    if (ask(client, BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", IOMMU_POLICY_BUS_NAME, &reply) >= 0 &&
-        g_variant_is_of_type(reply, G_VARIANT_TYPE("(b)")))
-        g_variant_get(reply, "(b)", &owned);
-    return owned;
-}
-
 /* Where systemd does not answer, somebody else starts the daemon and knows whether it will again. */
 static void look_at_unit(Client *client, GPtrArray *complaints)
 {
@@ -220,7 +208,7 @@ void doctor_look_at_daemon(Client *client, int root_fd, GPtrArray *complaints)
     }
 
     look_at_unit(client, complaints);
-    if (!daemon_runs(client)) {
+    if (!client_daemon_runs(client)) {
         complain(complaints, COMPLAINT_NO_DAEMON, "Run 'systemctl enable --now iommu-policyd'.",
                  "iommu-policyd does not run");
         return;
