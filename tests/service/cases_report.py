@@ -3,6 +3,7 @@
 JSON of it all."""
 
 import json
+import os
 import pathlib
 import re
 import select
@@ -230,3 +231,24 @@ def client_colours_only_a_terminal_that_wants_them(context):
         equal("\033[31mproblem\033[0m: " in said, coloured, variables)
         equal("\033" in said, coloured, variables)
     assert "\033" not in run(context, "doctor", code=1)
+
+
+@case(topology="machine")
+def client_asks_another_machine(context):
+    """The way of -H: ssh, which is played here, and systemd-stdio-bridge at its other end."""
+    folder = pathlib.Path("/run/ssh-bin")
+    folder.mkdir()
+    (folder / "ssh").write_text("#!/bin/sh\necho \"$*\" >>/run/ssh-words\nexec systemd-stdio-bridge\n")
+    (folder / "ssh").chmod(0o755)
+    variables = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def there(*words):
+        return subprocess.run([context.options.client, "-H", "admin@db1", *words], env=variables, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+
+    equal(there("list", "--tree").stdout, run(context, "list", "--tree"))
+    contains(pathlib.Path("/run/ssh-words").read_text(), "db1", "systemd-stdio-bridge")
+    said = there("doctor")
+    equal((said.returncode, said.stdout), (0, "Nothing is wrong.\n"), said.stderr)
+    assert not any(line.startswith("eth") for line in there("targets").stdout.splitlines())
+    equal(there("set", "9", "dma").returncode, 2)
