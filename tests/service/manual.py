@@ -3,7 +3,8 @@
 
 An example is a literal block. It is a rule file if its first line is `# /etc/iommu-policy.d/NAME.conf`, settings if that is
 `# /etc/iommu-policy/daemon.conf`, and else a session: commands of a user after `$ `, of root after `# `, each followed by all
-that it prints. In that, `...` stands for anything, alone in a line for any lines, and blanks for any number of blanks."""
+that it prints. In that, `...` stands for anything, alone in a line for any lines, and blanks for any number of blanks. A line
+that begins with `\\&` is no command."""
 
 import dataclasses
 import pathlib
@@ -17,10 +18,19 @@ class Command:
     output: list
 
 
+def unescape(line):
+    """A line of a literal block as people see it."""
+    return line.replace("\\&", "").replace("\\e", "\\")
+
+
 @dataclasses.dataclass
 class Example:
     place: str
-    lines: list
+    source: list
+
+    @property
+    def lines(self):
+        return [unescape(line) for line in self.source]
 
     @property
     def path(self):
@@ -30,10 +40,10 @@ class Example:
 
     def commands(self):
         commands, more = [], False
-        for line in self.lines:
+        for line, written in zip(self.lines, self.source):
             if more:
                 commands[-1].text += "\n" + line
-            elif line.startswith(("$ ", "# ")):
+            elif written.startswith(("$ ", "# ")):
                 commands.append(Command(line[2:], line[0] == "#", []))
             else:
                 assert commands, f"{self.place}: neither a file nor a command: {line}"
@@ -90,4 +100,4 @@ class Page:
                 yield found
                 found = None
             elif found:
-                found.lines.append(line.replace("\\&", "").replace("\\e", "\\"))
+                found.source.append(line)
