@@ -6,8 +6,8 @@ import re
 import subprocess
 import tempfile
 
-from cases_client import CARD, ask, contains, run
-from harness import case, equal
+from cases_client import CARD, allowed, ask, contains, run
+from harness import NOBODY, case, equal
 
 
 @case(topology="machine")
@@ -108,3 +108,51 @@ def client_exports_labels(context):
 def client_exports_without_a_daemon(context):
     contains(run(context, "export", "--prometheus", code=1), "iommu_policy_up 0\n")
     contains(run(context, "export", "--nfd", code=1), "systemctl enable --now iommu-policyd")
+
+
+def complaints(context, code):
+    """What doctor says, word -> texts; of the machine that the tests run on, too, so that is left out."""
+    found = {}
+    for complaint in ask(context, "doctor", code=code)["complaints"]:
+        found.setdefault(complaint["id"], []).append(complaint["text"])
+    return found
+
+
+@case(topology="machine", rules={"30-relax.conf": "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n",
+                                 "40-gone.conf": "[Match]\nAddress=0000:3b:00.0\n[Policy]\nType=DMA\n"})
+def client_doctor(context):
+    found = complaints(context, 1)
+    equal(found["name-absent"], ["/etc/iommu-policy.d/40-gone.conf: no device of this machine is Address=0000:3b:00.0"])
+    equal(found["pending"], ["group 6 (0000:00:06.0) is pending: unbind-not-allowed"])
+    for word in "no-daemon", "frozen", "rules-changed", "missing-capability", "rule-refused", "iommu-off":
+        assert word not in found, found
+
+    context.write_rule("50-broken.conf", "[Match]\n")
+    contains(complaints(context, 1)["rules-changed"][0], "have changed")
+    run(context, "reload", code=1)
+    found = complaints(context, 1)
+    contains(found["frozen"][0], "frozen")
+    contains(found["rule-refused"][0], "50-broken.conf")
+    text = run(context, "doctor", code=1)
+    contains(text, "problem: the rules are frozen", "  why: Nothing is relaxed", "  do:  Run 'iommuctl check'")
+    contains(run(context, "doctor", uid=NOBODY, code=1), "problem: the rules are frozen")
+
+
+@case()
+def client_doctor_of_a_failed_group(context):
+    context.kernel(f"probe {CARD} EIO type=identity")
+    run(context, "set", "0", "identity", *allowed(context, "0"), code=1)
+    context.wait_group(0, State="failed")
+    equal(complaints(context, 1)["group-state"], ["group 0 (0000:00:06.0) is failed"])
+    contains(run(context, "doctor", code=1), "Run 'iommuctl show 0' for what went wrong.")
+
+
+@case(start=False)
+def client_doctor_of_a_daemon_without_capabilities(context):
+    contains(complaints(context, 1)["no-daemon"][0], "iommu-policyd does not run")
+    wrapper = pathlib.Path("/run/without-rawio")
+    wrapper.write_text(f"#!/bin/sh\nexec setpriv --bounding-set -sys_rawio {context.options.daemon}\n")
+    wrapper.chmod(0o755)
+    context.daemon.path = str(wrapper)
+    context.daemon.start()
+    equal(complaints(context, 1)["missing-capability"], ["iommu-policyd runs without CAP_SYS_RAWIO"])
