@@ -33,7 +33,9 @@ extern const Verb verb_list, verb_show;
 /* verb-rules.c */
 extern const Verb verb_rules;
 /* verb-why.c */
-extern const Verb verb_why, verb_plan, verb_usage, verb_features;
+extern const Verb verb_why, verb_plan, verb_usage;
+/* verb-features.c */
+extern const Verb verb_features;
 /* verb-set.c */
 extern const Verb verb_set, verb_revert, verb_apply, verb_reload, verb_inhibit;
 /* verb-targets.c */
