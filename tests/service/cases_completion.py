@@ -2,15 +2,13 @@
 """Completion of shells, by the shells themselves: what stands in the line after a press of TAB is what iommuctl is
 called with."""
 
-import contextlib
 import os
 import pathlib
-import pty
-import select
 import subprocess
 
 from cases_client import CARD, ask, contains, run
 from harness import case, equal
+from terminal import Terminal
 
 WRAPPER = """#!/bin/sh
 for word; do
@@ -43,50 +41,19 @@ def put_wrapper(context):
     return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/run", "LC_ALL": "C.UTF-8"}
 
 
-class Shell:
-    """An interactive shell on a terminal of its own."""
-
-    def __init__(self, variables, *command):
-        os.makedirs("/dev/pts", exist_ok=True)
-        subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"], check=True)
-        with contextlib.suppress(FileExistsError):
-            os.symlink("pts/ptmx", "/dev/ptmx")
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.chdir("/run")
-            os.execvpe(command[0], command, variables)
-        self.said = ""
-
-    def type(self, text):
-        os.write(self.terminal, text.encode())
-
-    def wait(self, text):
-        """What it has said since the last wait, up to TEXT."""
-        while text not in self.said:
-            assert select.select([self.terminal], [], [], 60)[0], f"{text!r} is not in {self.said!r}"
-            self.said += os.read(self.terminal, 4096).decode(errors="replace")
-        before, self.said = self.said.split(text, 1)
-        return before
-
-    def complete(self, line):
-        """What iommuctl is called with when LINE, a TAB and a Return have been typed."""
-        self.type(f"iommuctl {line}\t")
-        self.type("\n")
-        self.wait("called: <")
-        return self.wait(">").strip()
-
-    def end(self):
-        self.type("\x15exit\n")
-        with contextlib.suppress(OSError):
-            while os.read(self.terminal, 4096):
-                pass
-        os.waitpid(self.pid, 0)
+def complete(shell, line):
+    """What iommuctl is called with when LINE, a TAB and a Return have been typed."""
+    shell.type(f"iommuctl {line}\t")
+    shell.type("\n")
+    shell.wait("called: <")
+    return shell.wait(">").strip()
 
 
 def check_lines(shell):
     for line, wanted in LINES.items():
-        equal(shell.complete(line), wanted, line)
-    shell.end()
+        equal(complete(shell, line), wanted, line)
+    shell.type("\x15exit\n")
+    shell.rest()
 
 
 def script(context, name):
@@ -95,7 +62,7 @@ def script(context, name):
 
 @case(topology="machine")
 def completion_of_bash(context):
-    shell = Shell(put_wrapper(context), "bash", "--norc", "--noprofile", "-i")
+    shell = Terminal(put_wrapper(context), "bash", "--norc", "--noprofile", "-i")
     shell.type("PS1='ready> '; bind 'set enable-bracketed-paste off'; "
                f". /usr/share/bash-completion/bash_completion; . {script(context, 'bash.sh')}; echo st''arted\n")
     shell.wait("started")
@@ -107,7 +74,7 @@ def completion_of_zsh(context):
     folder = pathlib.Path("/run/zsh")
     folder.mkdir()
     (folder / "_iommuctl").symlink_to(script(context, "zsh.zsh"))
-    shell = Shell(put_wrapper(context), "zsh", "-f", "-i")
+    shell = Terminal(put_wrapper(context), "zsh", "-f", "-i")
     shell.type("PS1='ready> '; unset zle_bracketed_paste; setopt no_list_beep no_beep; fpath=(/run/zsh $fpath); "
                "autoload -Uz compinit; compinit -u -D; echo st''arted\n")
     shell.wait("started")
