@@ -215,8 +215,10 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
         learn_from(manager, group, result);
         note_moment(group, change, result);
     }
-    if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING)
+    if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING) {
         group->auto_settled = asked == DOMAIN_TYPE_AUTO;
+        group->written = asked != DOMAIN_TYPE_AUTO; /* else the kernel has chosen once more */
+    }
     if (change->origin == CHANGE_BY_RULE)
         judge_rule_result(manager, group, change, result);
     else
