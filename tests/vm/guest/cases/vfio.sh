@@ -8,14 +8,17 @@
 
 case_vfio_rule_waits_for_the_end_of_a_container()
 {
+    local result
     switch_by_hand "$free" identity
     vfio_takes "$free"
     user_starts
     owns_through_container "$free"
     forbid_type "$free" identity
     wait_until 30 is_pending_for "$free" in-use
+    result=$(group_property "$free" LastResult)
     refused OwnedByUser switch "$free" DMA
     is 'the type' "$(type_of "$free")" identity
+    is 'what the rule met, once' "$(group_property "$free" LastResult)" "$result"
     let_go_and_settle "$free" DMA-FQ user_ends
 }
 
