@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "command-line.h"
 #include "kernel-config.h"
 #include "sysfs.h"
 
@@ -37,33 +38,6 @@ static const char *architecture_name(const char *machine)
     return machine;
 }
 
-/* Linux's kstrtobool() as far as people use it. */
-static Tristate parse_bool(const char *value)
-{
-    if (strchr("1yYtT", *value) && *value)
-        return TRISTATE_YES;
-    if (strchr("0nNfF", *value) && *value)
-        return TRISTATE_NO;
-    return TRISTATE_UNKNOWN;
-}
-
-/* The later word wins, as in the kernel. Documentation/admin-guide/kernel-parameters.txt */
-static void read_default_words(char **words, DefaultType *type)
-{
-    for (char **word = words; *word; word++) {
-        if (g_str_has_prefix(*word, "iommu.passthrough="))
-            type->passthrough = parse_bool(strchr(*word, '=') + 1);
-        else if (g_str_has_prefix(*word, "iommu.strict="))
-            type->strict = parse_bool(strchr(*word, '=') + 1);
-        else if (g_str_equal(*word, "iommu=pt"))
-            type->passthrough = TRISTATE_YES;
-        else if (g_str_equal(*word, "iommu=nopt"))
-            type->passthrough = TRISTATE_NO;
-        else if (g_str_equal(*word, "intel_iommu=strict") || g_str_equal(*word, "amd_iommu=fullflush"))
-            type->strict = TRISTATE_YES;
-    }
-}
-
 /* One of three lines (drivers/iommu/Kconfig). */
 static void read_default_config(int root_fd, DefaultType *type)
 {
@@ -78,9 +52,9 @@ static void read_default_config(int root_fd, DefaultType *type)
 static void host_read_default(int root_fd, Host *host)
 {
     DefaultType type = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
-    DefaultType words = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
+    CommandLine words;
 
-    read_default_words(host->facts->kernel_command_line, &words);
+    command_line_read(host->facts->kernel_command_line, host->facts->architecture, &words);
     if (words.passthrough == TRISTATE_UNKNOWN || words.strict == TRISTATE_UNKNOWN)
         read_default_config(root_fd, &type);
     if (words.passthrough != TRISTATE_UNKNOWN)
