@@ -146,9 +146,19 @@ static void add_mask_note(GPtrArray *trail, const HostFacts *host, const Wish *w
                               "buffers, which is slower than DMA-FQ", bits, host->memory_bits));
 }
 
+static void add_maybe_forced(GPtrArray *trail, const DecisionMember *member)
+{
+    if (member->maybe_reason)
+        trail_add(trail, member->facts->name, g_strdup("kernel"), VERDICT_NOTE,
+                  g_strdup_printf("the kernel may force %s, which only shows when another type is tried: %s",
+                                  domain_type_to_string(member->maybe_type), member->maybe_reason));
+}
+
 static void add_notes(GPtrArray *trail, const HostFacts *host, const Wish *wish)
 {
     const char *name = wish->member->facts->name;
+
+    add_maybe_forced(trail, wish->member);
 
     add_mask_note(trail, host, wish);
 
