@@ -5,6 +5,7 @@
 
 #include "decision-trail.h"
 #include "forced-type.h"
+#include "group-notes.h"
 #include "group.h"
 
 static Tristate has_direct_regions(const ManagedGroup *group)
@@ -101,6 +102,7 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     if (moment)
         trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
+    group_notes_add(decision, group, manager->host->facts);
     return decision;
 }
 

@@ -170,9 +170,6 @@ static void add_notes(GPtrArray *trail, const HostFacts *host, const Wish *wish)
     if (wish->hits->len > 0 && wish->member->facts->untrusted != TRISTATE_NO)
         trail_add(trail, name, NULL, VERDICT_NOTE,
                   g_strdup("is not trusted (external): its group can have DMA alone"));
-    if (wish->hits->len > 0 && wish->member->facts->reserved_direct == TRISTATE_YES)
-        trail_add(trail, name, NULL, VERDICT_NOTE,
-                  g_strdup("has a direct reserved region: VFIO will not take this device"));
 }
 
 void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,

@@ -263,6 +263,11 @@ static const struct {
     [REFUSAL_NO_COMMAND] = {ERROR_INVALID_ARGS, "the command could not be started",
                             "Run 'iommuctl inhibit @ COMMAND' with a command that exists.",
                             "Run 'iommuctl inhibit TARGET COMMAND' with a command that exists."},
+    [REFUSAL_USAGE] = {ERROR_INVALID_ARGS, "is not used that way", "Run 'iommuctl @ --help' to see how.",
+                       "Run 'iommuctl --help' to see how."},
+    [REFUSAL_FILE_NOT_WRITTEN] = {ERROR_FAILED, "cannot be written",
+                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may write to and "
+                                  "that has no such file.", NULL},
     [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
                         "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
     [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",

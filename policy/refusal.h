@@ -56,6 +56,8 @@ typedef enum RefusalCode {
     REFUSAL_INVALID_TARGET,    /* InvalidArgs; object: what was typed; detail: what is wrong with it */
     REFUSAL_NO_TYPE,           /* InvalidArgs */
     REFUSAL_NO_COMMAND,        /* InvalidArgs; object: the command; detail: why it could not be started */
+    REFUSAL_USAGE,             /* InvalidArgs; object: the verb; detail: what it takes */
+    REFUSAL_FILE_NOT_WRITTEN,  /* Failed; object: its path; detail: errno text */
     REFUSAL_NO_BUS,            /* Failed; object: the bus; detail: errno text */
     REFUSAL_NO_DAEMON,         /* Failed */
     _REFUSAL_CODE_MAX,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "default-type.h"
 
-#include <string.h>
-
+#include "command-line.h"
 #include "kernel-config.h"
 #include "sysfs.h"
 
@@ -19,54 +18,6 @@ typedef struct Default {
     Tristate strict;
 } Default;
 
-/* Linux's kstrtobool() as far as people use it. */
-static Tristate parse_bool(const char *value)
-{
-    if (strchr("1yYtT", *value) && *value)
-        return TRISTATE_YES;
-    if (strchr("0nNfF", *value) && *value)
-        return TRISTATE_NO;
-    return TRISTATE_UNKNOWN;
-}
-
-/* The lists of the drivers: words that begin so, in any number, with commas (arch/x86/kernel/pci-dma.c,
- * iommu_setup(); drivers/iommu/intel/iommu.c, intel_iommu_setup(); drivers/iommu/amd/init.c,
- * parse_amd_iommu_options()). */
-static void read_list(const char *word, bool x86, Default *type)
-{
-    bool common = x86 && g_str_has_prefix(word, "iommu=");
-    const char *key_end = strchr(word, '=');
-    g_auto(GStrv) values = NULL;
-
-    if (!key_end)
-        return;
-    values = g_strsplit(key_end + 1, ",", -1);
-    for (char **value = values; *value; value++) {
-        if (common && g_str_has_prefix(*value, "pt"))
-            type->passthrough = TRISTATE_YES;
-        else if (common && g_str_has_prefix(*value, "nopt"))
-            type->passthrough = TRISTATE_NO;
-        else if ((g_str_has_prefix(word, "intel_iommu=") && g_str_has_prefix(*value, "strict")) ||
-                 (g_str_has_prefix(word, "amd_iommu=") && g_str_has_prefix(*value, "fullflush")))
-            type->strict = TRISTATE_YES;
-    }
-}
-
-/* The later word wins, as in the kernel. Documentation/admin-guide/kernel-parameters.txt */
-static void read_words(const HostFacts *facts, Default *type)
-{
-    bool x86 = g_str_has_prefix(facts->architecture, "x86");
-
-    for (char **word = facts->kernel_command_line; *word; word++) {
-        if (g_str_has_prefix(*word, "iommu.passthrough="))
-            type->passthrough = parse_bool(strchr(*word, '=') + 1);
-        else if (g_str_has_prefix(*word, "iommu.strict="))
-            type->strict = parse_bool(strchr(*word, '=') + 1);
-        else
-            read_list(*word, x86, type);
-    }
-}
-
 /* One of three lines (drivers/iommu/Kconfig). */
 static void read_config(int root_fd, Default *type)
 {
@@ -80,9 +31,10 @@ static void read_config(int root_fd, Default *type)
 
 static Default read_default(int root_fd, const Host *host)
 {
-    Default words = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN }, type = words;
+    Default type = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
+    CommandLine words;
 
-    read_words(host->facts, &words);
+    command_line_read(host->facts->kernel_command_line, host->facts->architecture, &words);
     if (words.passthrough == TRISTATE_UNKNOWN || words.strict == TRISTATE_UNKNOWN)
         read_config(root_fd, &type);
     /* A configured pass-through is given up where memory is encrypted (iommu_subsys_init()). */
