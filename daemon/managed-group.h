@@ -51,12 +51,14 @@ struct ManagedGroup {
     /* what was read */
     bool type_known;
     DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
+    bool written;          /* somebody has written it since its members appeared, as far as is known */
     bool watched;          /* writes of others to its type are seen */
     int read_error;        /* of the last read, or 0 */
     Moment moment;         /* when the type was set */
     char *moment_by;       /* who asked for it: "file:line", "call:..."; or NULL */
     uint64_t moment_usec;  /* monotonic */
     GArray *reserved;      /* ReservedRegion, or NULL */
+    char *unsupported;     /* why its type can never be changed, or NULL */
 
     /* what was decided */
     DomainType wanted;     /* _DOMAIN_TYPE_INVALID: nothing */
@@ -78,9 +80,12 @@ struct ManagedGroup {
     LastResult last_result;
     unsigned refusal_told; /* of a rule's change, as the journal has it; 0: none since */
     bool forbidden_told;   /* the journal has it that the type is forbidden */
+    unsigned ignored_told; /* which rules cannot act on it, as the journal has it; 0: none */
+    unsigned conflict_told; /* which rules contradict each other, likewise */
     char **last_findings;  /* ids that stood in the way of the last change: a call may allow them */
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */
+    bool use_ended;        /* some use ended, perhaps of its devices, while it was changing */
 
     /* a device was added at run time */
     bool has_newcomer;     /* and whether a rule or its driver was first is not settled yet */
@@ -90,6 +95,7 @@ struct ManagedGroup {
     Job *survey;
     bool survey_late;      /* it has not returned in its time, and counts for nobody */
     GroupUse use;
+    bool owned;            /* USE_BUSY by who stands in the way of a change that unbinds nothing, too */
     uint64_t clear_since;  /* monotonic µs, with USE_CLEAR */
     uint64_t surveyed_at;  /* monotonic µs */
     FindingKindSet kinds_seen; /* kinds of findings of the last survey */
@@ -121,6 +127,8 @@ bool managed_group_remove_member(ManagedGroup *group, ManagedDevice *device);
 
 /* Each sets one value and notes in `changed` if it differs. RESERVED is copied, STEP too. */
 void managed_group_set_type(ManagedGroup *group, DomainType type);
+/* NAME of the group ("": none) decides with its type whether that can ever be changed. */
+void managed_group_set_name(ManagedGroup *group, const char *name);
 void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved);
 void managed_group_set_step(ManagedGroup *group, const char *step);
 void managed_group_set_state(ManagedGroup *group, GroupState state, PendingReason reason, const char *text);

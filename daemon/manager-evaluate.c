@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "cleanup.h"
-#include "decision-trail.h"
 #include "findings.h"
 #include "group.h"
 #include "log.h"
@@ -15,143 +14,6 @@
 #define SURVEYS_AT_ONCE 4
 /* How often a group is tried whose members are never those that were judged a moment before. */
 #define DIFFERED_MAX 3
-
-/* --- the decision */
-
-static Tristate has_direct_regions(const ManagedGroup *group)
-{
-    if (!group->type_known)
-        return TRISTATE_UNKNOWN;
-    return group_has_direct_region(group->reserved) ? TRISTATE_YES : TRISTATE_NO;
-}
-
-static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
-{
-    managed->device->facts->reserved_direct = has_direct_regions(group);
-    device_decision_member(managed->device, member);
-}
-
-/* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
- * kernel itself chose it, it has it. */
-static DomainTypeSet types_not_given(const ManagedGroup *group)
-{
-    if (group->type == DOMAIN_TYPE_DMA_FQ)
-        return 0;
-    for (guint i = 0; i < group->members->len; i++) {
-        const ManagedDevice *managed = group->members->pdata[i];
-
-        if (!device_has_dma_fq(managed->device))
-            return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
-    }
-    return 0;
-}
-
-static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members,
-                                    bool with_call)
-{
-    const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
-
-    for (guint i = 0; i < group->members->len; i++)
-        fill_member(&members[i], group, group->members->pdata[i]);
-    return (DecisionInput) {
-        .members = members,
-        .n_members = group->members->len,
-        .current = group->type_known ? group->type : manager->host->boot_default,
-        .not_given = types_not_given(group),
-        .auto_outcome = manager->host->auto_outcome,
-        .auto_settled = group->auto_settled,
-        .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
-        .call_origin = call ? call->origin : NULL,
-    };
-}
-
-Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, with_call);
-
-    return decision_make(manager->rules, manager->host->facts, &input);
-}
-
-Decision *manager_decide_early(Manager *manager, ManagedGroup *group)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true);
-
-    return decision_make_early(manager->rules, manager->host->facts, &input);
-}
-
-Decision *manager_explain(Manager *manager, ManagedGroup *group)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true);
-    Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
-    char *moment = moment_text(group->moment, group->type, group->moment_usec);
-
-    if (moment)
-        trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
-    decision_explain(decision, manager->rules, manager->host->facts, &input);
-    return decision;
-}
-
-/* What stands in the way of any change of GROUP at all, whatever type is asked for. */
-static RefusalCode judge_group(Manager *manager, const ManagedGroup *group, char **ret_detail)
-{
-    if (manager->host->disabled) {
-        *ret_detail = g_strdup(manager->host->disabled);
-        return REFUSAL_DISABLED;
-    }
-    if (group->stuck || (!group->type_known && group->read_error == -ETIMEDOUT)) {
-        *ret_detail = g_strdup(group->step ?: "reading the type");
-        return REFUSAL_STUCK;
-    }
-    if (manager->stopping) {
-        *ret_detail = g_strdup("the service is stopping");
-        return REFUSAL_BUSY;
-    }
-    if (group->changing || group->read_error == -EBUSY) {
-        *ret_detail = g_strdup(group->step);
-        return REFUSAL_BUSY;
-    }
-    if (group->type_known && !domain_type_is_switchable(group->type)) {
-        *ret_detail =
-            g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(group->type));
-        return REFUSAL_NOT_SUPPORTED;
-    }
-    return REFUSAL_NONE;
-}
-
-RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    g_autofree char *text = NULL, *origin = NULL;
-    const QueueItem *waiting = change_queue_waiting(manager->queue, group->id);
-    RefusalCode code = judge_group(manager, group, ret_detail);
-    DecisionInput input;
-
-    if (code != REFUSAL_NONE)
-        return code;
-    if (waiting && !waiting->by_rule)
-        return REFUSAL_BUSY;
-    input = decision_input(manager, group, members, true);
-    if (input.not_given & DOMAIN_TYPE_BIT(type)) {
-        *ret_detail = g_strdup(domain_type_to_string(type));
-        return REFUSAL_TYPE_NOT_GIVEN;
-    }
-    switch (decision_judge_call(manager->rules, manager->host->facts, &input, type, &text, &origin)) {
-    case 0:
-        return REFUSAL_NONE;
-    case -EPERM:
-        *ret_detail = origin ? g_steal_pointer(&origin) : g_steal_pointer(&text);
-        return REFUSAL_FORBIDDEN;
-    case -EACCES:
-        *ret_detail = g_steal_pointer(&text);
-        return REFUSAL_UNTRUSTED;
-    default:
-        *ret_detail = g_steal_pointer(&text);
-        return REFUSAL_FORCED;
-    }
-}
 
 /* --- surveys for rules */
 
@@ -181,7 +43,8 @@ static void take_survey(ManagedGroup *group, const ChangeSurvey *survey)
         managed_group_forget_tries(group);
     group->kinds_seen = kinds;
     group->surveyed_at = now;
-    if (survey->refusal == REFUSAL_IN_USE || survey->refusal == REFUSAL_OWNED_BY_USER) {
+    group->owned = survey->refusal == REFUSAL_OWNED_BY_USER;
+    if (survey->refusal == REFUSAL_IN_USE || group->owned) {
         group->use = USE_BUSY;
     } else if (group->use != USE_CLEAR) {
         group->use = USE_CLEAR;
@@ -328,12 +191,14 @@ static void log_state(const ManagedGroup *group, const NextStep *step, const Dec
 
 /* --- the end of a use */
 
+/* The end of a use that comes while somebody looks would not be in what he saw. */
 static bool waits_for_end_of_use(const ManagedGroup *group)
 {
-    return group->state == GROUP_PENDING && group->reason == PENDING_IN_USE;
+    return group->survey || group->queued || group->changing ||
+        (group->state == GROUP_PENDING && group->reason == PENDING_IN_USE);
 }
 
-static void on_mounts_changed(void *userdata)
+static void on_use_ended(void *userdata)
 {
     Manager *manager = userdata;
     GHashTableIter iter;
@@ -342,34 +207,48 @@ static void on_mounts_changed(void *userdata)
 
     g_hash_table_iter_init(&iter, manager->groups);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const ManagedGroup *group = value;
+        ManagedGroup *group = value;
 
         if (!waits_for_end_of_use(group))
             continue;
-        manager_set_dirty(manager, group->id, DIRTY_USE);
+        if (group->changing)
+            group->use_ended = true;
+        else
+            manager_set_dirty(manager, group->id, DIRTY_USE);
         awaited = true;
     }
-    /* Nobody is woken by the mounts of a settled machine. */
-    if (!awaited)
+    /* Nobody is woken by the mounts and the virtual machines of a settled machine. */
+    if (!awaited) {
         manager->mount_watch = mount_watch_free(manager->mount_watch);
+        manager->vfio_watch = vfio_watch_free(manager->vfio_watch);
+    }
 }
 
-/* Without it the look once a minute remains. */
-static void watch_uses(Manager *manager, const ManagedGroup *group)
+/* Before it is looked, so that no end is missed. Without them the look once a minute remains. */
+static void watch_uses(Manager *manager, const ManagedGroup *group, NextAction action)
 {
-    if (!manager->mount_watch && waits_for_end_of_use(group))
-        (void) mount_watch_new(manager->event, manager->root_fd, on_mounts_changed, manager,
+    if (action != NEXT_SURVEY && action != NEXT_SUBMIT && !waits_for_end_of_use(group))
+        return;
+    if (!manager->mount_watch)
+        (void) mount_watch_new(manager->event, manager->root_fd, on_use_ended, manager,
                                &manager->mount_watch);
+    if (!manager->vfio_watch)
+        (void) vfio_watch_new(manager->event, manager->root_fd, on_use_ended, manager, &manager->vfio_watch);
+    if (manager->vfio_watch)
+        vfio_watch_look(manager->vfio_watch);
 }
 
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
 {
     log_state(group, step, decision);
-    if (!group->changing)
+    if (!group->changing) {
         report_forbidden_type(group, decision);
+        report_conflict(group, decision);
+        report_ignored(group, decision);
+    }
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
-    watch_uses(manager, group);
+    watch_uses(manager, group, step->action);
     if (step->action != NEXT_WAIT)
         CLEAR_SOURCE(group->timer);
     switch (step->action) {
@@ -399,16 +278,9 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
 
 static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision *decision)
 {
-    g_autofree DecisionMember *members = NULL;
-    DecisionInput input;
-
     if (decision->settled || decision->wanted < 0)
         return NEXT_BOOT_NOTHING;
-    members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    input = decision_input(manager, group, members, false);
-    return manager_next_boot(manager, group, decision->wanted,
-                             decision_type_at_boot(manager->rules, manager->host->facts, &input,
-                                                   manager->host->boot_default));
+    return manager_next_boot(manager, group, decision->wanted, manager_decide_at_boot(manager, group));
 }
 
 void manager_evaluate(Manager *manager, ManagedGroup *group)
@@ -423,7 +295,7 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
     decision = manager_decide(manager, group, true);
     if (decision->settled || decision->wanted < 0)
         group->driver_was_first = false; /* the race has no loser any more */
-    managed_group_set_decision(group, decision, types_not_given(group));
+    managed_group_set_decision(group, decision, manager_types_not_given(group));
     if (!group->changing)
         drop_waiting(manager, group);
     situation = (Situation) {
@@ -508,19 +380,28 @@ static void watch_type(Manager *manager, ManagedGroup *group)
         log_group(LOG_DEBUG, group->id, NULL, "writes of others to its type are not seen");
 }
 
+static void take_pasid(const ManagedGroup *group, const char *const *pasid)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        ManagedDevice *managed = group->members->pdata[i];
+
+        if (g_strv_contains(pasid, managed->syspath))
+            managed->device->pasid = TRISTATE_YES;
+    }
+}
+
 static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGroup *scanned)
 {
+    bool first;
+
     if (scanned->error != 0) {
         group->read_error = scanned->error;
         if (scanned->error == -EBUSY && !group->changing && group->key)
             manager_wait_for_lock(manager, group->id, group->key);
         return;
     }
+    first = !group->type_known && (manager->starting || group->has_newcomer);
     watch_type(manager, group);
-    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
-     * written by the kernel. */
-    if (!group->type_known && (manager->starting || group->has_newcomer))
-        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {
         report_drift(group, scanned->type);
         group->auto_settled = false;
@@ -531,6 +412,12 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         manager->changed |= MANAGER_KERNEL_FEATURES;
     }
     managed_group_set_type(group, scanned->type);
+    managed_group_set_name(group, scanned->name);
+    take_pasid(group, scanned->pasid);
+    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
+     * written by the kernel. */
+    if (first)
+        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager_auto_outcome(manager, group);
     manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }

@@ -251,21 +251,31 @@ static void find_conflict_with_kernel(Deciding *d, DomainType forced)
     }
 }
 
+static char *describe_forced(const Deciding *d, DomainType forced)
+{
+    return g_strdup_printf("the kernel forces %s: %s", domain_type_to_string(forced),
+                           d->forced_member->kernel_reason ?: "no reason is known");
+}
+
 /* Step 8. Where nothing matches, nothing is wanted either (step 7). */
 static void decide_by_kernel(Deciding *d)
 {
     /* Members forced to different types: the kernel has settled that already, and no write will be taken. */
     DomainType forced = d->forced >= 0 ? d->forced : d->input->current;
 
-    if (!d->forced_member || !d->any_hit || forced < 0)
+    if (!d->forced_member || forced < 0)
         return;
+    if (!d->any_hit) {
+        trail_add(d->decision->trail, d->forced_member->facts->name, g_strdup("kernel"), VERDICT_NOTE,
+                  describe_forced(d, forced));
+        return;
+    }
     d->winner = NULL;
     d->by_forbid = false;
     set_wanted(d, forced, g_strdup("kernel"));
     find_conflict_with_kernel(d, forced);
     trail_add(d->decision->trail, d->forced_member->facts->name, g_strdup("kernel"), VERDICT_WANTED,
-              g_strdup_printf("the kernel forces %s: %s", domain_type_to_string(forced),
-                              d->forced_member->kernel_reason ?: "no reason is known"));
+              describe_forced(d, forced));
 }
 
 static bool is_by_call(const Deciding *d)
@@ -506,6 +516,9 @@ static void tell(Deciding *d, const HostFacts *host)
         g_ptr_array_add(d->decision->member_wishes, member_wish);
         trail_add_member(d->decision->trail, d->decision, d->input, host, wish, wish == d->winner);
     }
+    if (d->input->unsupported)
+        trail_add(d->decision->trail, NULL, g_strdup("kernel"), VERDICT_NOTE,
+                  g_strdup_printf("no rule and no call can change its type: %s", d->input->unsupported));
 }
 
 static Decision *decision_new(void)

@@ -19,6 +19,8 @@ typedef struct DecisionMember {
     const DeviceFacts *facts;
     DomainType kernel_type;    /* the type the kernel forces on this member, or _DOMAIN_TYPE_INVALID */
     const char *kernel_reason; /* why, for people; borrowed; NULL if not forced */
+    const char *maybe_reason;  /* why it may force maybe_type, which only a try shows; or NULL */
+    DomainType maybe_type;     /* with maybe_reason */
     bool unbinds;              /* a disruptive change would unbind it: bound, and not to a driver that
                                 * manages DMA itself */
 } DecisionMember;
@@ -27,6 +29,7 @@ typedef struct DecisionInput {
     const DecisionMember *members;
     size_t n_members;
     DomainType current;        /* the group's type as last read */
+    const char *unsupported;   /* why its type can never be changed, for people; borrowed; NULL if it can */
     DomainTypeSet not_given;   /* types this kernel and IOMMU cannot give this group (DMA-FQ on an unknown
                                   IOMMU family, ...) */
     DomainTypeSet auto_outcome;/* the types that `auto` may end in; one bit if it can be predicted */

@@ -24,7 +24,7 @@
  *                              there until a device that it matches is added or sends a synthetic `add`
  *   driver-remove BUS NAME [autoload]     unbinds its devices and takes the driver away
  *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
- *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [mask=BITS]
+ *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [pasid] [mask=BITS]
  *          [reserved='START END TYPE'] [override=DRIVER] [functions=TOTAL] [attr:NAME=VALUE...]
  *                              a device is added: nodes, group, `add` event, then its driver is probed.
  *                              functions: it has so many virtual functions at most, which come and go by

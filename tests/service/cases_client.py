@@ -154,7 +154,14 @@ def client_inhibits(context):
 
 @case()
 def client_shows_features(context):
-    contains(json.dumps(ask(context, "features", CARD)), CARD, "dma_fq", "available")
+    device = ask(context, "features", CARD)[CARD]
+    equal((device["iommu"], device["group"]), ("intel", 0))
+    equal(len(device["features"]), 11)
+    equal(device["features"]["dma_fq"], {"available": True, "enabled": context.group(0, "Type") == "DMA-FQ"})
+    equal(device["features"]["aux"], {"available": False, "enabled": False})
+    text = run(context, "features", CARD)
+    contains(text, CARD, "behind intel", "snoop-control", "5.18", "pasid")
+    contains(run(context, "features", "--help"), "not known")
 
 
 @case()
