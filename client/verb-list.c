@@ -19,23 +19,6 @@
 
 static gboolean as_tree;
 
-/* One property of all MEMBERS, those without it left out: "nvme, e1000e"; "-" if none has it. */
-static char *join_property(const GPtrArray *members, const char *name)
-{
-    g_autoptr(GPtrArray) words = g_ptr_array_new();
-
-    for (size_t i = 0; i < members->len; i++) {
-        const char *word = property_string(members->pdata[i], name);
-
-        if (*word)
-            g_ptr_array_add(words, (char *) word);
-    }
-    if (words->len == 0)
-        return g_strdup("-");
-    g_ptr_array_add(words, NULL);
-    return g_strjoinv(", ", (char **) words->pdata);
-}
-
 static JsonObject *group_json(GHashTable *objects, GVariant *group)
 {
     g_autoptr(GPtrArray) members = inventory_members(objects, group);
@@ -68,7 +51,7 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
         GVariant *group = groups->pdata[i];
         g_autoptr(GPtrArray) members = inventory_members(objects, group);
         g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = group_state_text(group),
-                        *names = join_property(members, "Name"), *drivers = join_property(members, "Driver");
+                        *names = inventory_join(members, "Name"), *drivers = inventory_join(members, "Driver");
         const char *const cells[] = {
             id,
             or_dash(property_string(group, "Type")),

@@ -264,8 +264,8 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
         return;
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
         manager_read_group(manager, group);
-    else if (!group->changing && change->origin == CHANGE_BY_RULE)
-        manager_evaluate(manager, group);
+    else if (!group->changing && (change->origin == CHANGE_BY_RULE || result->code != REFUSAL_NONE))
+        manager_evaluate(manager, group); /* a call that is done evaluates when it has noted what was asked */
     if (group->events_missed)
         manager_set_dirty(manager, id, DIRTY_READ);
     if (group->use_ended && group->owned)
