@@ -17,50 +17,81 @@ static const struct {
     bool note;
 } kinds[_COMPLAINT_KIND_MAX] = {
     [COMPLAINT_IOMMU_OFF] = {
-        "iommu-off", "Without an IOMMU every device can read and write all memory, and rules have nothing to act on."},
+        "iommu-off",
+        "Without an IOMMU every device can read and write all memory, and rules have nothing to act "
+        "on.",
+    },
     [COMPLAINT_IOMMU_NOT_OFFERED] = {
         "iommu-not-offered",
-        "The kernel finds the IOMMU in tables of the firmware; where there are none, there is no group."},
+        "The kernel finds the IOMMU in tables of the firmware; where there are none, there is no "
+        "group.",
+    },
     [COMPLAINT_IOMMU_NOT_USED] = {
-        "iommu-not-used", "The hardware could protect this machine's memory from its devices, and does not."},
+        "iommu-not-used",
+        "The hardware could protect this machine's memory from its devices, and does not.",
+    },
     [COMPLAINT_WORD_IGNORED] = {
-        "word-ignored", "The kernel passes over what it does not know: nothing of this has any effect."},
+        "word-ignored",
+        "The kernel passes over what it does not know: nothing of this has any effect.",
+    },
     [COMPLAINT_PASSTHROUGH_DEFAULT] = {
         "passthrough-default",
-        "Devices for which no rule says otherwise can read and write all memory, also those plugged in later."},
+        "Devices for which no rule says otherwise can read and write all memory, also those plugged "
+        "in later.",
+    },
     [COMPLAINT_PASSTHROUGH_OVERRULED] = {
-        "passthrough-overruled", "No group is in identity now; one that appears without a rule will be.", true},
+        "passthrough-overruled",
+        "No group is in identity now; one that appears without a rule will be.", true,
+    },
     [COMPLAINT_EXTERNAL_IDENTITY] = {
         "external-identity",
-        "Anyone who can reach the port can plug in a device that reads and writes all memory."},
+        "Anyone who can reach the port can plug in a device that reads and writes all memory.",
+    },
     [COMPLAINT_DISABLED] = {"disabled", "No rule and no call is applied on this boot."},
     [COMPLAINT_RULE_REFUSED] = {
-        "rule-refused", "A refused file is not in force, and while there is one no rule relaxes or unbinds."},
+        "rule-refused",
+        "A refused file is not in force, and while there is one no rule relaxes or unbinds.",
+    },
     [COMPLAINT_NAME_ABSENT] = {
         "name-absent",
-        "The rule protects or speeds up nothing here: the device has moved, is gone, or is another one now."},
+        "The rule protects or speeds up nothing here: the device has moved, is gone, or is another "
+        "one now.",
+    },
     [COMPLAINT_ID_ABSENT] = {
-        "id-absent", "That is as it should be in a file for many machines; in one for this machine it does nothing.",
-        true},
+        "id-absent",
+        "That is as it should be in a file for many machines; in one for this machine it does "
+        "nothing.", true,
+    },
     [COMPLAINT_NO_DAEMON] = {
-        "no-daemon", "Devices that appear get the kernel's type, and nothing watches the types that are set."},
+        "no-daemon",
+        "Devices that appear get the kernel's type, and nothing watches the types that are set.",
+    },
     [COMPLAINT_NOT_ENABLED] = {"not-enabled", "After the next boot no rule will be applied."},
     [COMPLAINT_MISSING_CAPABILITY] = {
         "missing-capability",
-        "The kernel asks for CAP_SYS_ADMIN and CAP_SYS_RAWIO when a type is written; without the others uses of a "
-        "device go unseen."},
+        "The kernel asks for CAP_SYS_ADMIN and CAP_SYS_RAWIO when a type is written; without the "
+        "others uses of a device go unseen.",
+    },
     [COMPLAINT_READ_ONLY] = {
-        "read-only", "What the daemon has to write there fails, and so does each change."},
+        "read-only",
+        "What the daemon has to write there fails, and so does each change.",
+    },
     [COMPLAINT_FROZEN] = {"frozen", "Nothing is relaxed or unbound until every rule file is sound."},
     [COMPLAINT_RULES_CHANGED] = {"rules-changed", "What the files say is not what is in force."},
     [COMPLAINT_INITRAMFS_STALE] = {
-        "initramfs-stale", "The next boot begins with the old rules, and the root disk's driver binds by them."},
+        "initramfs-stale",
+        "The next boot begins with the old rules, and the root disk's driver binds by them.",
+    },
     [COMPLAINT_GROUP_STATE] = {"group-state", "The last change of the group has not ended as it should."},
     [COMPLAINT_CONFLICT] = {
-        "conflict", "The strictest wish wins; the other rule does not do what it says."},
+        "conflict",
+        "The strictest wish wins; the other rule does not do what it says.",
+    },
     [COMPLAINT_FORBIDDEN_TYPE] = {"forbidden-type", "A rule forbids the type that the group has."},
     [COMPLAINT_UNTRANSLATED] = {
-        "untranslated", "No IOMMU stands between such a device and the memory, whatever the rules say."},
+        "untranslated",
+        "No IOMMU stands between such a device and the memory, whatever the rules say.",
+    },
     [COMPLAINT_NEXT_BOOT] = {"next-boot", "It cannot be done while its drivers are bound.", true},
     [COMPLAINT_PENDING] = {"pending", "It has another type than the rules want.", true},
 };
@@ -121,8 +152,8 @@ static void print_one(const Complaint *complaint)
     bool note = kinds[complaint->kind].note;
     g_autofree char *text = printable(complaint->text), *advice = printable(complaint->advice);
 
-    printf("%s%s%s: %s\n", colour_begin(note ? COLOUR_WAITING : COLOUR_BAD), note ? "note" : "problem", colour_end(),
-           text);
+    printf("%s%s%s: %s\n", colour_begin(note ? COLOUR_WAITING : COLOUR_BAD), note ? "note" : "problem",
+           colour_end(), text);
     printf("  why: %s\n  do:  %s\n\n", kinds[complaint->kind].why, advice);
 }
 

@@ -6,7 +6,8 @@
 
 #include "refusal.h"
 
-/* What `iommuctl doctor` can say, each with a word that programs may rely on, and why it matters: one table. */
+/* What `iommuctl doctor` can say, each with a word that programs may rely on, and why it matters: one
+ * table. */
 typedef enum ComplaintKind {
     COMPLAINT_IOMMU_OFF,
     COMPLAINT_IOMMU_NOT_OFFERED,

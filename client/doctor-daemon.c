@@ -17,9 +17,10 @@
 
 #define UNIT_ADVICE "Run 'systemctl cat iommu-policyd' to see which file of the unit takes it away."
 
-/* One call to a service that is not ours. Returns 0 with *ret, a tuple; -errno, with nothing left in CLIENT. */
-static int ask(Client *client, const char *service, const char *path, const char *interface, const char *method,
-               const char *argument, GVariant **ret)
+/* One call to a service that is not ours. Returns 0 with *ret, a tuple; -errno, with nothing left in
+ * CLIENT. */
+static int ask(Client *client, const char *service, const char *path, const char *interface,
+               const char *method, const char *argument, GVariant **ret)
 {
     int r = client_call_to(client, service, path, interface, method, g_variant_new("(s)", argument), ret);
 
@@ -33,12 +34,14 @@ static void look_at_unit(Client *client, GPtrArray *complaints)
     g_autoptr(GVariant) reply = NULL;
     const char *state;
 
-    if (ask(client, SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "GetUnitFileState", UNIT, &reply) < 0 ||
+    if (ask(client, SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "GetUnitFileState", UNIT,
+            &reply) < 0 ||
         !g_variant_is_of_type(reply, G_VARIANT_TYPE("(s)")))
         return;
     g_variant_get(reply, "(&s)", &state);
     if (!g_str_has_prefix(state, "enabled"))
-        complain(complaints, COMPLAINT_NOT_ENABLED, "Run 'systemctl enable iommu-policyd'.", "%s is %s", UNIT, state);
+        complain(complaints, COMPLAINT_NOT_ENABLED, "Run 'systemctl enable iommu-policyd'.", "%s is %s",
+                 UNIT, state);
 }
 
 static void look_at_mounts(int root_fd, guint32 pid, GPtrArray *complaints)
@@ -51,7 +54,8 @@ static void look_at_mounts(int root_fd, guint32 pid, GPtrArray *complaints)
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(written); i++)
         if (sandbox_is_read_only(mounts, written[i]))
-            complain(complaints, COMPLAINT_READ_ONLY, UNIT_ADVICE, "iommu-policyd cannot write to %s", written[i]);
+            complain(complaints, COMPLAINT_READ_ONLY, UNIT_ADVICE, "iommu-policyd cannot write to %s",
+                     written[i]);
 }
 
 static void look_at_sandbox(Client *client, int root_fd, GPtrArray *complaints)
@@ -70,7 +74,8 @@ static void look_at_sandbox(Client *client, int root_fd, GPtrArray *complaints)
     if (sysfs_read(root_fd, path, &status) >= 0)
         missing = sandbox_missing_capabilities(status);
     if (missing)
-        complain(complaints, COMPLAINT_MISSING_CAPABILITY, UNIT_ADVICE, "iommu-policyd runs without %s", missing);
+        complain(complaints, COMPLAINT_MISSING_CAPABILITY, UNIT_ADVICE, "iommu-policyd runs without %s",
+                 missing);
     look_at_mounts(root_fd, pid, complaints);
 }
 
@@ -80,7 +85,8 @@ static void look_at_manager(const Client *client, GVariant *manager, GPtrArray *
     guint32 untranslated = property_u32(manager, "Untranslated");
 
     if (strcmp(state, "frozen") == 0)
-        complain(complaints, COMPLAINT_FROZEN, "Run 'iommuctl check', correct the file, then run 'iommuctl reload'.",
+        complain(complaints, COMPLAINT_FROZEN,
+                 "Run 'iommuctl check', correct the file, then run 'iommuctl reload'.",
                  "the rules are frozen: a file was refused when they were last read");
     if (strcmp(state, "disabled") == 0 && client->host)
         complain(complaints, COMPLAINT_DISABLED, "Run 'iommuctl doctor' there: it sees why.",
@@ -89,11 +95,13 @@ static void look_at_manager(const Client *client, GVariant *manager, GPtrArray *
         complain(complaints, COMPLAINT_RULES_CHANGED, "Run 'iommuctl check', then 'iommuctl reload'.",
                  "the rule files have changed since they were read");
     if (property_boolean(manager, "InitramfsStale"))
-        complain(complaints, COMPLAINT_INITRAMFS_STALE, "Run 'iommuctl reload': it names the command that builds it anew.",
+        complain(complaints, COMPLAINT_INITRAMFS_STALE,
+                 "Run 'iommuctl reload': it names the command that builds it anew.",
                  "the initramfs has other rules than those on disk");
     if (untranslated > 0)
         complain(complaints, COMPLAINT_UNTRANSLATED,
-                 "Run 'journalctl -u iommu-policyd' to see which, and 'iommuctl list --tree' to see what is in a group.",
+                 "Run 'journalctl -u iommu-policyd' to see which, and 'iommuctl list --tree' to see what is "
+                 "in a group.",
                  "%u device%s without an IOMMU group, although a rule asks for protection", untranslated,
                  untranslated == 1 ? " is" : "s are");
 }
@@ -116,8 +124,9 @@ static void look_at_pending(GVariant *group, const char *name, const char *why, 
         complain(complaints, COMPLAINT_FORBIDDEN_TYPE, why, "%s is in %s, which is forbidden", name,
                  property_string(group, "Type"));
     else if (next_boot)
-        complain(complaints, COMPLAINT_NEXT_BOOT, "Boot when it suits, or see 'iommuctl plan' for what it takes now.",
-                 "%s: %s", name, next_boot);
+        complain(complaints, COMPLAINT_NEXT_BOOT,
+                 "Boot when it suits, or see 'iommuctl plan' for what it takes now.", "%s: %s", name,
+                 next_boot);
     else
         complain(complaints, COMPLAINT_PENDING, why, "%s is pending: %s", name, reason);
 }
@@ -126,7 +135,8 @@ static void look_at_group(GHashTable *objects, GVariant *group, GPtrArray *compl
 {
     g_autofree char *name = name_of(objects, group), *state = group_state_text(group);
     g_autofree char *why = g_strdup_printf("Run 'iommuctl why %u'.", property_u32(group, "Id"));
-    g_autofree char *show = g_strdup_printf("Run 'iommuctl show %u' for what went wrong.", property_u32(group, "Id"));
+    g_autofree char *show =
+        g_strdup_printf("Run 'iommuctl show %u' for what went wrong.", property_u32(group, "Id"));
 
     switch (group_state_from_string(property_string(group, "State"))) {
     case GROUP_FAILED:
@@ -145,7 +155,8 @@ static void look_at_group(GHashTable *objects, GVariant *group, GPtrArray *compl
 }
 
 /* What doctor-host.c sees of this machine, as far as the daemon of another one tells it. */
-static void look_at_other_host(GVariant *manager, const GPtrArray *groups, GHashTable *objects, GPtrArray *complaints)
+static void look_at_other_host(GVariant *manager, const GPtrArray *groups, GHashTable *objects,
+                               GPtrArray *complaints)
 {
     bool identity = false;
 
@@ -157,12 +168,14 @@ static void look_at_other_host(GVariant *manager, const GPtrArray *groups, GHash
         identity = true;
         for (guint j = 0; j < members->len; j++)
             if (property_boolean(members->pdata[j], "Untrusted"))
-                complain(complaints, COMPLAINT_EXTERNAL_IDENTITY, "Run 'iommuctl doctor' there for what to do.",
-                         "%s is external, and in identity", property_string(members->pdata[j], "Name"));
+                complain(complaints, COMPLAINT_EXTERNAL_IDENTITY,
+                         "Run 'iommuctl doctor' there for what to do.", "%s is external, and in identity",
+                         property_string(members->pdata[j], "Name"));
     }
     if (strcmp(property_string(manager, "BootDefaultType"), "identity") == 0)
         complain(complaints, identity ? COMPLAINT_PASSTHROUGH_DEFAULT : COMPLAINT_PASSTHROUGH_OVERRULED,
-                 "Run 'iommuctl doctor' there for what to do.", "the kernel gives every group identity by itself");
+                 "Run 'iommuctl doctor' there for what to do.",
+                 "the kernel gives every group identity by itself");
     if (groups->len == 0)
         complain(complaints, COMPLAINT_IOMMU_OFF, "Run 'iommuctl doctor' there for the cause.",
                  "no device is in an IOMMU group");

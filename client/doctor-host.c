@@ -8,8 +8,9 @@
 #include "command-line.h"
 #include "complaint.h"
 
-#define COMMAND_LINE_ADVICE "The kernel command line is in /etc/default/grub on most systems; 'update-grub' puts it in force " \
-                            "for the next boot."
+#define COMMAND_LINE_ADVICE                                                                                 \
+    "The kernel command line is in /etc/default/grub on most systems; 'update-grub' puts it in force "      \
+    "for the next boot."
 
 static bool has_table(int root_fd, const char *name)
 {
@@ -20,9 +21,11 @@ static bool has_table(int root_fd, const char *name)
 
 static void complain_of_word(GPtrArray *complaints, const char *word)
 {
-    g_autofree char *advice = g_strdup_printf("Take %s off the kernel command line and boot. " COMMAND_LINE_ADVICE, word);
+    g_autofree char *advice =
+        g_strdup_printf("Take %s off the kernel command line and boot. " COMMAND_LINE_ADVICE, word);
 
-    complain(complaints, COMPLAINT_IOMMU_OFF, advice, "%s on the kernel command line turns the IOMMU off", word);
+    complain(complaints, COMPLAINT_IOMMU_OFF, advice, "%s on the kernel command line turns the IOMMU off",
+             word);
 }
 
 /* DMAR: VT-d. Whether it is used without a word depends on CONFIG_INTEL_IOMMU_DEFAULT_ON. */
@@ -35,7 +38,8 @@ static void look_at_intel(const CommandLine *line, GPtrArray *complaints)
                  "Add intel_iommu=on to the kernel command line and boot. " COMMAND_LINE_ADVICE,
                  "the firmware offers VT-d, and this kernel does not use it unless it is told to");
     else
-        complain(complaints, COMPLAINT_IOMMU_NOT_USED, "Run 'journalctl -k -g DMAR' to see what the kernel says of it.",
+        complain(complaints, COMPLAINT_IOMMU_NOT_USED,
+                 "Run 'journalctl -k -g DMAR' to see what the kernel says of it.",
                  "the firmware offers VT-d and it is turned on, but no device is in an IOMMU group");
 }
 
@@ -63,7 +67,8 @@ static void look_for_iommu(int root_fd, const CommandLine *line, GPtrArray *comp
                  "the firmware describes where IOMMUs are, but no device is in an IOMMU group");
     else
         complain(complaints, COMPLAINT_IOMMU_NOT_OFFERED,
-                 "Turn on VT-d, AMD-Vi, IOMMU or SMMU in the firmware's setup; a virtual machine has to be given one.",
+                 "Turn on VT-d, AMD-Vi, IOMMU or SMMU in the firmware's setup; a virtual machine has to be "
+                 "given one.",
                  "the firmware offers no IOMMU");
 }
 
@@ -71,14 +76,15 @@ static void look_at_words(const Host *host, GPtrArray *complaints)
 {
     for (char **word = host->facts->kernel_command_line; *word && strcmp(*word, "--") != 0; word++) {
         const char *right;
-        g_autofree char *fault = command_line_fault(*word, host->facts->architecture, &right), *advice = NULL;
+        g_autofree char *fault = command_line_fault(*word, host->facts->architecture, &right),
+                        *advice = NULL;
 
         if (!fault)
             continue;
         advice = right ? g_strdup_printf("Write %s in its place. " COMMAND_LINE_ADVICE, right)
                        : g_strdup("Take it off, or correct it. " COMMAND_LINE_ADVICE);
-        complain(complaints, COMPLAINT_WORD_IGNORED, advice, "%s on the kernel command line is ignored: %s", *word,
-                 fault);
+        complain(complaints, COMPLAINT_WORD_IGNORED, advice, "%s on the kernel command line is ignored: %s",
+                 *word, fault);
     }
 }
 
@@ -104,8 +110,10 @@ static void look_at_default(const Machine *machine, const CommandLine *line, GPt
 
 static void look_at_external(const MachineGroup *group, GPtrArray *complaints)
 {
-    g_autofree char *advice = g_strdup_printf("Run 'iommuctl set %u DMA', and forbid it for good with a rule: "
-                                              "[Match] Removable=yes, [Policy] Forbid=identity.", group->id);
+    g_autofree char *advice =
+        g_strdup_printf("Run 'iommuctl set %u DMA', and forbid it for good with a rule: "
+                        "[Match] Removable=yes, [Policy] Forbid=identity.",
+                        group->id);
 
     for (guint i = 0; group->type == DOMAIN_TYPE_IDENTITY && i < group->devices->len; i++) {
         const Device *device = group->devices->pdata[i];

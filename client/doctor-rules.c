@@ -53,7 +53,8 @@ static GPtrArray *all_facts(const Machine *machine, const GPtrArray *outside)
     return facts;
 }
 
-static void look_at_names(const Rule *rule, const Machine *machine, const GPtrArray *facts, GPtrArray *complaints)
+static void look_at_names(const Rule *rule, const Machine *machine, const GPtrArray *facts,
+                          GPtrArray *complaints)
 {
     g_autoptr(GPtrArray) absent = rule_absent(rule, machine->host->facts,
                                               (const DeviceFacts *const *) facts->pdata, facts->len);
@@ -61,9 +62,10 @@ static void look_at_names(const Rule *rule, const Machine *machine, const GPtrAr
     for (guint i = 0; i < absent->len; i++) {
         const AbsentName *name = absent->pdata[i];
 
-        complain(complaints, name->place ? COMPLAINT_NAME_ABSENT : COMPLAINT_ID_ABSENT,
-                 "Run 'iommuctl list --tree' to see what is here, correct the file, then run 'iommuctl reload'.",
-                 "%s: no device of this machine is %s", rule->file, name->text);
+        complain(
+            complaints, name->place ? COMPLAINT_NAME_ABSENT : COMPLAINT_ID_ABSENT,
+            "Run 'iommuctl list --tree' to see what is here, correct the file, then run 'iommuctl reload'.",
+            "%s: no device of this machine is %s", rule->file, name->text);
     }
 }
 
@@ -75,7 +77,8 @@ static void take_diagnostics(const GPtrArray *diagnostics, GPtrArray *complaints
 
         if (diagnostic->severity == DIAGNOSTIC_ERROR)
             complain(complaints, COMPLAINT_RULE_REFUSED,
-                     "Correct the file, see that 'iommuctl check' is content, then run 'iommuctl reload'.", "%s", line);
+                     "Correct the file, see that 'iommuctl check' is content, then run 'iommuctl reload'.",
+                     "%s", line);
     }
 }
 

@@ -22,7 +22,8 @@ static int look_at_machine(Client *client, int root_fd, GPtrArray *complaints)
     doctor_look_at_host(root_fd, machine, complaints);
     r = doctor_look_at_rules(root_fd, machine, complaints);
     if (r < 0)
-        return sd_bus_error_set_errnof(&client->error, r, "the rule files cannot be read: %s", g_strerror(-r));
+        return sd_bus_error_set_errnof(&client->error, r, "the rule files cannot be read: %s",
+                                       g_strerror(-r));
     return 0;
 }
 
@@ -35,7 +36,8 @@ static int run_doctor(Client *client, char **arguments)
 
     root_fd = sysfs_open_root(path);
     if (root_fd < 0)
-        return sd_bus_error_setf(&client->error, SD_BUS_ERROR_FILE_NOT_FOUND, "%s: %s", path, g_strerror(-root_fd));
+        return sd_bus_error_setf(&client->error, SD_BUS_ERROR_FILE_NOT_FOUND, "%s: %s", path,
+                                 g_strerror(-root_fd));
 
     if (!client->host)
         r = look_at_machine(client, root_fd, complaints);
@@ -56,10 +58,11 @@ static const GOptionEntry doctor_options[] = {
 const Verb verb_doctor = {
     .name = "doctor",
     .summary = "Tell what is wrong, why it matters and what to do",
-    .description =
-        "Looks at the IOMMU, the kernel command line, the rule files and the devices that they name, and the daemon.\n"
-        "Ends with 0 if nothing is wrong, 1 if something is; a note is nothing wrong. Works without the daemon, as far\n"
-        "as that goes; with --host only what the daemon there knows is told.",
+    .description = "Looks at the IOMMU, the kernel command line, the rule files and the devices that they "
+                   "name, and the daemon.\n"
+                   "Ends with 0 if nothing is wrong, 1 if something is; a note is nothing wrong. Works "
+                   "without the daemon, as far\n"
+                   "as that goes; with --host only what the daemon there knows is told.",
     .options = doctor_options,
     .offline = true, /* a daemon that does not answer is a thing to tell */
     .run = run_doctor,

@@ -50,8 +50,9 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
     for (size_t i = 0; i < groups->len; i++) {
         GVariant *group = groups->pdata[i];
         g_autoptr(GPtrArray) members = inventory_members(objects, group);
-        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = group_state_text(group),
-                        *names = inventory_join(members, "Name"), *drivers = inventory_join(members, "Driver");
+        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")),
+                        *state = group_state_text(group), *names = inventory_join(members, "Name"),
+                        *drivers = inventory_join(members, "Driver");
         const char *const cells[] = {
             id,
             or_dash(property_string(group, "Type")),
@@ -94,7 +95,8 @@ static int run_list(Client *client, char **arguments)
 }
 
 static const GOptionEntry list_options[] = {
-    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices as they are connected, and their groups", NULL},
+    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices as they are connected, and their groups",
+     NULL},
     {NULL},
 };
 
@@ -167,8 +169,10 @@ char *next_boot_text(GVariant *group)
     if (strcmp(reason, pending_reason_to_string(PENDING_NEXT_BOOT)) == 0)
         return g_strdup_printf("at the next boot: %s, before its driver, by %s", type, by);
     if (strcmp(reason, pending_reason_to_string(PENDING_INITRAMFS_STALE)) == 0)
-        return g_strdup_printf("at the next boot: %s, before its driver, by %s, once the initramfs has today's "
-                               "rules: 'iommuctl reload' names the command", type, by);
+        return g_strdup_printf(
+            "at the next boot: %s, before its driver, by %s, once the initramfs has today's "
+            "rules: 'iommuctl reload' names the command",
+            type, by);
     return NULL;
 }
 

@@ -110,7 +110,8 @@ static int run_targets(Client *client, char **arguments)
 
 const Verb verb_targets = {
     .name = "targets",
-    .description = "Prints what can be typed for a TARGET, one a line: name, tab, description. Completion of shells\n"
-                   "asks for it.",
+    .description =
+        "Prints what can be typed for a TARGET, one a line: name, tab, description. Completion of shells\n"
+        "asks for it.",
     .run = run_targets,
 };

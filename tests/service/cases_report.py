@@ -78,6 +78,10 @@ def client_exports_figures(context):
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     equal((checked.returncode, checked.stdout + checked.stderr), (0, ""), "promtool")
 
+    documented = (pathlib.Path(context.options.source) / "docs/export.md").read_text(encoding="utf-8")
+    equal(set(re.findall(r"^\| `(iommu_policy_\w+)", documented, re.MULTILINE)),
+          set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)), "docs/export.md")
+
     found = samples(text)
     types = [group["type"] for group in ask(context)["groups"]]
     for kind in "DMA", "DMA-FQ", "identity":

@@ -6,8 +6,8 @@
 #include "tree.h"
 #include "unit.h"
 
-/* A machine: the command line, the ACPI table that it has, the type of its one group (NULL: there is none) and
- * whether the device in it is external; COMPLAINTS: the words of what is said of it. */
+/* A machine: the command line, the ACPI table that it has, the type of its one group (NULL: there is none)
+ * and whether the device in it is external; COMPLAINTS: the words of what is said of it. */
 static const struct {
     const char *words, *table, *type, *removable;
     const char *complaints;

@@ -24,7 +24,8 @@ END_TEST
 
 #define ROOT "22 1 254:1 / / ro,relatime shared:1 - ext4 /dev/x rw\n"
 #define SYS "23 22 0:21 / /sys ro,nosuid,nodev shared:2 - sysfs sysfs rw\n"
-#define GROUPS "24 23 0:21 /kernel/iommu_groups /sys/kernel/iommu_groups rw,nosuid shared:3 - sysfs sysfs rw\n"
+#define GROUPS                                                                                              \
+    "24 23 0:21 /kernel/iommu_groups /sys/kernel/iommu_groups rw,nosuid shared:3 - sysfs sysfs rw\n"
 #define AGAIN "25 23 0:21 / /sys rw,nosuid - sysfs sysfs rw\n"
 
 static const struct {
