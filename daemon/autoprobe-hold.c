@@ -7,8 +7,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "autoprobe-record.h"
+#include "autoprobe-setting.h"
 #include "cleanup.h"
+#include "file-watch.h"
 #include "log.h"
 #include "physical-function.h"
 #include "sysfs.h"
@@ -38,20 +39,15 @@ typedef enum HoldState {
 /* A physical function whose virtual functions are, or were, to be held. */
 typedef struct Hold {
     AutoprobeHolds *holds;
-    char *key, *bus, *name;
-    uint64_t inode;
+    AutoprobeSetting setting;
+    const char *key, *name; /* the setting's */
     bool wanted;     /* else it goes when the hold has ended */
-    int fd;          /* its folder */
     int numvfs_fd;   /* open before it is watched: reading from it is no open of ours to be told of */
-    int numvfs_wd;
-    int autoprobe_wd; /* only while the setting is ours, and begun after we have written it: what it tells is
-                       * never our own write */
+    int numvfs_watch;
 
     HoldState state;
     unsigned opens;  /* how many have sriov_numvfs open, as far as is known: equal events are told as one */
     unsigned round;
-    bool ours;       /* the 0 in sriov_drivers_autoprobe is ours */
-    AutoprobeRecord *record; /* as on disk; NULL without hold */
     char **names;    /* for the worker that has drivers bound */
     Worker *worker;
     unsigned tries;
@@ -61,105 +57,14 @@ typedef struct Hold {
 struct AutoprobeHolds {
     sd_event *event;
     int root_fd;
-    char *boot_id;
     AutoprobeCallbacks callbacks;
     void *userdata;
-    int inotify_fd;
-    sd_event_source *source;
+    FileWatch *files;
     GHashTable *by_key;   /* key -> Hold, owned */
-    GHashTable *by_watch; /* watch descriptor -> Hold */
 };
 
 static void settle(Hold *hold);
 static void have_drivers_bound(Hold *hold);
-
-/* --- the setting and its record */
-
-static int add_watch(Hold *hold, const char *name, uint32_t mask, int *ret)
-{
-    _cleanup_close_ int fd = openat(hold->fd, name, O_PATH | O_CLOEXEC);
-    char path[64];
-    int wd;
-
-    if (fd < 0)
-        return -errno;
-    g_snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    wd = inotify_add_watch(hold->holds->inotify_fd, path, mask);
-    if (wd < 0)
-        return -errno;
-    g_hash_table_insert(hold->holds->by_watch, GINT_TO_POINTER(wd), hold);
-    *ret = wd;
-    return 0;
-}
-
-/* Events of it that have not been taken yet are nobody's then: its number is not given again. */
-static void remove_watch(const Hold *hold, int *wd)
-{
-    if (*wd < 0)
-        return;
-    (void) inotify_rm_watch(hold->holds->inotify_fd, *wd);
-    g_hash_table_remove(hold->holds->by_watch, GINT_TO_POINTER(*wd));
-    *wd = -1;
-}
-
-static void take_over(Hold *hold)
-{
-    int r = add_watch(hold, PHYSICAL_FUNCTION_AUTOPROBE, IN_MODIFY, &hold->autoprobe_wd);
-
-    hold->ours = true;
-    if (r < 0)
-        log_warning("%s: what is set meanwhile is not seen: %s", hold->name, g_strerror(-r));
-}
-
-static void give_back(Hold *hold)
-{
-    int r;
-
-    if (!hold->ours)
-        return;
-    hold->ours = false;
-    remove_watch(hold, &hold->autoprobe_wd);
-    r = physical_function_set_autoprobe(hold->fd, true);
-    if (r < 0 && r != -ENODEV && r != -ENOENT)
-        log_error("%s: sriov_drivers_autoprobe cannot be set back to 1: %s", hold->name, g_strerror(-r));
-}
-
-/* What is there when a hold begins. */
-static int make_record(const Hold *hold, AutoprobeRecord **ret)
-{
-    g_autoptr(AutoprobeRecord) record = autoprobe_record_new();
-    g_auto(GStrv) names = NULL;
-    int r = physical_function_list(hold->fd, &names);
-
-    if (r < 0)
-        return r;
-    record->boot_id = g_strdup(hold->holds->boot_id);
-    autoprobe_record_add(record, hold->bus, hold->name, hold->inode);
-    for (char **name = names; *name; name++) {
-        uint64_t inode;
-
-        if (virtual_function_inode(hold->holds->root_fd, *name, &inode) >= 0)
-            autoprobe_record_add(record, hold->bus, *name, inode);
-    }
-    *ret = g_steal_pointer(&record);
-    return 0;
-}
-
-/* A hold that goes on where another was about to end has the same record. */
-static int write_record(Hold *hold)
-{
-    int r = hold->record ? 0 : make_record(hold, &hold->record);
-
-    return r < 0 ? r : autoprobe_record_write(hold->holds->root_fd, hold->key, hold->record);
-}
-
-static void drop_record(Hold *hold)
-{
-    int r = autoprobe_record_remove(hold->holds->root_fd, hold->key);
-
-    if (r < 0)
-        log_warning("%s: the record of its hold cannot be removed: %s", hold->name, g_strerror(-r));
-}
 
 /* --- the end */
 
@@ -167,19 +72,13 @@ static void hold_free(void *data)
 {
     Hold *hold = data;
 
-    give_back(hold);
     CLEAR_SOURCE(hold->timer);
     CLEAR_SOURCE(hold->decision);
     hold->worker = worker_free(hold->worker);
-    remove_watch(hold, &hold->numvfs_wd);
-    remove_watch(hold, &hold->autoprobe_wd);
+    file_watch_remove(hold->holds->files, hold->numvfs_watch);
     (void) safe_close(hold->numvfs_fd);
-    (void) safe_close(hold->fd);
-    g_clear_pointer(&hold->record, autoprobe_record_free);
+    autoprobe_setting_close(&hold->setting);
     g_strfreev(hold->names);
-    g_free(hold->key);
-    g_free(hold->bus);
-    g_free(hold->name);
     g_free(hold);
 }
 
@@ -193,10 +92,9 @@ static void finish(Hold *hold)
 {
     AutoprobeHolds *holds = hold->holds;
 
-    give_back(hold);
+    autoprobe_setting_give_back(&hold->setting);
     CLEAR_SOURCE(hold->timer);
-    drop_record(hold);
-    g_clear_pointer(&hold->record, autoprobe_record_free);
+    autoprobe_setting_forget(&hold->setting);
     hold->state = HOLD_NONE;
     log_debug("%s: its virtual functions are held no longer", hold->name);
     if (!hold->wanted)
@@ -274,33 +172,15 @@ static void on_drivers_bound(Worker *worker, int status, void *userdata)
     finish(hold);
 }
 
-/* Names of those that have appeared since the hold began. */
-static char **list_new(const Hold *hold)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    g_auto(GStrv) all = NULL;
-
-    (void) physical_function_list(hold->fd, &all);
-    for (char **name = all; name && *name; name++) {
-        uint64_t inode;
-
-        if (virtual_function_inode(hold->holds->root_fd, *name, &inode) >= 0 &&
-            !autoprobe_record_knows(hold->record, *name, inode))
-            g_ptr_array_add(names, g_strdup(*name));
-    }
-    g_ptr_array_add(names, NULL);
-    return (char **) g_ptr_array_free(g_steal_pointer(&names), FALSE);
-}
-
 /* The setting is the administrator's again: as it was, or as he has set it since. */
 static void have_drivers_bound(Hold *hold)
 {
     CLEAR_SOURCE(hold->timer);
     CLEAR_SOURCE(hold->decision);
-    give_back(hold);
+    autoprobe_setting_give_back(&hold->setting);
     g_strfreev(hold->names);
-    hold->names = list_new(hold);
-    if (!*hold->names || physical_function_autoprobe(hold->fd) != 1) {
+    hold->names = autoprobe_setting_list_new(&hold->setting);
+    if (!*hold->names || physical_function_autoprobe(hold->setting.fd) != 1) {
         finish(hold);
         return;
     }
@@ -314,7 +194,7 @@ static void have_drivers_bound(Hold *hold)
 static int on_decision(sd_event_source *source, void *userdata)
 {
     Hold *hold = userdata;
-    g_auto(GStrv) names = list_new(hold);
+    g_auto(GStrv) names = autoprobe_setting_list_new(&hold->setting);
     const AutoprobeHolds *holds = hold->holds;
 
     CLEAR_SOURCE(hold->decision);
@@ -379,21 +259,16 @@ static void begin(Hold *hold)
 {
     int r;
 
-    if (physical_function_autoprobe(hold->fd) != 1 || !bus_probes(hold->holds))
+    if (physical_function_autoprobe(hold->setting.fd) != 1 || !bus_probes(hold->holds))
         return;
-    r = write_record(hold);
-    if (r >= 0)
-        r = physical_function_set_autoprobe(hold->fd, false);
+    r = autoprobe_setting_take(&hold->setting);
     if (r >= 0) {
-        take_over(hold);
         log_debug("%s: virtual functions that appear are held", hold->name);
         return;
     }
     log_warning("%s: its virtual functions cannot be held: %s", hold->name, g_strerror(-r));
-    if (hold->state == HOLD_NONE) {
-        drop_record(hold);
-        g_clear_pointer(&hold->record, autoprobe_record_free);
-    }
+    if (hold->state == HOLD_NONE)
+        autoprobe_setting_forget(&hold->setting);
 }
 
 /* What was to end goes on. Those that a worker had still to give to their driver are among the new ones
@@ -403,9 +278,9 @@ static void on_opened(Hold *hold)
     hold->opens++;
     if (!hold->wanted)
         return;
-    if (!hold->ours)
+    if (!hold->setting.ours)
         begin(hold);
-    if (!hold->ours)
+    if (!hold->setting.ours)
         return;
     hold->worker = worker_free(hold->worker);
     CLEAR_SOURCE(hold->decision);
@@ -421,77 +296,28 @@ static void on_closed(Hold *hold)
         settle(hold);
 }
 
-/* What the administrator writes is what is left behind. An open that truncates is told as a write, too;
- * nobody opens this file for that alone. */
-static void on_autoprobe_written(Hold *hold)
+static void on_events_lost(Hold *hold)
 {
-    hold->ours = false;
-    remove_watch(hold, &hold->autoprobe_wd);
-    if (physical_function_autoprobe(hold->fd) != 1)
-        drop_record(hold);
+    hold->opens = 0;
+    if (hold->state == HOLD_OPEN)
+        set_limit(hold, 0);
 }
 
-static void on_overflow(const AutoprobeHolds *holds)
+static void on_file_event(void *file, uint32_t mask, void *userdata)
 {
-    GHashTableIter iter;
-    gpointer value;
+    Hold *hold = file;
 
-    g_hash_table_iter_init(&iter, holds->by_key);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Hold *hold = value;
-
-        hold->opens = 0;
-        if (hold->state == HOLD_OPEN)
-            set_limit(hold, 0);
-    }
-}
-
-static void dispatch(AutoprobeHolds *holds, const struct inotify_event *event)
-{
-    Hold *hold = g_hash_table_lookup(holds->by_watch, GINT_TO_POINTER(event->wd));
-
-    if (event->mask & IN_Q_OVERFLOW) {
-        on_overflow(holds);
-        return;
-    }
-    if (!hold || event->mask & IN_IGNORED)
-        return;
-    if (event->wd == hold->autoprobe_wd)
-        on_autoprobe_written(hold);
-    else if (event->mask & IN_OPEN)
+    if (mask & IN_Q_OVERFLOW)
+        on_events_lost(hold);
+    else if (mask & IN_MODIFY)
+        autoprobe_setting_written(&hold->setting);
+    else if (mask & IN_OPEN)
         on_opened(hold);
     else
         on_closed(hold);
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    ssize_t size = read(fd, buffer, sizeof buffer);
-
-    for (ssize_t at = 0; at < size;) {
-        const struct inotify_event *event = (const struct inotify_event *) (buffer + at);
-
-        dispatch(userdata, event);
-        at += sizeof *event + event->len;
-    }
-    return 0;
-}
-
 /* --- which physical functions */
-
-static int hold_open(Hold *hold, const char *syspath, const Device *device)
-{
-    int r = physical_function_open(hold->holds->root_fd, syspath, device);
-
-    if (r < 0)
-        return r;
-    hold->fd = r;
-    hold->numvfs_fd = openat(hold->fd, PHYSICAL_FUNCTION_NUMVFS, O_RDONLY | O_CLOEXEC);
-    if (hold->numvfs_fd < 0)
-        return -errno;
-    return add_watch(hold, PHYSICAL_FUNCTION_NUMVFS, IN_OPEN | IN_CLOSE, &hold->numvfs_wd);
-}
 
 static int add_hold(AutoprobeHolds *holds, const char *syspath, const Device *device, Hold **ret)
 {
@@ -499,17 +325,23 @@ static int add_hold(AutoprobeHolds *holds, const char *syspath, const Device *de
     int r;
 
     hold->holds = holds;
-    hold->fd = hold->numvfs_fd = hold->numvfs_wd = hold->autoprobe_wd = -1;
-    hold->key = record_key(device->facts->bus, device->facts->name);
-    hold->bus = g_strdup(device->facts->bus);
-    hold->name = g_strdup(device->facts->name);
-    hold->inode = device->inode;
-    r = hold_open(hold, syspath, device);
+    hold->numvfs_fd = hold->numvfs_watch = -1;
+    r = autoprobe_setting_open(&hold->setting, holds->root_fd, syspath, device, holds->files, hold);
+    if (r >= 0) {
+        hold->key = hold->setting.key;
+        hold->name = hold->setting.name;
+        r = hold->numvfs_fd = openat(hold->setting.fd, PHYSICAL_FUNCTION_NUMVFS, O_RDONLY | O_CLOEXEC);
+        if (r < 0)
+            r = -errno;
+    }
+    if (r >= 0)
+        r = hold->numvfs_watch = file_watch_add(holds->files, hold->setting.fd, PHYSICAL_FUNCTION_NUMVFS,
+                                                IN_OPEN | IN_CLOSE, hold);
     if (r < 0) {
         hold_free(hold);
         return r;
     }
-    g_hash_table_replace(holds->by_key, hold->key, hold);
+    g_hash_table_replace(holds->by_key, hold->setting.key, hold);
     *ret = hold;
     return 0;
 }
@@ -539,9 +371,7 @@ void autoprobe_holds_forget(AutoprobeHolds *holds, const char *key)
 
     if (!hold)
         return;
-    if (hold->record)
-        drop_record(hold);
-    hold->ours = false;
+    autoprobe_setting_gone(&hold->setting);
     g_hash_table_remove(holds->by_key, key);
     tell_if_idle(holds);
 }
@@ -553,11 +383,14 @@ static int find_recorded(const AutoprobeHolds *holds, const AutoprobeRecord *rec
                          Device **ret)
 {
     const RecordMember *member = record->members->pdata[0];
-    g_autofree char *syspath = NULL;
+    g_autofree char *boot_id = NULL, *syspath = NULL;
     g_autoptr(Device) device = NULL;
     int r;
 
-    if (!g_str_equal(record->boot_id, holds->boot_id))
+    r = record_boot_id(holds->root_fd, &boot_id);
+    if (r < 0)
+        return r;
+    if (!g_str_equal(record->boot_id, boot_id))
         return -ENODEV;
     r = device_find(holds->root_fd, member->bus, member->name, &syspath);
     if (r >= 0)
@@ -589,9 +422,7 @@ static int recover(AutoprobeHolds *holds, const char *key, char **ret_error)
         return autoprobe_record_remove(holds->root_fd, key);
     if (r < 0)
         return r;
-    hold->record = g_steal_pointer(&record);
-    if (physical_function_autoprobe(hold->fd) == 0)
-        take_over(hold);
+    autoprobe_setting_inherit(&hold->setting, g_steal_pointer(&record));
     log_notice("%s: brings an interrupted hold of its virtual functions to its end", hold->name);
     settle(hold);
     return 0;
@@ -647,16 +478,8 @@ int autoprobe_holds_new(sd_event *event, int root_fd, const AutoprobeCallbacks *
     holds->root_fd = root_fd;
     holds->callbacks = *callbacks;
     holds->userdata = userdata;
-    holds->by_watch = g_hash_table_new(NULL, NULL);
     holds->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
-    holds->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (holds->inotify_fd < 0)
-        return -errno;
-    r = record_boot_id(root_fd, &holds->boot_id);
-    if (r >= 0)
-        r = sd_event_add_io(event, &holds->source, holds->inotify_fd, EPOLLIN, on_readable, holds);
-    if (r >= 0)
-        r = sd_event_source_set_priority(holds->source, WATCH_PRIORITY);
+    r = file_watch_new(event, WATCH_PRIORITY, on_file_event, holds, &holds->files);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&holds);
@@ -667,11 +490,8 @@ AutoprobeHolds *autoprobe_holds_free(AutoprobeHolds *holds)
 {
     if (!holds)
         return NULL;
-    CLEAR_SOURCE(holds->source);
     g_hash_table_unref(holds->by_key);
-    g_hash_table_unref(holds->by_watch);
-    (void) safe_close(holds->inotify_fd);
-    g_free(holds->boot_id);
+    holds->files = file_watch_free(holds->files);
     sd_event_unref(holds->event);
     g_free(holds);
     return NULL;

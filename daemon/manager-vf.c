@@ -20,7 +20,7 @@ static bool may_have_functions(const Device *device)
 /* True if some rule may want of its virtual functions what is to be had only before a driver binds. */
 static bool has_early_wish(const Manager *manager, const ManagedDevice *managed)
 {
-    _cleanup_close_ int fd = physical_function_open(manager->root_fd, managed->syspath, managed->device);
+    _cleanup_close_ int fd = device_open(manager->root_fd, managed->syspath, managed->device->inode);
     g_autoptr(DeviceFacts) facts = NULL;
 
     if (fd < 0 || physical_function_foresee(fd, managed->device, &facts) < 0)

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -10,21 +9,6 @@
 #include "sysfs.h"
 
 #define LINK_PREFIX "virtfn"
-
-/* What driver_override reads where none is set (drivers/pci/pci-sysfs.c). */
-#define NO_OVERRIDE "(null)"
-
-int physical_function_open(int root_fd, const char *syspath, const Device *device)
-{
-    _cleanup_close_ int fd = sysfs_open_dir(root_fd, syspath);
-    struct stat st;
-
-    if (fd < 0)
-        return fd == -ENOENT ? -ENODEV : fd;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    return st.st_ino == device->inode ? TAKE_FD(fd) : -ENODEV;
-}
 
 int physical_function_foresee(int fd, const Device *device, DeviceFacts **ret)
 {
@@ -126,10 +110,10 @@ int virtual_function_probe(int root_fd, const char *name)
         return fd;
     if (faccessat(fd, "driver", F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
         return 0;
-    r = sysfs_read(fd, "driver_override", &override);
+    r = device_read_override(fd, &override);
     if (r < 0)
         return r;
-    if (!g_str_equal(override, NO_OVERRIDE))
+    if (override)
         return 0;
     return sysfs_write(root_fd, "sys/bus/pci/drivers_probe", name);
 }

@@ -7,8 +7,8 @@
 #include "device.h"
 
 /*
- * A physical function (SR-IOV) and its virtual functions, drivers/pci/iov.c. FD is an open folder of the
- * physical function in sysfs: it stays that device's, and says -ENODEV or -ENOENT once that is gone.
+ * A physical function (SR-IOV) and its virtual functions, drivers/pci/iov.c. FD is its folder in sysfs, as
+ * device_open() opens it: it stays that device's, and says -ENODEV or -ENOENT once that is gone.
  *
  * Of the files there only sriov_numvfs takes the device's lock, for reading and for writing; and whoever
  * writes it has that lock until the last virtual function is there, or gone.
@@ -16,10 +16,6 @@
 
 #define PHYSICAL_FUNCTION_NUMVFS "sriov_numvfs"
 #define PHYSICAL_FUNCTION_AUTOPROBE "sriov_drivers_autoprobe"
-
-/* Opens the folder of DEVICE at SYSPATH. Returns the descriptor; -ENODEV: it is gone, or another under its
- * name; -errno. Does not block. */
-int physical_function_open(int root_fd, const char *syspath, const Device *device);
 
 /*
  * What is known of a virtual function of DEVICE before it is there: its ids, the class of its physical
