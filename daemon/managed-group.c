@@ -193,6 +193,7 @@ void managed_group_forget_tries(ManagedGroup *group)
 void managed_group_forget_use(ManagedGroup *group)
 {
     group->use = USE_UNKNOWN;
+    group->owned = false;
     CLEAR_SOURCE(group->timer);
     if (!group->survey)
         return;

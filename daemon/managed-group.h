@@ -81,6 +81,7 @@ struct ManagedGroup {
     char **last_findings;  /* ids that stood in the way of the last change: a call may allow them */
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */
+    bool use_ended;        /* some use ended, perhaps of its devices, while it was changing */
 
     /* a device was added at run time */
     bool has_newcomer;     /* and whether a rule or its driver was first is not settled yet */
@@ -90,6 +91,7 @@ struct ManagedGroup {
     Job *survey;
     bool survey_late;      /* it has not returned in its time, and counts for nobody */
     GroupUse use;
+    bool owned;            /* USE_BUSY by who stands in the way of a change that unbinds nothing, too */
     uint64_t clear_since;  /* monotonic µs, with USE_CLEAR */
     uint64_t surveyed_at;  /* monotonic µs */
     FindingKindSet kinds_seen; /* kinds of findings of the last survey */

@@ -31,7 +31,7 @@ static void mark_running(Manager *manager, ManagedGroup *group)
 {
     group->queued = false;
     group->changing = true;
-    group->events_missed = false;
+    group->events_missed = group->use_ended = false;
     managed_group_set_state(group, GROUP_CHANGING, PENDING_NONE, NULL);
     manager_touch(manager, group);
 }
@@ -99,9 +99,14 @@ static void judge_rule_result(Manager *manager, ManagedGroup *group, const Chang
         if (change->request->type != DOMAIN_TYPE_AUTO && result->type != change->request->type)
             note_try(manager, group); /* stricter than asked: no use in asking again */
         break;
-    case REFUSAL_IN_USE:
     case REFUSAL_OWNED_BY_USER:
+        /* Seen, or known to the kernel alone; another try opens nothing and touches nothing. */
         group->use = USE_BUSY;
+        group->owned = true;
+        break;
+    case REFUSAL_IN_USE:
+        group->use = USE_BUSY;
+        group->owned = result->how != CHANGE_DISRUPTIVE;
         group->tried_in_use = only_seen_by_trying(result);
         if (group->tried_in_use)
             note_try(manager, group);
@@ -271,6 +276,8 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
         manager_evaluate(manager, group);
     if (group->events_missed)
         manager_set_dirty(manager, id, DIRTY_READ);
+    if (group->use_ended && group->owned)
+        manager_set_dirty(manager, id, DIRTY_USE);
     manager_touch(manager, group);
 }
 

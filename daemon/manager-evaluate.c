@@ -181,7 +181,8 @@ static void take_survey(ManagedGroup *group, const ChangeSurvey *survey)
         managed_group_forget_tries(group);
     group->kinds_seen = kinds;
     group->surveyed_at = now;
-    if (survey->refusal == REFUSAL_IN_USE || survey->refusal == REFUSAL_OWNED_BY_USER) {
+    group->owned = survey->refusal == REFUSAL_OWNED_BY_USER;
+    if (survey->refusal == REFUSAL_IN_USE || group->owned) {
         group->use = USE_BUSY;
     } else if (group->use != USE_CLEAR) {
         group->use = USE_CLEAR;
@@ -328,12 +329,14 @@ static void log_state(const ManagedGroup *group, const NextStep *step, const Dec
 
 /* --- the end of a use */
 
+/* The end of a use that comes while somebody looks would not be in what he saw. */
 static bool waits_for_end_of_use(const ManagedGroup *group)
 {
-    return group->state == GROUP_PENDING && group->reason == PENDING_IN_USE;
+    return group->survey || group->queued || group->changing ||
+        (group->state == GROUP_PENDING && group->reason == PENDING_IN_USE);
 }
 
-static void on_mounts_changed(void *userdata)
+static void on_use_ended(void *userdata)
 {
     Manager *manager = userdata;
     GHashTableIter iter;
@@ -342,24 +345,35 @@ static void on_mounts_changed(void *userdata)
 
     g_hash_table_iter_init(&iter, manager->groups);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const ManagedGroup *group = value;
+        ManagedGroup *group = value;
 
         if (!waits_for_end_of_use(group))
             continue;
-        manager_set_dirty(manager, group->id, DIRTY_USE);
+        if (group->changing)
+            group->use_ended = true;
+        else
+            manager_set_dirty(manager, group->id, DIRTY_USE);
         awaited = true;
     }
-    /* Nobody is woken by the mounts of a settled machine. */
-    if (!awaited)
+    /* Nobody is woken by the mounts and the virtual machines of a settled machine. */
+    if (!awaited) {
         manager->mount_watch = mount_watch_free(manager->mount_watch);
+        manager->vfio_watch = vfio_watch_free(manager->vfio_watch);
+    }
 }
 
-/* Without it the look once a minute remains. */
-static void watch_uses(Manager *manager, const ManagedGroup *group)
+/* Before it is looked, so that no end is missed. Without them the look once a minute remains. */
+static void watch_uses(Manager *manager, const ManagedGroup *group, NextAction action)
 {
-    if (!manager->mount_watch && waits_for_end_of_use(group))
-        (void) mount_watch_new(manager->event, manager->root_fd, on_mounts_changed, manager,
+    if (action != NEXT_SURVEY && action != NEXT_SUBMIT && !waits_for_end_of_use(group))
+        return;
+    if (!manager->mount_watch)
+        (void) mount_watch_new(manager->event, manager->root_fd, on_use_ended, manager,
                                &manager->mount_watch);
+    if (!manager->vfio_watch)
+        (void) vfio_watch_new(manager->event, manager->root_fd, on_use_ended, manager, &manager->vfio_watch);
+    if (manager->vfio_watch)
+        vfio_watch_look(manager->vfio_watch);
 }
 
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
@@ -369,7 +383,7 @@ static void follow(Manager *manager, ManagedGroup *group, const Decision *decisi
         report_forbidden_type(group, decision);
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
-    watch_uses(manager, group);
+    watch_uses(manager, group, step->action);
     if (step->action != NEXT_WAIT)
         CLEAR_SOURCE(group->timer);
     switch (step->action) {

@@ -385,6 +385,7 @@ Manager *manager_free(Manager *manager)
     (void) type_watch_free(manager->type_watch);
     (void) autoprobe_holds_free(manager->autoprobe_holds);
     (void) mount_watch_free(manager->mount_watch);
+    (void) vfio_watch_free(manager->vfio_watch);
     (void) scanner_free(manager->scanner);
     (void) boot_phase_free(manager->phase);
     (void) boot_notes_free(manager->early);

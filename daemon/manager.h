@@ -27,6 +27,7 @@
 #include "scanner.h"
 #include "settings.h"
 #include "type-watch.h"
+#include "vfio-watch.h"
 
 /*
  * Everything the daemon knows, and the place where its parts meet. The manager connects: it neither decides
@@ -60,6 +61,7 @@ struct Manager {
     TypeWatch *type_watch;
     AutoprobeHolds *autoprobe_holds;
     MountWatch *mount_watch; /* only while some group waits for the end of a use */
+    VfioWatch *vfio_watch;   /* the same */
     Scanner *scanner;
     BootPhase *phase;
     BootNotes *early;        /* NULL: not known */

@@ -59,6 +59,14 @@ static NextStep after_try(const ManagedGroup *group)
     return rest_in(GROUP_FAILED);
 }
 
+static NextStep wait_for_end_of_use(void)
+{
+    NextStep step = pend(PENDING_IN_USE, NEXT_WAIT);
+
+    step.wait_usec = IN_USE_LOOK_USEC;
+    return step;
+}
+
 /* A disruptive change: only when the members have been without a use for a while, and the last look says so
  * too. */
 static NextStep when_idle(const Situation *situation)
@@ -74,9 +82,7 @@ static NextStep when_idle(const Situation *situation)
     case USE_UNKNOWN:
         return pend(was_in_use ? PENDING_IN_USE : PENDING_SETTLING, NEXT_SURVEY);
     case USE_BUSY:
-        step = pend(PENDING_IN_USE, NEXT_WAIT);
-        step.wait_usec = IN_USE_LOOK_USEC;
-        return step;
+        return wait_for_end_of_use();
     case USE_CLEAR:
         break;
     }
@@ -106,7 +112,8 @@ static NextStep this_boot(const Situation *situation)
     if (situation->tried)
         return after_try(group);
     if (DOMAIN_TYPE_BIT(decision->wanted) & managed_group_live_types(group))
-        return pend(PENDING_SETTLING, NEXT_SUBMIT);
+        return group->use == USE_BUSY && group->owned ? wait_for_end_of_use()
+                                                      : pend(PENDING_SETTLING, NEXT_SUBMIT);
     if (!decision->may_unbind)
         return pend(PENDING_UNBIND_NOT_ALLOWED, NEXT_NOTHING);
     return when_idle(situation);

@@ -52,6 +52,19 @@ static GArray *node_users(const Evidence *evidence, const char *sysfs_name, cons
     return pids;
 }
 
+static GArray *link_users(const Evidence *evidence, const char *link)
+{
+    GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+
+    for (unsigned i = 0; i < evidence->files->files->len; i++) {
+        const OpenFile *file = g_ptr_array_index(evidence->files->files, i);
+
+        if (g_strcmp0(file->link, link) == 0)
+            process_list_add(pids, file->pid);
+    }
+    return pids;
+}
+
 static void add_owner(const Evidence *evidence, const Member *member, const char *object, const GArray *pids,
                       GPtrArray *findings)
 {
@@ -88,7 +101,19 @@ static bool is_of_member(const OpenFile *file, const Member *member)
            (file->syspath[n] == '\0' || file->syspath[n] == '/');
 }
 
-/* Descriptors of which the kernel itself says that they are for this device. */
+static bool is_owner_node_of(const OpenFile *file, const Member *member)
+{
+    for (unsigned i = 0; file->is_device && i < member->descendants->len; i++) {
+        const Descendant *descendant = g_ptr_array_index(member->descendants, i);
+
+        if (is_owner_node(descendant) && descendant->number == file->number)
+            return true;
+    }
+    return false;
+}
+
+/* Descriptors of which the kernel itself says that they are for this device; those of its own node are found by
+ * the node. */
 static void judge_device_descriptors(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
@@ -96,7 +121,7 @@ static void judge_device_descriptors(const Evidence *evidence, const Member *mem
     for (unsigned i = 0; i < evidence->files->files->len; i++) {
         const OpenFile *file = g_ptr_array_index(evidence->files->files, i);
 
-        if (is_of_member(file, member))
+        if (is_of_member(file, member) && !is_owner_node_of(file, member))
             process_list_add(pids, file->pid);
     }
     add_owner(evidence, member, "vfio-device", pids, findings);
@@ -166,27 +191,23 @@ static void keep_nameless(const OpenFiles *files, const GArray *users, GArray *p
  * (drivers/vfio/group.c), and KVM can hold the last reference. Before Linux 6.18 nothing tells which device
  * it is for; so for a member under a VFIO driver, a process with such descriptors that names no device may
  * be its owner.
+ *
+ * A container or an iommufd alone owns nothing: what is attached to it is a group, or a device, that is open
+ * somewhere. As any user may open /dev/vfio/vfio, he would keep all such devices from a change with it.
  */
 static void judge_nameless_users(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
-    static const struct {
-        const char *sysfs_name, *link;
-    } sources[] = {
-        { "misc/vfio", "/dev/vfio/vfio" },
-        { "misc/iommu", "/dev/iommu" },
-        { "vfio/", "anon_inode:[vfio-device]" },
-        { "vfio/", "anon_inode:kvm-vfio" },
-    };
+    static const char *const names[] = { "[vfio-device]", "kvm-vfio" };
 
     if (!member->device->driver || !driver_is_vfio(member->device->driver))
         return;
-    for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
-        g_autoptr(GArray) users = node_users(evidence, sources[i].sysfs_name, sources[i].link);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *link = g_strconcat("anon_inode:", names[i], NULL);
+        g_autoptr(GArray) users = link_users(evidence, link);
         g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
-        const char *colon = strchr(sources[i].link, ':');
 
         keep_nameless(evidence->files, users, pids);
-        add_owner(evidence, member, colon ? colon + 1 : sources[i].link, pids, findings);
+        add_owner(evidence, member, names[i], pids, findings);
     }
 }
 

@@ -105,16 +105,52 @@ START_TEST(vfio_device_descriptor)
 }
 END_TEST
 
+/* Alone they own nothing, and any user may open the first. */
 START_TEST(containers)
 {
     g_autofree char *device = add_device("vfio-pci");
 
     scene_open(tree, 812, 3, "/dev/vfio/vfio");
     scene_open(tree, 812, 4, "/dev/iommu");
-    expect(device, "owner:/dev/iommu@0000:00:05.0 owner:/dev/vfio/vfio@0000:00:05.0");
-    /* It uses another group. */
-    scene_open(tree, 812, 5, "/dev/vfio/9");
     expect(device, "");
+    scene_open(tree, 812, 5, "anon_inode:[vfio-device]");
+    expect(device, "owner:\\x5bvfio-device\\x5d@0000:00:05.0");
+    /* It uses another group. */
+    scene_open(tree, 812, 6, "/dev/vfio/9");
+    expect(device, "");
+}
+END_TEST
+
+/* iommufd: of two devices, each is owned by who has its own node open. */
+START_TEST(cdev_with_iommufd)
+{
+    g_autofree char *device = add_device("vfio-pci"), *cdev = g_strconcat(device, "/vfio-dev/vfio0", NULL);
+    g_autoptr(GPtrArray) findings = NULL;
+
+    scene_add_child(tree, cdev, "vfio-dev", "511:0");
+    scene_add_process(tree, 900, "cloud-hypervisor", 1, "/");
+    scene_open(tree, 812, 3, "/dev/iommu");
+    scene_open(tree, 900, 3, "/dev/iommu");
+    scene_open(tree, 900, 4, "/dev/vfio/devices/vfio1");
+    expect(device, "");
+    tree_write(tree, "sys/devices/pci0000:00/0000:00:05.0/vfio-dev/vfio0/dev", "1:3\n");
+    scene_open(tree, 900, 5, "/dev/null");
+    findings = scene_expect(tree, device, OWNER, "owner:/dev/vfio/devices/vfio0@0000:00:05.0");
+    ck_assert_ptr_nonnull(
+        strstr(((Finding *) findings->pdata[0])->private_text, "pid 900 (cloud-hypervisor)"));
+}
+END_TEST
+
+/* Since 6.18 a descriptor of a cdev names its device, too: it is still one finding. */
+START_TEST(cdev_that_names_its_device)
+{
+    g_autofree char *device = add_device("vfio-pci"), *cdev = g_strconcat(device, "/vfio-dev/vfio0", NULL);
+
+    scene_add_child(tree, cdev, "vfio-dev", "511:0");
+    scene_open_node(tree, 812, 3, 511, 0);
+    tree_write(tree, "proc/812/fdinfo/3",
+               "pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n");
+    expect(device, "owner:/dev/vfio/devices/vfio0@0000:00:05.0");
 }
 END_TEST
 
@@ -279,6 +315,8 @@ int main(void)
     tcase_add_test(tests, vfio_cdev);
     tcase_add_test(tests, vfio_device_descriptor);
     tcase_add_test(tests, containers);
+    tcase_add_test(tests, cdev_with_iommufd);
+    tcase_add_test(tests, cdev_that_names_its_device);
     tcase_add_test(tests, containers_of_others);
     tcase_add_test(tests, uio_device);
     tcase_add_test(tests, derived_devices);

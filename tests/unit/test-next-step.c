@@ -120,6 +120,25 @@ START_TEST(without_unbinding_at_once)
 }
 END_TEST
 
+/* Nothing would be unbound, but the kernel does not write the type under a virtual machine that owns a device of
+ * the group. A use that only stands against unbinding is no matter. */
+START_TEST(without_unbinding_when_nobody_owns_it)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->device.driver = (char *) "vfio-pci";
+    scene->facts.manages_dma = true;
+    scene->group.use = USE_BUSY;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SUBMIT);
+    scene->group.owned = true;
+    check_step(scene, GROUP_PENDING, PENDING_IN_USE, NEXT_WAIT);
+    ck_assert_uint_eq(next_step(&scene->situation).wait_usec, IN_USE_LOOK_USEC);
+    /* The look once a minute is another try. */
+    scene->group.use = USE_UNKNOWN;
+    check_step(scene, GROUP_PENDING, PENDING_SETTLING, NEXT_SUBMIT);
+}
+END_TEST
+
 START_TEST(only_when_idle)
 {
     g_autoptr(Scene) scene = scene_new();
@@ -302,6 +321,7 @@ int main(void)
     tcase_add_test(cases, rest);
     tcase_add_test(cases, settled_or_hindered);
     tcase_add_test(cases, without_unbinding_at_once);
+    tcase_add_test(cases, without_unbinding_when_nobody_owns_it);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
     tcase_add_test(cases, driver_that_was_first);

@@ -5,8 +5,8 @@
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
 # --full runs the cases named full_…, too
-# A file that says "# machine: amd", "# machine: initramfs" or "# kernel: 6.1" is for such a machine only
-# (tests/vm/run --iommu, --initramfs, --kernel). The cases of one that says "# as booted" find the machine as the
+# A file that says "# machine: amd", "# machine: initramfs", "# kernel: 6.1" or "# kernel: iommufd" is for such a machine
+# only (tests/vm/run --iommu, --initramfs, --kernel). The cases of one that says "# as booted" find the machine as the
 # boot, and the case before, has left it. The last line but one judges what the kernel said during all of them.
 
 cd "$(dirname "$0")" || exit 1
@@ -30,7 +30,7 @@ for_this_machine()
     wanted=$(sed -n 's/^# machine: //p' "$1")
     [[ ${wanted:-$machine} == "$machine" ]] || return 1
     wanted=$(sed -n 's/^# kernel: //p' "$1")
-    [[ -z $wanted || $(uname -r) == "$wanted".* ]]
+    [[ -z $wanted || $(uname -r) == "$wanted".* || $(uname -r) == *-"$wanted" ]]
 }
 
 wanted()

@@ -3,17 +3,8 @@
 # Devices that are in use by what they are, or by what is below them.
 # shellcheck source=tests/vm/guest/findings-lib.sh
 . ./findings-lib.sh
-
-# vfio_takes ADDRESS: vfio-pci instead of the device's own driver.
-vfio_takes()
-{
-    modprobe vfio-pci
-    echo vfio-pci >"/sys/bus/pci/devices/$1/driver_override"
-    echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
-    echo "$1" >/sys/bus/pci/drivers_probe
-    is 'the driver' "$(driver_of "$1")" vfio-pci
-    udevadm settle --timeout 60
-}
+# shellcheck source=tests/vm/guest/vfio-lib.sh
+. ./vfio-lib.sh
 
 # Nobody uses it then, and vfio-pci does not manage DMA through the default domain: nothing is unbound.
 case_findings_owner_vfio_group()
