@@ -15,6 +15,7 @@ static const Verb *const verbs[] = {
     &verb_list,   &verb_show,     &verb_why,     &verb_plan,  &verb_set,
     &verb_revert, &verb_apply,    &verb_reload,  &verb_check, &verb_test,
     &verb_usage,  &verb_features, &verb_monitor, &verb_rules, &verb_inhibit,
+    &verb_export,
 };
 
 static const char target_help[] = "TARGET is the number of a group, a PCI address, BUS:NAME, a network "

@@ -3,8 +3,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "device-tree.h"
 #include "group-state.h"
-#include "iommu-policy-names.h"
+#include "inventory.h"
 #include "json.h"
 #include "refusal.h"
 #include "table.h"
@@ -12,47 +13,11 @@
 #include "terminal.h"
 #include "verb.h"
 
-/* What there is: groups, one group, the rules. */
+/* What there is: groups, one group. */
+
+#define NO_GROUPS "No IOMMU groups; see: iommuctl doctor"
 
 static gboolean as_tree;
-
-static int compare_by_id(const void *a, const void *b)
-{
-    guint32 first = property_u32(*(GVariant *const *) a, "Id"),
-            second = property_u32(*(GVariant *const *) b, "Id");
-
-    return (first > second) - (first < second);
-}
-
-/* The groups of OBJECTS by number: array of borrowed a{sv}. */
-static GPtrArray *sorted_groups(GHashTable *objects)
-{
-    GPtrArray *groups = g_ptr_array_new();
-    GHashTableIter iterator;
-    gpointer path, properties;
-
-    g_hash_table_iter_init(&iterator, objects);
-    while (g_hash_table_iter_next(&iterator, &path, &properties))
-        if (g_str_has_prefix(path, IOMMU_POLICY_GROUP_PREFIX "/"))
-            g_ptr_array_add(groups, properties);
-    g_ptr_array_sort(groups, compare_by_id);
-    return groups;
-}
-
-/* The members of GROUP: array of borrowed a{sv}. */
-static GPtrArray *group_members(GHashTable *objects, GVariant *group)
-{
-    g_autofree const char **paths = property_strings(group, "Devices");
-    GPtrArray *members = g_ptr_array_new();
-
-    for (size_t i = 0; paths[i]; i++) {
-        GVariant *device = g_hash_table_lookup(objects, paths[i]);
-
-        if (device)
-            g_ptr_array_add(members, device);
-    }
-    return members;
-}
 
 /* One property of all MEMBERS, those without it left out: "nvme, e1000e"; "-" if none has it. */
 static char *join_property(const GPtrArray *members, const char *name)
@@ -71,39 +36,9 @@ static char *join_property(const GPtrArray *members, const char *name)
     return g_strjoinv(", ", (char **) words->pdata);
 }
 
-/* "settled", "pending (in-use)", "changing (write type)" */
-static char *state_text(GVariant *group)
-{
-    const char *state = property_string(group, "State"), *reason = property_string(group, "PendingReason");
-
-    if (!*reason)
-        reason = property_string(group, "Step");
-    return *reason ? g_strdup_printf("%s (%s)", state, reason) : g_strdup(state);
-}
-
-static const char *state_colour(GVariant *group)
-{
-    switch (group_state_from_string(property_string(group, "State"))) {
-    case GROUP_PENDING:
-    case GROUP_CHANGING:
-        return COLOUR_WAITING;
-    case GROUP_FAILED:
-    case GROUP_BROKEN:
-    case GROUP_STUCK:
-        return COLOUR_BAD;
-    default:
-        return NULL;
-    }
-}
-
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
-
 static JsonObject *group_json(GHashTable *objects, GVariant *group)
 {
-    g_autoptr(GPtrArray) members = group_members(objects, group);
+    g_autoptr(GPtrArray) members = inventory_members(objects, group);
     JsonObject *object = json_from_properties(group);
     JsonArray *devices = json_array_new();
 
@@ -131,8 +66,8 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
 
     for (size_t i = 0; i < groups->len; i++) {
         GVariant *group = groups->pdata[i];
-        g_autoptr(GPtrArray) members = group_members(objects, group);
-        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = state_text(group),
+        g_autoptr(GPtrArray) members = inventory_members(objects, group);
+        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = group_state_text(group),
                         *names = join_property(members, "Name"), *drivers = join_property(members, "Driver");
         const char *const cells[] = {
             id,
@@ -143,51 +78,16 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
             drivers,
         };
 
-        table_paint(table_add(table, NULL, cells), 3, state_colour(group));
+        table_paint(table_add(table, NULL, cells), 3, group_state_colour(group));
     }
-    table_print(table, "No IOMMU groups: the IOMMU is off, or there is none.");
+    table_print(table, NO_GROUPS);
 }
 
-static void add_members(Table *table, TableRow *row, const GPtrArray *members)
+static void print_tree(GHashTable *objects, const GPtrArray *groups)
 {
-    for (size_t i = 0; i < members->len; i++) {
-        GVariant *device = members->pdata[i];
-        const char *const cells[] = {
-            property_string(device, "Name"),
-            "",
-            property_string(device, "RuleType"),
-            "",
-            or_dash(property_string(device, "Driver")),
-            property_string(device, "ModelName"),
-        };
+    g_autoptr(Table) table = device_tree(objects, groups);
 
-        (void) table_add(table, row, cells);
-    }
-}
-
-static void print_groups_tree(GHashTable *objects, const GPtrArray *groups)
-{
-    static const char *const headers[] = {"GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL", NULL};
-    g_autoptr(Table) table = table_new(headers, true);
-
-    for (size_t i = 0; i < groups->len; i++) {
-        GVariant *group = groups->pdata[i];
-        g_autoptr(GPtrArray) members = group_members(objects, group);
-        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = state_text(group);
-        const char *const cells[] = {
-            id,
-            or_dash(property_string(group, "Type")),
-            or_dash(property_string(group, "WantedType")),
-            state,
-            "",
-            "",
-        };
-        TableRow *row = table_add(table, NULL, cells);
-
-        table_paint(row, 3, state_colour(group));
-        add_members(table, row, members);
-    }
-    table_print(table, "No IOMMU groups: the IOMMU is off, or there is none.");
+    table_print(table, NO_GROUPS);
 }
 
 static int run_list(Client *client, char **arguments)
@@ -200,18 +100,18 @@ static int run_list(Client *client, char **arguments)
     if (r < 0)
         return r;
 
-    groups = sorted_groups(objects);
+    groups = inventory_groups(objects);
     if (client->json)
         print_groups_json(objects, groups);
     else if (as_tree)
-        print_groups_tree(objects, groups);
+        print_tree(objects, groups);
     else
         print_groups_table(objects, groups);
     return EXIT_CODE_DONE;
 }
 
 static const GOptionEntry list_options[] = {
-    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices below their groups", NULL},
+    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices as they are connected, and their groups", NULL},
     {NULL},
 };
 
@@ -291,7 +191,7 @@ char *next_boot_text(GVariant *group)
 
 static void print_group(GVariant *group)
 {
-    g_autofree char *state = state_text(group), *wanted = NULL, *conflict = NULL;
+    g_autofree char *state = group_state_text(group), *wanted = NULL, *conflict = NULL;
     g_autofree char *next_boot = next_boot_text(group);
     guint32 id = property_u32(group, "Id");
 
@@ -379,7 +279,7 @@ static int run_show(Client *client, char **arguments)
         return EXIT_CODE_DONE;
     }
 
-    members = group_members(objects, group);
+    members = inventory_members(objects, group);
     print_group(group);
     for (size_t i = 0; i < members->len; i++)
         print_device(members->pdata[i]);
@@ -394,87 +294,4 @@ const Verb verb_show = {
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run_show,
-};
-
-/* How many devices FILE gives their type. */
-static unsigned count_governed(GHashTable *objects, const char *file)
-{
-    g_autofree char *prefix = g_strconcat(file, ":", NULL);
-    GHashTableIter iterator;
-    gpointer properties;
-    unsigned count = 0;
-
-    g_hash_table_iter_init(&iterator, objects);
-    while (g_hash_table_iter_next(&iterator, NULL, &properties))
-        count += g_str_has_prefix(property_string(properties, "RuleOrigin"), prefix);
-    return count;
-}
-
-static void print_rules(GVariant *manager, GHashTable *objects)
-{
-    static const char *const headers[] = {"FILE", "DEVICES", NULL};
-    g_autofree const char **files = property_strings(manager, "RuleFiles");
-    g_autoptr(Table) table = table_new(headers, false);
-
-    for (size_t i = 0; files[i]; i++) {
-        g_autofree char *devices = g_strdup_printf("%u", count_governed(objects, files[i]));
-        const char *const cells[] = {files[i], devices};
-
-        (void) table_add(table, NULL, cells);
-    }
-    table_print(table, "No rules: nothing is changed by itself.");
-
-    if (strcmp(property_string(manager, "State"), "frozen") == 0)
-        puts("\nFrozen: a rule file is refused. Nothing is relaxed or unbound; see: iommuctl check");
-    if (strcmp(property_string(manager, "State"), "disabled") == 0)
-        puts("\nDisabled: this is a kdump kernel, or iommu_policy=off is on the kernel command line.");
-    if (property_boolean(manager, "RulesChangedOnDisk"))
-        puts("\nThe files have changed since they were read; see: iommuctl reload");
-}
-
-static void print_rules_json(GVariant *manager, GHashTable *objects)
-{
-    g_autofree const char **files = property_strings(manager, "RuleFiles");
-    JsonObject *answer = json_object_new();
-    JsonArray *rules = json_array_new();
-
-    for (size_t i = 0; files[i]; i++) {
-        JsonObject *rule = json_object_new();
-
-        json_object_set_string_member(rule, "file", files[i]);
-        json_object_set_int_member(rule, "devices", count_governed(objects, files[i]));
-        json_array_add_object_element(rules, rule);
-    }
-    json_object_set_string_member(answer, "state", property_string(manager, "State"));
-    json_object_set_boolean_member(answer, "rules_changed_on_disk",
-                                   property_boolean(manager, "RulesChangedOnDisk"));
-    json_object_set_array_member(answer, "rule_files", rules);
-    json_print_object(answer, false);
-}
-
-static int run_rules(Client *client, char **arguments)
-{
-    g_autoptr(GHashTable) objects = NULL;
-    g_autoptr(GVariant) manager = NULL;
-    int r;
-
-    r = client_properties(client, IOMMU_POLICY_ROOT_PATH, IOMMU_POLICY_MANAGER_INTERFACE, &manager);
-    if (r >= 0)
-        r = client_objects(client, &objects);
-    if (r < 0)
-        return r;
-
-    if (client->json)
-        print_rules_json(manager, objects);
-    else
-        print_rules(manager, objects);
-    return EXIT_CODE_DONE;
-}
-
-const Verb verb_rules = {
-    .name = "rules",
-    .summary = "List the rule files in force",
-    .description =
-        "Shows the rule files in force in their order, and how many devices each gives their type.",
-    .run = run_rules,
 };

@@ -29,12 +29,16 @@ typedef struct Verb {
  * waited for. The caller frees it. */
 char *next_boot_text(GVariant *group);
 
-extern const Verb verb_list, verb_show, verb_rules;
+extern const Verb verb_list, verb_show;
+/* verb-rules.c */
+extern const Verb verb_rules;
 /* verb-why.c */
 extern const Verb verb_why, verb_plan, verb_usage, verb_features;
 /* verb-set.c */
 extern const Verb verb_set, verb_revert, verb_apply, verb_reload, verb_inhibit;
 /* verb-check.c */
 extern const Verb verb_check, verb_test;
+/* verb-export.c */
+extern const Verb verb_export;
 /* verb-monitor.c */
 extern const Verb verb_monitor;

@@ -4,6 +4,25 @@
 #include "group-view.h"
 #include "type-error.h"
 
+/* Which program it is, as far as it is seen: the finding names its process, for those who may know. */
+static void name_owner(const Sequence *sequence, const GroupView *view, char **detail)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free), findings = NULL;
+
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = view->devices->pdata[i];
+
+        g_ptr_array_add(paths, g_strconcat("sys/devices/", device->facts->path, NULL));
+    }
+    g_ptr_array_add(paths, NULL);
+    if (findings_collect(sequence->root_fd, (char **) paths->pdata, FINDINGS_OWNER_ONLY, &findings) < 0 ||
+        findings->len == 0)
+        return;
+    g_free(*detail);
+    *detail = g_strdup(((const Finding *) findings->pdata[0])->text);
+    g_ptr_array_extend_and_steal(sequence->result->findings, g_steal_pointer(&findings));
+}
+
 void change_explain_type_error(const Sequence *sequence, unsigned group, DomainType type, int error)
 {
     g_autoptr(GroupView) view = NULL;
@@ -17,6 +36,8 @@ void change_explain_type_error(const Sequence *sequence, unsigned group, DomainT
         return;
     }
     code = type_error_explain(view, type, error, &detail);
+    if (code == REFUSAL_OWNED_BY_USER)
+        name_owner(sequence, view, &detail);
     if (detail)
         sequence_fail(sequence, code, NULL, error, "%s", detail);
     else

@@ -82,10 +82,11 @@ static bool is_bound_bridge(const Device *device)
     return device->driver && device->facts->bridge && !device->facts->manages_dma;
 }
 
-static bool refuse_type(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
-                        ChangeSurvey *survey)
+static bool refuse_type(const GroupView *view, const ChangeRequest *request, ChangeSurvey *survey)
 {
     const char *word = domain_type_to_string(request->type);
+    const GPtrArray *devices = view->devices;
+    char *unsupported;
     const Device *device;
 
     if (request->type != DOMAIN_TYPE_AUTO && !domain_type_is_switchable(request->type)) {
@@ -96,11 +97,9 @@ static bool refuse_type(const GPtrArray *devices, DomainType current, const Chan
         refuse(survey, REFUSAL_NOT_SUPPORTED, NULL, g_strdup("the group has no devices"));
         return true;
     }
-    if (!domain_type_is_switchable(current)) {
-        /* Linux 5.15 dereferences NULL when such a group's type is written. */
-        refuse(survey, REFUSAL_NOT_SUPPORTED, NULL,
-               g_strdup_printf("its type reads %s",
-                               domain_type_to_string(current) ?: "a word that is not known"));
+    unsupported = group_view_unsupported(view);
+    if (unsupported) {
+        refuse(survey, REFUSAL_NOT_SUPPORTED, NULL, unsupported);
         return true;
     }
     if (request->out & DOMAIN_TYPE_BIT(request->type)) {
@@ -113,7 +112,7 @@ static bool refuse_type(const GPtrArray *devices, DomainType current, const Chan
         refuse(survey, REFUSAL_UNTRUSTED, NULL, g_strdup(device->facts->name));
         return true;
     }
-    if (request->type == DOMAIN_TYPE_DMA_FQ && request->type != current &&
+    if (request->type == DOMAIN_TYPE_DMA_FQ && request->type != view->type &&
         find_device(devices, lacks_dma_fq)) {
         /* Some IOMMU drivers cannot flush a queue, and the live switch does not ask them before it calls
          * them. */
@@ -169,12 +168,14 @@ static void keep_all_bound(ChangeSurvey *survey)
         ((ChangeMember *) g_ptr_array_index(survey->members, i))->unbinds = false;
 }
 
-void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
-                      ChangeSurvey *survey)
+void transaction_plan(const GroupView *view, const ChangeRequest *request, ChangeSurvey *survey)
 {
+    const GPtrArray *devices = view->devices;
+    DomainType current = view->type;
+
     survey->type_from = current;
     list_members(devices, survey);
-    if (!refuse_type(devices, current, request, survey)) {
+    if (!refuse_type(view, request, survey)) {
         if (request->type == current)
             survey->how = CHANGE_NOTHING;
         else if (request->type == DOMAIN_TYPE_DMA_FQ && current == DOMAIN_TYPE_DMA &&

@@ -62,7 +62,9 @@ static DomainTypeSet types_not_given(const GroupView *view)
 static Decision *decide(const Pass *pass, const GroupView *view)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(view->devices->len, 1));
+    g_autofree char *unsupported = group_view_unsupported(view);
     DecisionInput input = {
+        .unsupported = unsupported,
         .members = members,
         .n_members = view->devices->len,
         .current = view->type,
@@ -159,17 +161,17 @@ static bool judge(EarlyGroup *group, const GroupView *view, const Decision *deci
     const Device *bound = find_bound(view);
     g_autofree char *text = NULL;
 
+    text = group_view_unsupported(view);
+    if (text) {
+        conclude_refusal(group, EARLY_REFUSED, REFUSAL_NOT_SUPPORTED, text);
+        return false;
+    }
     if (decision->settled || decision->wanted == view->type) {
         conclude(group, EARLY_ALREADY, NULL);
         return false;
     }
     if (decision->obstacle != PENDING_NONE) {
         conclude(group, EARLY_REFUSED, decision->obstacle_text);
-        return false;
-    }
-    if (!domain_type_is_switchable(view->type)) {
-        text = g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(view->type));
-        conclude_refusal(group, EARLY_REFUSED, REFUSAL_NOT_SUPPORTED, text);
         return false;
     }
     /* The one switch that the kernel makes with drivers bound. */

@@ -30,6 +30,8 @@ static const struct {
     [JOURNAL_RECOVERED] = { IOMMU_POLICY_MESSAGE_RECOVERED, "iommu-recover", true },
     [JOURNAL_DRIFT] = { IOMMU_POLICY_MESSAGE_DRIFT, "iommu-drift", true },
     [JOURNAL_FORBIDDEN_TYPE] = { IOMMU_POLICY_MESSAGE_FORBIDDEN_TYPE, "iommu-forbidden-type", false },
+    [JOURNAL_CONFLICT] = { IOMMU_POLICY_MESSAGE_CONFLICT, "iommu-conflict", false },
+    [JOURNAL_UNSUPPORTED] = { IOMMU_POLICY_MESSAGE_UNSUPPORTED, "iommu-unsupported", false },
     [JOURNAL_RULES_FROZEN] = { IOMMU_POLICY_MESSAGE_RULES_FROZEN, "iommu-rules-freeze", false },
     [JOURNAL_RULES_RELOADED] = { IOMMU_POLICY_MESSAGE_RULES_RELOADED, "iommu-rules-reload", true },
     [JOURNAL_CALL_DROPPED] = { IOMMU_POLICY_MESSAGE_CALL_DROPPED, "iommu-drop-call", true },

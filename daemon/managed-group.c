@@ -42,6 +42,7 @@ void managed_group_free(ManagedGroup *group)
     g_ptr_array_unref(group->members);
     g_free(group->key);
     g_clear_pointer(&group->reserved, g_array_unref);
+    g_free(group->unsupported);
     g_free(group->wanted_by);
     g_free(group->reason_text);
     g_free(group->step);
@@ -104,6 +105,18 @@ void managed_group_set_type(ManagedGroup *group, DomainType type)
     group->type = type;
     group->moment = MOMENT_UNKNOWN;
     group->changed |= GROUP_TYPE | GROUP_SETTABLE_TYPES | GROUP_LIVE_TYPES;
+}
+
+void managed_group_set_name(ManagedGroup *group, const char *name)
+{
+    const ManagedDevice *first = group->members->len > 0 ? group->members->pdata[0] : NULL;
+    const char *family = first ? first->device->facts->iommu : NULL;
+    char *unsupported = group_explain_unsupported(group->type, name, family);
+
+    if (!unsupported != !group->unsupported)
+        group->changed |= GROUP_SETTABLE_TYPES | GROUP_LIVE_TYPES;
+    g_free(group->unsupported);
+    group->unsupported = unsupported;
 }
 
 void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved)
@@ -223,7 +236,8 @@ DomainTypeSet managed_group_settable_types(const ManagedGroup *group)
     const DomainTypeSet all = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ) |
         DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_AUTO);
 
-    if (!group->type_known || !domain_type_is_switchable(group->type) || group->members->len == 0)
+    if (!group->type_known || group->unsupported || !domain_type_is_switchable(group->type) ||
+        group->members->len == 0)
         return 0;
     return all & ~group->out & ~group->not_given;
 }

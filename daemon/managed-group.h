@@ -57,6 +57,7 @@ struct ManagedGroup {
     char *moment_by;       /* who asked for it: "file:line", "call:..."; or NULL */
     uint64_t moment_usec;  /* monotonic */
     GArray *reserved;      /* ReservedRegion, or NULL */
+    char *unsupported;     /* why its type can never be changed, or NULL */
 
     /* what was decided */
     DomainType wanted;     /* _DOMAIN_TYPE_INVALID: nothing */
@@ -78,6 +79,8 @@ struct ManagedGroup {
     LastResult last_result;
     unsigned refusal_told; /* of a rule's change, as the journal has it; 0: none since */
     bool forbidden_told;   /* the journal has it that the type is forbidden */
+    unsigned ignored_told; /* which rules cannot act on it, as the journal has it; 0: none */
+    unsigned conflict_told; /* which rules contradict each other, likewise */
     char **last_findings;  /* ids that stood in the way of the last change: a call may allow them */
     bool scanning;         /* its type is being read */
     bool events_missed;    /* something happened while it was changing */
@@ -123,6 +126,8 @@ bool managed_group_remove_member(ManagedGroup *group, ManagedDevice *device);
 
 /* Each sets one value and notes in `changed` if it differs. RESERVED is copied, STEP too. */
 void managed_group_set_type(ManagedGroup *group, DomainType type);
+/* NAME of the group ("": none) decides with its type whether that can ever be changed. */
+void managed_group_set_name(ManagedGroup *group, const char *name);
 void managed_group_set_reserved(ManagedGroup *group, const GArray *reserved);
 void managed_group_set_step(ManagedGroup *group, const char *step);
 void managed_group_set_state(ManagedGroup *group, GroupState state, PendingReason reason, const char *text);

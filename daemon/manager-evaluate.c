@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "cleanup.h"
-#include "decision-trail.h"
 #include "findings.h"
 #include "group.h"
 #include "log.h"
@@ -15,143 +14,6 @@
 #define SURVEYS_AT_ONCE 4
 /* How often a group is tried whose members are never those that were judged a moment before. */
 #define DIFFERED_MAX 3
-
-/* --- the decision */
-
-static Tristate has_direct_regions(const ManagedGroup *group)
-{
-    if (!group->type_known)
-        return TRISTATE_UNKNOWN;
-    return group_has_direct_region(group->reserved) ? TRISTATE_YES : TRISTATE_NO;
-}
-
-static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
-{
-    managed->device->facts->reserved_direct = has_direct_regions(group);
-    device_decision_member(managed->device, member);
-}
-
-/* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
- * kernel itself chose it, it has it. */
-static DomainTypeSet types_not_given(const ManagedGroup *group)
-{
-    if (group->type == DOMAIN_TYPE_DMA_FQ)
-        return 0;
-    for (guint i = 0; i < group->members->len; i++) {
-        const ManagedDevice *managed = group->members->pdata[i];
-
-        if (!device_has_dma_fq(managed->device))
-            return DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
-    }
-    return 0;
-}
-
-static DecisionInput decision_input(Manager *manager, ManagedGroup *group, DecisionMember *members,
-                                    bool with_call)
-{
-    const CallRecord *call = with_call ? call_store_find(manager->calls, group) : NULL;
-
-    for (guint i = 0; i < group->members->len; i++)
-        fill_member(&members[i], group, group->members->pdata[i]);
-    return (DecisionInput) {
-        .members = members,
-        .n_members = group->members->len,
-        .current = group->type_known ? group->type : manager->host->boot_default,
-        .not_given = types_not_given(group),
-        .auto_outcome = manager->host->auto_outcome,
-        .auto_settled = group->auto_settled,
-        .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
-        .call_origin = call ? call->origin : NULL,
-    };
-}
-
-Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, with_call);
-
-    return decision_make(manager->rules, manager->host->facts, &input);
-}
-
-Decision *manager_decide_early(Manager *manager, ManagedGroup *group)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true);
-
-    return decision_make_early(manager->rules, manager->host->facts, &input);
-}
-
-Decision *manager_explain(Manager *manager, ManagedGroup *group)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    DecisionInput input = decision_input(manager, group, members, true);
-    Decision *decision = decision_make(manager->rules, manager->host->facts, &input);
-    char *moment = moment_text(group->moment, group->type, group->moment_usec);
-
-    if (moment)
-        trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
-    decision_explain(decision, manager->rules, manager->host->facts, &input);
-    return decision;
-}
-
-/* What stands in the way of any change of GROUP at all, whatever type is asked for. */
-static RefusalCode judge_group(Manager *manager, const ManagedGroup *group, char **ret_detail)
-{
-    if (manager->host->disabled) {
-        *ret_detail = g_strdup(manager->host->disabled);
-        return REFUSAL_DISABLED;
-    }
-    if (group->stuck || (!group->type_known && group->read_error == -ETIMEDOUT)) {
-        *ret_detail = g_strdup(group->step ?: "reading the type");
-        return REFUSAL_STUCK;
-    }
-    if (manager->stopping) {
-        *ret_detail = g_strdup("the service is stopping");
-        return REFUSAL_BUSY;
-    }
-    if (group->changing || group->read_error == -EBUSY) {
-        *ret_detail = g_strdup(group->step);
-        return REFUSAL_BUSY;
-    }
-    if (group->type_known && !domain_type_is_switchable(group->type)) {
-        *ret_detail =
-            g_strdup_printf("its type is %s, which cannot be changed", domain_type_to_string(group->type));
-        return REFUSAL_NOT_SUPPORTED;
-    }
-    return REFUSAL_NONE;
-}
-
-RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail)
-{
-    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    g_autofree char *text = NULL, *origin = NULL;
-    const QueueItem *waiting = change_queue_waiting(manager->queue, group->id);
-    RefusalCode code = judge_group(manager, group, ret_detail);
-    DecisionInput input;
-
-    if (code != REFUSAL_NONE)
-        return code;
-    if (waiting && !waiting->by_rule)
-        return REFUSAL_BUSY;
-    input = decision_input(manager, group, members, true);
-    if (input.not_given & DOMAIN_TYPE_BIT(type)) {
-        *ret_detail = g_strdup(domain_type_to_string(type));
-        return REFUSAL_TYPE_NOT_GIVEN;
-    }
-    switch (decision_judge_call(manager->rules, manager->host->facts, &input, type, &text, &origin)) {
-    case 0:
-        return REFUSAL_NONE;
-    case -EPERM:
-        *ret_detail = origin ? g_steal_pointer(&origin) : g_steal_pointer(&text);
-        return REFUSAL_FORBIDDEN;
-    case -EACCES:
-        *ret_detail = g_steal_pointer(&text);
-        return REFUSAL_UNTRUSTED;
-    default:
-        *ret_detail = g_steal_pointer(&text);
-        return REFUSAL_FORCED;
-    }
-}
 
 /* --- surveys for rules */
 
@@ -379,8 +241,11 @@ static void watch_uses(Manager *manager, const ManagedGroup *group, NextAction a
 static void follow(Manager *manager, ManagedGroup *group, const Decision *decision, const NextStep *step)
 {
     log_state(group, step, decision);
-    if (!group->changing)
+    if (!group->changing) {
         report_forbidden_type(group, decision);
+        report_conflict(group, decision);
+        report_ignored(group, decision);
+    }
     managed_group_set_state(group, step->state, step->reason,
                             step->state == GROUP_PENDING ? decision->obstacle_text : NULL);
     watch_uses(manager, group, step->action);
@@ -413,16 +278,9 @@ static void drop_waiting(Manager *manager, ManagedGroup *group)
 
 static NextBoot next_boot(Manager *manager, ManagedGroup *group, const Decision *decision)
 {
-    g_autofree DecisionMember *members = NULL;
-    DecisionInput input;
-
     if (decision->settled || decision->wanted < 0)
         return NEXT_BOOT_NOTHING;
-    members = g_new0(DecisionMember, MAX(group->members->len, 1));
-    input = decision_input(manager, group, members, false);
-    return manager_next_boot(manager, group, decision->wanted,
-                             decision_type_at_boot(manager->rules, manager->host->facts, &input,
-                                                   manager->host->boot_default));
+    return manager_next_boot(manager, group, decision->wanted, manager_decide_at_boot(manager, group));
 }
 
 void manager_evaluate(Manager *manager, ManagedGroup *group)
@@ -437,7 +295,7 @@ void manager_evaluate(Manager *manager, ManagedGroup *group)
     decision = manager_decide(manager, group, true);
     if (decision->settled || decision->wanted < 0)
         group->driver_was_first = false; /* the race has no loser any more */
-    managed_group_set_decision(group, decision, types_not_given(group));
+    managed_group_set_decision(group, decision, manager_types_not_given(group));
     if (!group->changing)
         drop_waiting(manager, group);
     situation = (Situation) {
@@ -545,6 +403,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         manager->changed |= MANAGER_KERNEL_FEATURES;
     }
     managed_group_set_type(group, scanned->type);
+    managed_group_set_name(group, scanned->name);
     manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }

@@ -37,7 +37,8 @@
  *   manager.c           life, lookups, telling the faces
  *   manager-devices.c   devices come, go and change
  *   manager-add.c       an added device: who was first, the rule or the driver
- *   manager-evaluate.c  a group is decided upon, surveyed, changed
+ *   manager-decide.c    what is wanted of a group, and what a call may ask of it
+ *   manager-evaluate.c  a group is surveyed, changed
  *   manager-early.c     what was done before the daemon, and what the next boot will do
  *   manager-change.c    the queue, results, recovery
  *   manager-rules.c     reload, apply, those who wait for groups
@@ -162,7 +163,7 @@ void manager_ask_udev(Manager *manager);
 void manager_reread_members(Manager *manager, ManagedGroup *group);
 void manager_count_untranslated(Manager *manager);
 
-/* --- manager-evaluate.c */
+/* --- manager-decide.c */
 /* The same with a whole trail, for people. */
 Decision *manager_explain(Manager *manager, ManagedGroup *group);
 /* What the rules decide for GROUP; with WITH_CALL false as if no call had been made. The caller frees it. */
@@ -173,6 +174,12 @@ Decision *manager_decide_early(Manager *manager, ManagedGroup *group);
 /* May a call ask for TYPE? Returns REFUSAL_NONE or why not, then with *ret_detail (caller frees; may be
  * NULL). */
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
+/* The type that the next boot gives GROUP before its drivers are bound: decision_type_at_boot(). */
+DomainType manager_decide_at_boot(Manager *manager, ManagedGroup *group);
+/* The types that the IOMMU of GROUP is not known to give. */
+DomainTypeSet manager_types_not_given(const ManagedGroup *group);
+
+/* --- manager-evaluate.c */
 /* Forgets what a call asked for GROUP, as CALLER wants: back to the rules. */
 void manager_drop_call(Manager *manager, ManagedGroup *group, const Caller *caller);
 /* Decides, and does or starts what follows. */

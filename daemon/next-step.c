@@ -43,7 +43,7 @@ static bool rests(const Situation *situation, NextStep *ret)
         *ret = rest_in(GROUP_BROKEN);
     else if (!group->type_known)
         *ret = unread(group);
-    else if (!domain_type_is_switchable(group->type))
+    else if (group->unsupported || !domain_type_is_switchable(group->type))
         *ret = rest_in(GROUP_UNSUPPORTED);
     else
         return false;

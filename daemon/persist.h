@@ -23,7 +23,7 @@ char *persist_path(const ManagedGroup *group);
 /* False if all members are bridges, which a file does not name: then there is nothing to write. */
 bool persist_has_member(const ManagedGroup *group);
 
-/* The text of the file; the caller frees it. */
+/* The text of the file (policy/rule-file.h); the caller frees it. */
 char *persist_text(const ManagedGroup *group, const PersistRequest *request);
 
 /* Whether such a file would have no effect: true with *ret_detail (caller frees) naming the file that

@@ -6,33 +6,12 @@
 
 #include "findings.h"
 #include "manager.h"
+#include "report-entry.h"
 
 #define RULE_ORIGIN "rule:"
 #define CALL_ORIGIN "call:uid="
 
 /* --- parts of entries */
-
-static void add_group(JournalEntry *entry, const ManagedGroup *group)
-{
-    journal_entry_add_number(entry, "GROUP", group->id);
-    for (guint i = 0; i < group->members->len; i++)
-        journal_entry_add(entry, "DEVICE",
-                          ((const ManagedDevice *) group->members->pdata[i])->device->facts->name);
-}
-
-static JournalEntry *entry_new(JournalMessage message, int level, const ManagedGroup *group)
-{
-    JournalEntry *entry = journal_entry_new(message, level);
-
-    add_group(entry, group);
-    return entry;
-}
-
-static void add_types(JournalEntry *entry, DomainType from, DomainType to)
-{
-    journal_entry_add(entry, "FROM", domain_type_to_string(from));
-    journal_entry_add(entry, "TO", domain_type_to_string(to));
-}
 
 /* Who asked may have asked a daemon that is no more: what it left says the uid, no more. */
 static void add_origin(JournalEntry *entry, const char *origin, const Caller *caller)
@@ -67,7 +46,7 @@ static void add_request(JournalEntry *entry, const Change *change)
     journal_entry_add(entry, "REASON", change->options.reason);
     if (!request)
         return;
-    add_types(entry, request->type_from, request->type);
+    report_entry_add_types(entry, request->type_from, request->type);
     add_origin(entry, request->origin, caller_of(change));
 }
 
@@ -203,7 +182,7 @@ void report_result(const Change *change, ManagedGroup *group, const ChangeResult
     else if (change->origin == CHANGE_BY_RULE && message == JOURNAL_REFUSED &&
              !is_news(group, refusal_hash(code, result->findings)))
         return;
-    entry = entry_new(message, level, group);
+    entry = report_entry_new(message, level, group);
     add_request(entry, change);
     journal_entry_add(entry, "RESULT", code == REFUSAL_NONE ? "done" : refusal_name(code));
     if (result)
@@ -229,7 +208,7 @@ static JournalEntry *refusal_new(Manager *manager, const Caller *caller, Refusal
         : "; more refusals of this user are not written within the minute";
     entry = journal_entry_new(JOURNAL_REFUSED, LOG_NOTICE);
     if (group)
-        add_group(entry, group);
+        report_entry_add_group(entry, group);
     else if (id != NO_GROUP)
         journal_entry_add_number(entry, "GROUP", id);
     journal_entry_add(entry, "RESULT", refusal_name(code));
@@ -270,7 +249,7 @@ void report_call_refused(Manager *manager, const RefusedCall *call)
         return;
     journal_entry_add(entry, "METHOD", call->method);
     if (group)
-        add_types(entry, group->type, call->type);
+        report_entry_add_types(entry, group->type, call->type);
     journal_entry_add(entry, "REASON", call->reason);
     journal_entry_say(entry, "%s%sa call of %s was refused: %s%s", name ?: "", name ? ": " : "",
                       call->method, text, end);
@@ -286,7 +265,7 @@ void report_override(const Change *change, const ManagedGroup *group)
     if (!allow || !*allow)
         return;
     ids = g_strjoinv(" ", allow);
-    entry = entry_new(JOURNAL_OVERRIDE, LOG_NOTICE, group);
+    entry = report_entry_new(JOURNAL_OVERRIDE, LOG_NOTICE, group);
     add_request(entry, change);
     journal_entry_add(entry, "HOW", change_how_to_string(change->request->how));
     for (char **id = allow; *id; id++)
@@ -312,8 +291,8 @@ void report_in_use(ManagedGroup *group, const ChangeSurvey *survey)
     text = refusal_text(survey->refusal, survey->object ?: name, NULL, survey->detail);
     origin = g_strconcat(g_str_has_prefix(group->wanted_by, CALL_ORIGIN) ? "" : RULE_ORIGIN,
                          group->wanted_by, NULL);
-    entry = entry_new(JOURNAL_REFUSED, LOG_INFO, group);
-    add_types(entry, survey->type_from, group->wanted);
+    entry = report_entry_new(JOURNAL_REFUSED, LOG_INFO, group);
+    report_entry_add_types(entry, survey->type_from, group->wanted);
     add_origin(entry, origin, NULL);
     journal_entry_add(entry, "HOW", change_how_to_string(survey->how));
     journal_entry_add(entry, "RESULT", refusal_name(survey->refusal));
@@ -328,7 +307,7 @@ void report_in_use(ManagedGroup *group, const ChangeSurvey *survey)
 static void report_step(JournalMessage message, int level, const ManagedGroup *group, const Change *change,
                         const char *what)
 {
-    JournalEntry *entry = entry_new(message, level, group);
+    JournalEntry *entry = report_entry_new(message, level, group);
 
     add_request(entry, change);
     journal_entry_add(entry, "STEP", change->step);
@@ -351,7 +330,7 @@ void report_goes_on(const ManagedGroup *group, const Change *change)
 
 void report_given_up(const ManagedGroup *group)
 {
-    JournalEntry *entry = entry_new(JOURNAL_BROKEN, LOG_ERR, group);
+    JournalEntry *entry = report_entry_new(JOURNAL_BROKEN, LOG_ERR, group);
 
     journal_entry_add(entry, "RESULT", refusal_name(REFUSAL_INTERRUPTED));
     journal_entry_say(entry,
@@ -365,9 +344,9 @@ void report_given_up(const ManagedGroup *group)
 
 void report_add_before_driver(const ManagedGroup *group, const AddedDevice *added)
 {
-    JournalEntry *entry = entry_new(JOURNAL_ADD_BEFORE_DRIVER, LOG_INFO, group);
+    JournalEntry *entry = report_entry_new(JOURNAL_ADD_BEFORE_DRIVER, LOG_INFO, group);
 
-    add_types(entry, added->group->from, added->group->wanted);
+    report_entry_add_types(entry, added->group->from, added->group->wanted);
     journal_entry_add(entry, "RULE", added->group->wanted_by);
     journal_entry_add(entry, "TYPE", domain_type_to_string(added->group->type));
     journal_entry_add(entry, "HOW", change_how_to_string(CHANGE_UNBOUND));
@@ -393,9 +372,9 @@ static const char *bound_driver(const ManagedGroup *group)
 
 void report_add_after_driver(const ManagedGroup *group, const Decision *decision)
 {
-    JournalEntry *entry = entry_new(JOURNAL_ADD_AFTER_DRIVER, LOG_INFO, group);
+    JournalEntry *entry = report_entry_new(JOURNAL_ADD_AFTER_DRIVER, LOG_INFO, group);
 
-    add_types(entry, group->type, decision->wanted);
+    report_entry_add_types(entry, group->type, decision->wanted);
     journal_entry_add(entry, "RULE", decision->wanted_by);
     journal_entry_add(entry, "DRIVER", bound_driver(group));
     journal_entry_say(entry,
@@ -409,50 +388,19 @@ void report_add_after_driver(const ManagedGroup *group, const Decision *decision
 
 void report_drift(const ManagedGroup *group, DomainType type)
 {
-    JournalEntry *entry = entry_new(JOURNAL_DRIFT, LOG_NOTICE, group);
+    JournalEntry *entry = report_entry_new(JOURNAL_DRIFT, LOG_NOTICE, group);
 
-    add_types(entry, group->type, type);
+    report_entry_add_types(entry, group->type, type);
     journal_entry_say(entry, "group %u: its type has become %s without us (drift); it was %s", group->id,
                       domain_type_to_string(type), domain_type_to_string(group->type));
     journal_write(group->manager->journal, entry, NULL);
 }
 
-static const char *forbidding_origin(const Decision *decision)
-{
-    for (guint i = 0; i < decision->trail->len; i++) {
-        const TrailEntry *trail = decision->trail->pdata[i];
-
-        if (trail->verdict == VERDICT_FORBIDS)
-            return trail->origin;
-    }
-    return NULL;
-}
-
-void report_forbidden_type(ManagedGroup *group, const Decision *decision)
-{
-    bool forbidden = group->type_known && decision->type_forbidden;
-    const char *origin = forbidding_origin(decision);
-    JournalEntry *entry;
-
-    if (group->forbidden_told == forbidden)
-        return;
-    group->forbidden_told = forbidden;
-    if (!forbidden)
-        return;
-    entry = entry_new(JOURNAL_FORBIDDEN_TYPE, LOG_WARNING, group);
-    add_types(entry, group->type, decision->wanted);
-    journal_entry_add(entry, "RULE", origin);
-    journal_entry_say(entry, "group %u: its type %s is forbidden%s%s%s%s", group->id,
-                      domain_type_to_string(group->type), origin ? " by " : "", origin ?: "",
-                      decision->obstacle_text ? ", and not changed: " : "", decision->obstacle_text ?: "");
-    journal_write(group->manager->journal, entry, NULL);
-}
-
 void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller)
 {
-    JournalEntry *entry = entry_new(JOURNAL_CALL_DROPPED, LOG_NOTICE, group);
+    JournalEntry *entry = report_entry_new(JOURNAL_CALL_DROPPED, LOG_NOTICE, group);
 
-    add_types(entry, dropped, group->wanted);
+    report_entry_add_types(entry, dropped, group->wanted);
     journal_entry_say(entry, "group %u: a call ends what an earlier one asked for (%s); the rules want %s",
                       group->id, domain_type_to_string(dropped),
                       group->wanted < 0 ? "nothing" : domain_type_to_string(group->wanted));
@@ -498,7 +446,7 @@ static void report_early_failure(Manager *manager, EarlyStage stage, const Early
         journal_entry_add(entry, "DEVICE", ((const RecordMember *) group->members->pdata[i])->name);
     journal_entry_add(entry, "STAGE", early_stage_to_string(stage));
     journal_entry_add(entry, "RULE", group->wanted_by);
-    add_types(entry, group->from, group->wanted);
+    report_entry_add_types(entry, group->from, group->wanted);
     journal_entry_add(entry, "RESULT", early_outcome_to_string(group->outcome));
     journal_entry_say(entry, "group %u: %s failed: %s", group->id, pass_name(stage), group->text);
     journal_write(manager->journal, entry, NULL);

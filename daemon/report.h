@@ -56,8 +56,17 @@ void report_goes_on(const ManagedGroup *group, const Change *change);
 /* Somebody else has written TYPE. */
 void report_drift(const ManagedGroup *group, DomainType type);
 
-/* The group is in a type that a rule forbids: told once, until it is not. DECISION says what is wanted. */
+/* --- report-rule.c: what rules ask for and cannot have, told once, until it is something else. DECISION says what
+ * is wanted. */
+
+/* The group is in a type that a rule forbids. */
 void report_forbidden_type(ManagedGroup *group, const Decision *decision);
+/* Its devices are to have different types, or the kernel forces one that a rule does not ask for. */
+void report_conflict(ManagedGroup *group, const Decision *decision);
+/* Its type can never be changed, and there are rules for it. */
+void report_ignored(ManagedGroup *group, const Decision *decision);
+
+/* --- the rest */
 
 /* What CALLER had asked for is dropped: back to WANTED (_DOMAIN_TYPE_INVALID: nothing). */
 void report_call_dropped(const ManagedGroup *group, DomainType dropped, const Caller *caller);

@@ -77,7 +77,7 @@ static void on_message(Worker *worker, GVariant *message, void *userdata)
     ScannedGroup group = { 0 };
     const char *type;
 
-    g_variant_get(message, "(ui&sa(tts))", &group.id, &group.error, &type, &iter);
+    g_variant_get(message, "(ui&s&sa(tts))", &group.id, &group.error, &type, &group.name, &iter);
     if (!scan->late)
         skip_until(scan, group.id);
     if (scan->next < scan->ids->len)

@@ -17,6 +17,7 @@ typedef struct ScannedGroup {
     int error; /* 0; -errno of the read; -ETIMEDOUT: no answer in time; -EBUSY: somebody changes it just now
                 */
     DomainType type;  /* with error 0 */
+    const char *name; /* with error 0; "": it has none */
     GArray *reserved; /* ReservedRegion, with error 0; borrowed */
 } ScannedGroup;
 

@@ -28,7 +28,7 @@ static int survey_group(int root_fd, const ChangeRequest *request, const GroupVi
     g_autoptr(ChangeSurvey) survey = change_survey_new();
     int r;
 
-    transaction_plan(view->devices, view->type, request, survey);
+    transaction_plan(view, request, survey);
     if (survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED) {
         r = change_collect_findings(root_fd, survey, survey->findings);
         if (r < 0)

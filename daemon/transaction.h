@@ -7,7 +7,7 @@
 
 #include "domain-type.h"
 #include "finding-kind.h"
-#include "device.h"
+#include "group-view.h"
 #include "refusal.h"
 
 /*
@@ -92,9 +92,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeSurvey, change_survey_free)
  * was taken out or put in meanwhile; -errno. Changes nothing, takes no lock. */
 int transaction_survey(int root_fd, const ChangeRequest *request, ChangeSurvey **ret);
 
-/* The plan alone, pure: from what was read to HOW, order and refusal. DEVICES: array of Device. */
-void transaction_plan(const GPtrArray *devices, DomainType current, const ChangeRequest *request,
-                      ChangeSurvey *survey);
+/* The plan alone, pure: from what was read to HOW, order and refusal. */
+void transaction_plan(const GroupView *view, const ChangeRequest *request, ChangeSurvey *survey);
 
 /* How long a step took; from its beginning to that of the next. */
 typedef struct ChangeStepTime {

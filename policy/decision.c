@@ -506,6 +506,9 @@ static void tell(Deciding *d, const HostFacts *host)
         g_ptr_array_add(d->decision->member_wishes, member_wish);
         trail_add_member(d->decision->trail, d->decision, d->input, host, wish, wish == d->winner);
     }
+    if (d->input->unsupported)
+        trail_add(d->decision->trail, NULL, g_strdup("kernel"), VERDICT_NOTE,
+                  g_strdup_printf("no rule and no call can change its type: %s", d->input->unsupported));
 }
 
 static Decision *decision_new(void)

@@ -27,6 +27,7 @@ typedef struct DecisionInput {
     const DecisionMember *members;
     size_t n_members;
     DomainType current;        /* the group's type as last read */
+    const char *unsupported;   /* why its type can never be changed, for people; borrowed; NULL if it can */
     DomainTypeSet not_given;   /* types this kernel and IOMMU cannot give this group (DMA-FQ on an unknown
                                   IOMMU family, ...) */
     DomainTypeSet auto_outcome;/* the types that `auto` may end in; one bit if it can be predicted */

@@ -148,6 +148,9 @@ static const struct {
     [REFUSAL_BUSY] = {ERROR_BUSY,
                       "another change is running, of this group or of one that hangs together with it",
                       "Run 'iommuctl monitor' to see it end, then try again.", NULL},
+    [REFUSAL_BEING_RESET] =
+        {ERROR_BUSY, "the kernel is resetting a device of it, or something has attached it by itself",
+         "Run 'journalctl -k' to see which, and try again when it has ended.", NULL},
     [REFUSAL_STUCK] = {ERROR_STUCK, "an earlier change is stuck: a write to the kernel has not returned",
                        "Run 'iommuctl show @' to see the step, and 'journalctl -k' for the driver; it goes "
                        "on by itself when the "
@@ -178,6 +181,11 @@ static const struct {
          "the kernel wants CAP_SYS_ADMIN and CAP_SYS_RAWIO for this, and the daemon lacks one",
          "Run 'systemctl cat iommu-policyd.service' and take out the setting that drops it (PrivateDevices= "
          "does).",
+         NULL},
+    [REFUSAL_READ_ONLY] =
+        {ERROR_SWITCH_FAILED, "the daemon sees /sys read-only",
+         "Run 'systemctl cat iommu-policyd.service' and take out the setting that makes it so "
+         "(ProtectKernelTunables= without ReadWritePaths=).",
          NULL},
     [REFUSAL_SWITCH_FAILED] =
         {ERROR_SWITCH_FAILED,
@@ -255,6 +263,11 @@ static const struct {
     [REFUSAL_NO_COMMAND] = {ERROR_INVALID_ARGS, "the command could not be started",
                             "Run 'iommuctl inhibit @ COMMAND' with a command that exists.",
                             "Run 'iommuctl inhibit TARGET COMMAND' with a command that exists."},
+    [REFUSAL_USAGE] = {ERROR_INVALID_ARGS, "is not used that way", "Run 'iommuctl @ --help' to see how.",
+                       "Run 'iommuctl --help' to see how."},
+    [REFUSAL_FILE_NOT_WRITTEN] = {ERROR_FAILED, "cannot be written",
+                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may write to and "
+                                  "that has no such file.", NULL},
     [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
                         "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
     [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",

@@ -27,6 +27,7 @@ typedef enum RefusalCode {
     REFUSAL_TYPE_NOT_GIVEN,    /* the IOMMU is not known to give this type; detail: type */
     REFUSAL_MULTIPLE_MEMBERS,  /* EINVAL before Linux 6.4 */
     REFUSAL_BUSY,              /* another change of this group, or of a related one, runs; detail: which */
+    REFUSAL_BEING_RESET,       /* Busy; EBUSY since Linux 7.0; detail: the member */
     REFUSAL_STUCK,             /* detail: the step that does not return */
     REFUSAL_DISABLED,          /* detail: kdump kernel, or the word on the kernel command line */
     REFUSAL_INHIBITED,         /* detail: who and why */
@@ -34,6 +35,7 @@ typedef enum RefusalCode {
     REFUSAL_DISRUPTION_NOT_ALLOWED, /* it would unbind, and that was not allowed; detail: members */
     REFUSAL_STILL_BOUND,       /* the kernel says bound: detail: member and driver */
     REFUSAL_MISSING_CAPABILITY,/* EACCES: CAP_SYS_ADMIN and CAP_SYS_RAWIO */
+    REFUSAL_READ_ONLY,         /* EROFS: the unit has /sys read-only */
     REFUSAL_SWITCH_FAILED,     /* detail: errno text */
     REFUSAL_UNBIND_FAILED,     /* SwitchFailed; detail: member, errno text */
     REFUSAL_INTERRUPTED,       /* SwitchFailed; the worker did not live to its end */
@@ -54,6 +56,8 @@ typedef enum RefusalCode {
     REFUSAL_INVALID_TARGET,    /* InvalidArgs; object: what was typed; detail: what is wrong with it */
     REFUSAL_NO_TYPE,           /* InvalidArgs */
     REFUSAL_NO_COMMAND,        /* InvalidArgs; object: the command; detail: why it could not be started */
+    REFUSAL_USAGE,             /* InvalidArgs; object: the verb; detail: what it takes */
+    REFUSAL_FILE_NOT_WRITTEN,  /* Failed; object: its path; detail: errno text */
     REFUSAL_NO_BUS,            /* Failed; object: the bus; detail: errno text */
     REFUSAL_NO_DAEMON,         /* Failed */
     _REFUSAL_CODE_MAX,

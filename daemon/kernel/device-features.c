@@ -1,109 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/pci_regs.h>
-#include <string.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "device-features.h"
 #include "device.h"
 #include "group.h"
+#include "iommu-unit.h"
+#include "pci-config.h"
 #include "sysfs.h"
-
-/* Bits of VT-d's extended capability register (drivers/iommu/intel/iommu.h). */
-#define ECAP_COHERENT (1ull << 0)
-#define ECAP_DEVICE_TLB (1ull << 2)
-#define ECAP_PASS_THROUGH (1ull << 6)
-#define ECAP_SNOOP_CONTROL (1ull << 7)
-#define ECAP_NESTED (1ull << 26)
-#define ECAP_PAGE_REQUEST (1ull << 29)
-#define ECAP_PASID (1ull << 40)
-#define ECAP_SCALABLE_MODE (1ull << 43)
-#define ECAP_DIRTY_TRACKING (1ull << 45)
-#define ECAP_FIRST_LEVEL (1ull << 47)
-
-/* As much of a capability as is looked at here; one that does not fit before the end is none. */
-#define CAPABILITY_SIZE 12u
-
-typedef struct Feature {
-    bool has, enabled;
-} Feature;
-
-/* Config space of a device: 4096 bytes at most, 256 without PCI Express, 64 if we may not see the rest. */
-typedef struct Config {
-    uint8_t bytes[PCI_CFG_SPACE_EXP_SIZE];
-    size_t size;
-} Config;
-
-static uint32_t config_u32(const Config *config, size_t offset)
-{
-    uint32_t value;
-
-    memcpy(&value, config->bytes + offset, sizeof(value));
-    return GUINT32_FROM_LE(value);
-}
-
-static uint16_t config_u16(const Config *config, size_t offset)
-{
-    uint16_t value;
-
-    memcpy(&value, config->bytes + offset, sizeof(value));
-    return GUINT16_FROM_LE(value);
-}
-
-static int config_read(int dir_fd, const char *path, Config *ret)
-{
-    _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    ret->size = 0;
-    if (fd < 0)
-        return -errno;
-    while (ret->size < sizeof(ret->bytes)) {
-        ssize_t n = read(fd, ret->bytes + ret->size, sizeof(ret->bytes) - ret->size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        ret->size += (size_t) n;
-    }
-    return 0;
-}
-
-/*
- * The offset of the extended capability ID, or 0. A device that has dropped off the bus reads all ones, and
- * broken ones link in circles: each capability takes at least 8 of the bytes from 0x100 on, which bounds the
- * walk.
- */
-static size_t find_capability(const Config *config, uint16_t id)
-{
-    size_t offset = PCI_CFG_SPACE_SIZE;
-    unsigned left = (PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / 8;
-
-    while (left-- > 0 && offset >= PCI_CFG_SPACE_SIZE && offset + CAPABILITY_SIZE <= config->size) {
-        uint32_t header = config_u32(config, offset);
-
-        if (header == 0 || header == UINT32_MAX)
-            return 0;
-        if (PCI_EXT_CAP_ID(header) == id)
-            return offset;
-        offset = PCI_EXT_CAP_NEXT(header);
-    }
-    return 0;
-}
-
-/* The capability ID with the bit ENABLE of the 16-bit word at CONTROL. */
-static Feature read_capability(const Config *config, uint16_t id, size_t control, uint16_t enable)
-{
-    size_t offset = find_capability(config, id);
-    Feature feature = { .has = offset != 0 };
-
-    feature.enabled = feature.has && (config_u16(config, offset + control) & enable) != 0;
-    return feature;
-}
 
 typedef struct DeviceCapabilities {
     Feature ats, pri, pasid;
@@ -111,76 +17,56 @@ typedef struct DeviceCapabilities {
 
 static int read_capabilities(int dir_fd, DeviceCapabilities *ret)
 {
-    DeviceCapabilities capabilities = {};
-    Config config, physical;
+    PciConfig config, physical;
     int r;
 
-    r = config_read(dir_fd, "config", &config);
+    r = pci_config_read(dir_fd, "config", &config);
     if (r == -ENOENT) { /* not PCI */
-        *ret = capabilities;
+        *ret = (DeviceCapabilities) {};
         return 0;
     }
     if (r < 0)
         return r;
-    capabilities.ats = read_capability(&config, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
-
-    /* Virtual functions use the PRI and PASID of their physical function. */
-    r = config_read(dir_fd, "physfn/config", &physical);
+    /* Virtual functions use the PRI and PASID of their physical function (drivers/pci/ats.c). */
+    r = pci_config_read(dir_fd, "physfn/config", &physical);
     if (r < 0 && r != -ENOENT)
         return r;
-    if (r >= 0)
-        config = physical;
-    capabilities.pri = read_capability(&config, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
-    capabilities.pasid =
-        read_capability(&config, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
-    *ret = capabilities;
+    *ret = (DeviceCapabilities) {
+        .ats = pci_config_ats(&config),
+        .pri = pci_config_pri(r >= 0 ? &physical : &config),
+        .pasid = pci_config_pasid(r >= 0 ? &physical : &config),
+    };
     return 0;
 }
 
-/* What the IOMMU in front of a device can do, as far as sysfs tells. Unknown reads as no. */
-typedef struct UnitCapabilities {
-    bool ats, pri, pasid, sva, dirty_tracking, nested, coherent, snoop_control, identity;
-} UnitCapabilities;
+/* Which member of IommuUnit a feature is asked of; the others are told whatever the IOMMU is. */
+static const struct {
+    const char *name;
+    size_t offset;
+} unit_features[] = {
+    { "ats", offsetof(IommuUnit, ats) },
+    { "pri", offsetof(IommuUnit, pri) },
+    { "pasid", offsetof(IommuUnit, pasid) },
+    { "sva", offsetof(IommuUnit, sva) },
+    { "dirty-tracking", offsetof(IommuUnit, dirty_tracking) },
+    { "nested", offsetof(IommuUnit, nested) },
+    { "coherent", offsetof(IommuUnit, coherent) },
+    { "snoop-control", offsetof(IommuUnit, snoop_control) },
+    { "identity", offsetof(IommuUnit, identity) },
+};
 
-static UnitCapabilities read_intel_unit(int dir_fd)
+bool feature_is_told(const char *family, const char *feature)
 {
-    UnitCapabilities unit = {};
-    uint64_t ecap;
-    bool scalable;
+    IommuUnit unit;
 
-    if (sysfs_read_u64(dir_fd, "iommu/intel-iommu/ecap", 16, &ecap) < 0)
-        return unit;
-    scalable = (ecap & ECAP_SCALABLE_MODE) != 0;
-    unit.ats = (ecap & ECAP_DEVICE_TLB) != 0;
-    unit.pri = (ecap & ECAP_PAGE_REQUEST) != 0;
-    unit.pasid = scalable && (ecap & ECAP_PASID) != 0;
-    unit.sva = unit.pasid && unit.pri && unit.ats && (ecap & ECAP_FIRST_LEVEL) != 0;
-    unit.dirty_tracking = scalable && (ecap & ECAP_DIRTY_TRACKING) != 0;
-    unit.nested = scalable && (ecap & ECAP_NESTED) != 0;
-    unit.coherent = (ecap & ECAP_COHERENT) != 0;
-    unit.snoop_control = (ecap & ECAP_SNOOP_CONTROL) != 0;
-    unit.identity = (ecap & ECAP_PASS_THROUGH) != 0;
-    return unit;
-}
-
-/*
- * Families whose drivers always have an identity domain (drivers/iommu/{amd,arm,virtio-iommu.c}); their
- * registers are not in sysfs.
- */
-static bool family_has_identity(const char *family)
-{
-    return g_str_equal(family, "amd") || g_str_equal(family, "smmu-v3") || g_str_equal(family, "smmu") ||
-           g_str_equal(family, "virtio");
-}
-
-static UnitCapabilities read_unit(int dir_fd, const char *family)
-{
-    UnitCapabilities unit = {};
-
-    if (g_str_equal(family, "intel"))
-        return read_intel_unit(dir_fd);
-    unit.identity = family_has_identity(family);
-    return unit;
+    /* They have registers in sysfs. */
+    if (g_str_equal(family, "intel") || g_str_equal(family, "amd"))
+        return true;
+    iommu_unit_of_family(family, &unit);
+    for (size_t i = 0; i < G_N_ELEMENTS(unit_features); i++)
+        if (g_str_equal(unit_features[i].name, feature))
+            return *(const Tristate *) ((const char *) &unit + unit_features[i].offset) != TRISTATE_UNKNOWN;
+    return true;
 }
 
 static void add(GVariantBuilder *builder, const char *name, bool has, bool enabled)
@@ -189,31 +75,49 @@ static void add(GVariantBuilder *builder, const char *name, bool has, bool enabl
 }
 
 /* A capability that is in use proves that the IOMMU has it, whatever is known of the IOMMU. */
-static void add_capability(GVariantBuilder *builder, const char *name, Feature feature, bool unit_has)
+static void add_capability(GVariantBuilder *builder, const char *name, Feature feature, Tristate unit_has)
 {
-    add(builder, name, feature.enabled || (feature.has && unit_has), feature.enabled);
+    add(builder, name, feature.enabled || (feature.has && unit_has == TRISTATE_YES), feature.enabled);
 }
 
-static GVariant *build(const DeviceCapabilities *device, const UnitCapabilities *unit, const char *family,
+static GVariant *build(const DeviceCapabilities *device, const IommuUnit *unit, const char *family,
                        DomainType type)
 {
     GVariantBuilder builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a{s(bb)}"));
+    bool coherent = unit->coherent == TRISTATE_YES, identity = type == DOMAIN_TYPE_IDENTITY;
+    bool lazy = type == DOMAIN_TYPE_DMA_FQ, translated = lazy || type == DOMAIN_TYPE_DMA;
 
     add_capability(&builder, "ats", device->ats, unit->ats);
     add_capability(&builder, "pri", device->pri, unit->pri);
     add_capability(&builder, "pasid", device->pasid, unit->pasid);
-    /* Auxiliary domains left the kernel between 5.15 and 6.1; PASID took their place. */
+    /* Auxiliary domains were an interface of 5.0 to 5.18 inside the kernel; PASID took their place. */
     add(&builder, "aux", false, false);
-    /* In use only as long as somebody holds a PASID or a nested page table, which nothing in sysfs shows. */
-    add(&builder, "sva", device->ats.has && device->pri.has && device->pasid.has && unit->sva, false);
-    add(&builder, "dirty-tracking", unit->dirty_tracking, false);
-    add(&builder, "nested", unit->nested, false);
-    add(&builder, "coherent", unit->coherent, unit->coherent);
-    add(&builder, "snoop-control", unit->snoop_control, false);
-    add(&builder, "identity", unit->identity || type == DOMAIN_TYPE_IDENTITY, type == DOMAIN_TYPE_IDENTITY);
-    add(&builder, "dma-fq", iommu_family_has_dma_fq(family) || type == DOMAIN_TYPE_DMA_FQ,
-        type == DOMAIN_TYPE_DMA_FQ);
+    /* Whether somebody has bound a process, tracks writes or nests tables, nothing in sysfs shows. */
+    add(&builder, "sva",
+        device->ats.has && device->pri.has && device->pasid.has && unit->sva == TRISTATE_YES, false);
+    add(&builder, "dirty-tracking", unit->dirty_tracking == TRISTATE_YES, false);
+    add(&builder, "nested", unit->nested == TRISTATE_YES, false);
+    add(&builder, "coherent", coherent, coherent);
+    add(&builder, "snoop-control", unit->snoop_control == TRISTATE_YES, unit->always_snoops && translated);
+    add(&builder, "identity", identity || unit->identity == TRISTATE_YES, identity);
+    add(&builder, "dma-fq", lazy || iommu_family_has_dma_fq(family), lazy);
     return g_variant_builder_end(&builder);
+}
+
+/* The unit in front of the device whose folder is FD. VT-d turns PASID on in scalable mode alone
+ * (drivers/iommu/intel/iommu.c, intel_iommu_probe_device()), so that proves it. */
+static void read_unit(int root_fd, int fd, const char *family, const DeviceCapabilities *device, IommuUnit *ret)
+{
+    _cleanup_close_ int unit_fd = *family ? sysfs_open_dir(fd, "iommu") : -EBADF;
+    Tristate scalable = TRISTATE_UNKNOWN;
+
+    if (unit_fd < 0) {
+        iommu_unit_of_family(family, ret);
+        return;
+    }
+    if (g_str_equal(family, "intel"))
+        scalable = device->pasid.enabled ? TRISTATE_YES : iommu_kernel_scalable(root_fd);
+    iommu_unit_read(unit_fd, family, scalable, ret);
 }
 
 int features_read(int root_fd, const char *syspath, GVariant **ret)
@@ -221,26 +125,22 @@ int features_read(int root_fd, const char *syspath, GVariant **ret)
     g_autoptr(Device) device = NULL;
     _cleanup_close_ int fd = -EBADF;
     DeviceCapabilities capabilities;
-    UnitCapabilities unit = {};
     DomainType type = _DOMAIN_TYPE_INVALID;
-    uint64_t inode;
     const char *family;
+    IommuUnit unit;
     int r;
 
     r = device_read(root_fd, syspath, NULL, &device);
     if (r < 0)
         return r;
-    fd = sysfs_open_dir(root_fd, syspath);
+    fd = device_open(root_fd, syspath, device->inode);
     if (fd < 0)
-        return fd == -ENOENT ? -ENODEV : fd;
-    r = sysfs_inode(fd, ".", &inode);
-    if (r < 0 || inode != device->inode)
-        return -ENODEV;
+        return fd;
     r = read_capabilities(fd, &capabilities);
     if (r < 0)
         return r;
     family = device->facts->iommu ?: "";
-    unit = read_unit(fd, family);
+    read_unit(root_fd, fd, family, &capabilities, &unit);
     if (device->group >= 0)
         (void) group_read_type(root_fd, (unsigned) device->group, &type);
     if (faccessat(fd, "uevent", F_OK, 0) < 0)

@@ -175,7 +175,7 @@ static void read_ids(int fd, DeviceFacts *facts)
  * Only what forwards other devices' DMA is a bridge here. Host and ISA bridges (0600, 0601) can have a
  * driver that does DMA and share groups with real members, so they can have a wish as any device.
  */
-static bool class_is_bridge(uint32_t class_code)
+bool class_is_bridge(uint32_t class_code)
 {
     switch (class_code >> 8) {
     case CLASS_BRIDGE_PCI:

@@ -37,6 +37,9 @@ typedef struct Device {
  */
 int device_read(int root_fd, const char *syspath, const Device *previous, Device **ret);
 
+/* True for the classes of PCI bridges with a bus behind them, as above; CLASS_CODE may be FACT_NO_ID. */
+bool class_is_bridge(uint32_t class_code);
+
 /*
  * Finds a device by bus and name through sys/bus/BUS/devices/NAME and returns its SYSPATH as above. -ENODEV:
  * none.

@@ -12,6 +12,7 @@ void group_view_free(GroupView *view)
     if (!view)
         return;
     g_clear_pointer(&view->devices, g_ptr_array_unref);
+    g_free(view->name);
     g_free(view->key);
     g_free(view);
 }
@@ -40,6 +41,9 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
         view->type = DOMAIN_TYPE_UNKNOWN;
     else if (r < 0)
         return r;
+    r = group_read_name(root_fd, id, &view->name);
+    if (r < 0 && r != -ENOENT)
+        return r;
     if (view->devices->len > 0) {
         const Device *first = g_ptr_array_index(view->devices, 0);
 
@@ -47,6 +51,13 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
     }
     *ret = g_steal_pointer(&view);
     return 0;
+}
+
+char *group_view_unsupported(const GroupView *view)
+{
+    const Device *first = view->devices->len > 0 ? view->devices->pdata[0] : NULL;
+
+    return group_explain_unsupported(view->type, view->name, first ? first->facts->iommu : NULL);
 }
 
 static bool device_is_current(int root_fd, const char *syspath, const Device *device)

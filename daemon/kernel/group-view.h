@@ -11,12 +11,16 @@
 typedef struct GroupView {
     unsigned id;
     DomainType type;     /* DOMAIN_TYPE_UNKNOWN also for a word we do not know */
+    char *name;          /* NULL: it has none, as most */
     GPtrArray *devices;  /* Device, in the order of their sysfs paths */
     char *key;           /* of the first device: names lock and record; NULL for an empty group */
 } GroupView;
 
 /* Returns 0 with *ret; -ENOENT: no such group; -ENODEV: a member vanished while it was read; -errno. */
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
+
+/* group_explain_unsupported() of VIEW; NULL: its type can be changed. The caller frees it. */
+char *group_view_unsupported(const GroupView *view);
 
 /* True if the group still has the members of VIEW, all of them and no other, and the type that TYPE_FD, its
  * opened `type`, shows. A driver that came meanwhile is not looked for: the kernel does that itself at the

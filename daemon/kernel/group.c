@@ -10,6 +10,9 @@
 
 #define GROUPS "sys/kernel/iommu_groups"
 
+/* drivers/vfio/group.c, vfio_noiommu_group_alloc() */
+#define NOIOMMU_NAME "vfio-noiommu"
+
 /* The longest word of `type` is "unmanaged". */
 #define TYPE_WORD_MAX 32
 
@@ -188,6 +191,31 @@ bool group_has_direct_region(const GArray *regions)
     return false;
 }
 
+int group_read_name(int root_fd, unsigned id, char **ret)
+{
+    return read_attribute(root_fd, id, "name", ret);
+}
+
+char *group_explain_unsupported(DomainType type, const char *name, const char *family)
+{
+    const char *why;
+
+    if (g_strcmp0(name, NOIOMMU_NAME) == 0)
+        return g_strdup("VFIO uses its devices without an IOMMU (" NOIOMMU_NAME "): nothing translates their DMA");
+    if (domain_type_is_switchable(type))
+        return NULL;
+    if (type == DOMAIN_TYPE_BLOCKED)
+        why = "the kernel lets its devices do no DMA at all";
+    else if (type == DOMAIN_TYPE_UNMANAGED)
+        why = "a part of the kernel that is no driver maps its DMA";
+    else if (g_strcmp0(family, "ppc64") == 0)
+        why = "on PowerPC the platform translates each group by tables of its own (TCE), and Linux offers no other "
+              "type";
+    else
+        why = "it has no default domain, or one of a kind that Linux does not let anybody choose";
+    return g_strdup_printf("its type reads %s: %s", domain_type_to_string(type) ?: "a word that is not known", why);
+}
+
 int group_open_type(int root_fd, unsigned id)
 {
     g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
@@ -198,8 +226,15 @@ int group_open_type(int root_fd, unsigned id)
 int group_write_type(int type_fd, DomainType type)
 {
     const char *word = domain_type_to_string(type);
+    DomainType now;
+    int r;
 
     if (!word || type < 0 || type > DOMAIN_TYPE_AUTO)
         return -EINVAL;
+    r = group_read_open_type(type_fd, &now);
+    if (r < 0)
+        return r == -ENOENT ? -ENODEV : r == -EBADMSG ? -ENOTSUP : r;
+    if (!domain_type_is_switchable(now))
+        return -ENOTSUP;
     return sysfs_write_fd(type_fd, word);
 }

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "command-line.h"
+#include "kernel-config.h"
 #include "sysfs.h"
 
 #define TRANSLATED (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ))
@@ -36,67 +38,23 @@ static const char *architecture_name(const char *machine)
     return machine;
 }
 
-/* Linux's kstrtobool() as far as people use it. */
-static Tristate parse_bool(const char *value)
-{
-    if (strchr("1yYtT", *value) && *value)
-        return TRISTATE_YES;
-    if (strchr("0nNfF", *value) && *value)
-        return TRISTATE_NO;
-    return TRISTATE_UNKNOWN;
-}
-
-/* The later word wins, as in the kernel. Documentation/admin-guide/kernel-parameters.txt */
-static void read_default_words(char **words, DefaultType *type)
-{
-    for (char **word = words; *word; word++) {
-        if (g_str_has_prefix(*word, "iommu.passthrough="))
-            type->passthrough = parse_bool(strchr(*word, '=') + 1);
-        else if (g_str_has_prefix(*word, "iommu.strict="))
-            type->strict = parse_bool(strchr(*word, '=') + 1);
-        else if (g_str_equal(*word, "iommu=pt"))
-            type->passthrough = TRISTATE_YES;
-        else if (g_str_equal(*word, "iommu=nopt"))
-            type->passthrough = TRISTATE_NO;
-        else if (g_str_equal(*word, "intel_iommu=strict") || g_str_equal(*word, "amd_iommu=fullflush"))
-            type->strict = TRISTATE_YES;
-    }
-}
-
-/* The configuration has some 10 000 lines; it is read once, and one of three lines is looked for. */
+/* One of three lines (drivers/iommu/Kconfig). */
 static void read_default_config(int root_fd, DefaultType *type)
 {
-    g_autofree char *release = NULL, *path = NULL;
-    g_autoptr(FILE) file = NULL;
-    char line[256];
-    int fd;
+    g_autofree char *line = NULL;
 
-    if (sysfs_read(root_fd, "proc/sys/kernel/osrelease", &release) < 0)
+    if (kernel_config_find(root_fd, "CONFIG_IOMMU_DEFAULT_", &line) < 0)
         return;
-    path = g_strdup_printf("boot/config-%s", release);
-    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    file = fdopen(fd, "re");
-    if (!file) {
-        (void) safe_close(fd);
-        return;
-    }
-    while (fgets(line, sizeof line, file)) {
-        if (!g_str_has_prefix(line, "CONFIG_IOMMU_DEFAULT_"))
-            continue;
-        type->passthrough = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y\n");
-        type->strict = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y\n");
-        return;
-    }
+    type->passthrough = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y");
+    type->strict = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y");
 }
 
 static void host_read_default(int root_fd, Host *host)
 {
     DefaultType type = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
-    DefaultType words = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
+    CommandLine words;
 
-    read_default_words(host->facts->kernel_command_line, &words);
+    command_line_read(host->facts->kernel_command_line, host->facts->architecture, &words);
     if (words.passthrough == TRISTATE_UNKNOWN || words.strict == TRISTATE_UNKNOWN)
         read_default_config(root_fd, &type);
     if (words.passthrough != TRISTATE_UNKNOWN)

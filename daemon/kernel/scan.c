@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
 #include "group.h"
+#include "plain-text.h"
 #include "record.h"
 #include "scan.h"
+
+#define NAME_BYTES_MAX 64
 
 static GVariant *read_regions(int root_fd, unsigned id, int *ret_error)
 {
@@ -19,9 +24,22 @@ static GVariant *read_regions(int root_fd, unsigned id, int *ret_error)
     return g_variant_builder_end(&builder);
 }
 
+/* Most have none. */
+static int read_name(int root_fd, unsigned id, char **ret)
+{
+    g_autofree char *name = NULL;
+    int r = group_read_name(root_fd, id, &name);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret = plain_text(name ?: "", NAME_BYTES_MAX);
+    return 0;
+}
+
 static GVariant *read_group(int root_fd, unsigned id)
 {
     g_autoptr(GVariant) regions = NULL;
+    g_autofree char *name = NULL;
     DomainType type;
     int r, regions_error;
 
@@ -29,7 +47,9 @@ static GVariant *read_group(int root_fd, unsigned id)
     regions = g_variant_ref_sink(read_regions(root_fd, id, &regions_error));
     if (r >= 0)
         r = regions_error;
-    return g_variant_new("(uis@a(tts))", id, -r, r < 0 ? "" : domain_type_to_string(type), regions);
+    if (r >= 0)
+        r = read_name(root_fd, id, &name);
+    return g_variant_new("(uiss@a(tts))", id, -r, r < 0 ? "" : domain_type_to_string(type), name ?: "", regions);
 }
 
 int scan_groups(int root_fd, const unsigned *ids, size_t n_ids, ScanSend send, void *userdata)

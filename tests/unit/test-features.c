@@ -84,9 +84,13 @@ static const struct {
     { "dmar0", NULL, "identity", "ats+ pasid+ identity+ dma-fq " },
     { "dmar0", "ffffffffffffffff\n", "DMA",
       "ats+ pri pasid+ sva dirty-tracking nested coherent+ snoop-control identity dma-fq " },
-    /* All but scalable mode. */
-    { "dmar0", "fffff7ffffffffff\n", "DMA", "ats+ pri pasid+ coherent+ snoop-control identity dma-fq " },
-    { "ivhd0", NULL, "DMA", "ats+ pasid+ identity dma-fq " },
+    /* All but scalable mode, which page requests need, too. */
+    { "dmar0", "fffff7ffffffffff\n", "DMA", "ats+ pasid+ coherent+ snoop-control identity dma-fq " },
+    /* Everything that AMD-Vi translates is snooped. */
+    { "ivhd0", NULL, "DMA", "ats+ pasid+ coherent+ snoop-control+ identity dma-fq " },
+    { "ivhd0", NULL, "identity", "ats+ pasid+ coherent+ snoop-control identity+ dma-fq " },
+    { "smmu3.0x0000000009050000", NULL, "DMA-FQ", "ats+ pasid+ identity dma-fq+ " },
+    { "iommu-phb0000", NULL, "unknown", "ats+ pasid+ coherent+ " },
     { "apple-dart.x", NULL, "DMA", "ats+ pasid+ " },
     { NULL, NULL, "unknown", "ats+ pasid+ " },
 };
@@ -188,6 +192,44 @@ START_TEST(without_config_space)
 }
 END_TEST
 
+/* A device behind an SMMU that is no PCI function. */
+START_TEST(a_platform_device_answers)
+{
+    g_autoptr(Tree) tree = tree_new();
+    g_autofree char *syspath = tree_add_device(tree, &(TreeDevice){ .bus = "amba",
+                                                                    .name = "9010000.pl031",
+                                                                    .driver = "rtc-pl031",
+                                                                    .group = 3,
+                                                                    .iommu = "smmu3.0x0000000009050000" });
+    g_autofree char *features = NULL;
+    GVariant *answer = NULL;
+
+    ck_assert_int_eq(features_read(tree->fd, syspath, &answer), 0);
+    features = g_variant_print(g_variant_ref_sink(answer), FALSE);
+    ck_assert_ptr_nonnull(strstr(features, "'ats': (false, false)"));
+    ck_assert_ptr_nonnull(strstr(features, "'identity': (true, false)"));
+    ck_assert_ptr_nonnull(strstr(features, "'dma-fq': (true, false)"));
+    g_variant_unref(answer);
+}
+END_TEST
+
+static const struct {
+    const char *family, *feature;
+    bool told;
+} told[] = {
+    { "intel", "nested", true },      { "amd", "pasid", true },         { "smmu-v3", "ats", false },
+    { "smmu-v3", "identity", true },  { "smmu-v3", "coherent", false }, { "smmu-v3", "dma-fq", true },
+    { "smmu-v3", "aux", true },       { "smmu", "pasid", true },        { "smmu", "coherent", false },
+    { "virtio", "nested", true },     { "ppc64", "identity", true },    { "apple", "identity", false },
+    { "riscv", "dma-fq", true },      { "", "ats", true },              { "tegra-smmu", "ats", false },
+};
+
+START_TEST(what_is_told)
+{
+    ck_assert_int_eq(feature_is_told(told[_i].family, told[_i].feature), told[_i].told);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("features");
@@ -197,5 +239,7 @@ int main(void)
     tcase_add_test(cases, a_circle_of_two_ends);
     tcase_add_test(cases, a_virtual_function_uses_its_physical_ones);
     tcase_add_test(cases, without_config_space);
+    tcase_add_test(cases, a_platform_device_answers);
+    tcase_add_loop_test(cases, what_is_told, 0, G_N_ELEMENTS(told));
     return unit_run("features", cases);
 }

@@ -142,8 +142,8 @@ START_TEST(writes_types)
     g_autofree char *text = NULL, *kept = NULL;
     _cleanup_close_ int fd = -EBADF;
 
-    tree_set_group(tree, 1, "", NULL);
-    tree_write(tree, "sys/kernel/iommu_groups/1/type", "");
+    tree_set_group(tree, 1, "DMA", NULL);
+    tree_write(tree, "sys/kernel/iommu_groups/1/type", "DMA\n");
     fd = group_open_type(tree->fd, 1);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(group_write_type(fd, DOMAIN_TYPE_AUTO), 0);
@@ -158,6 +158,55 @@ START_TEST(writes_types)
 }
 END_TEST
 
+static const char *const never_written[] = { "unknown\n", "blocked\n", "unmanaged\n", "nonsense\n", "\n" };
+
+START_TEST(never_writes_over)
+{
+    g_autoptr(Tree) tree = tree_new();
+    _cleanup_close_ int fd = -EBADF;
+    g_autofree char *text = NULL;
+
+    tree_set_group(tree, 1, "DMA", NULL);
+    tree_write(tree, "sys/kernel/iommu_groups/1/type", never_written[_i]);
+    fd = group_open_type(tree->fd, 1);
+    ck_assert_int_ge(fd, 0);
+    for (DomainType type = DOMAIN_TYPE_DMA; type <= DOMAIN_TYPE_AUTO; type++)
+        ck_assert_int_eq(group_write_type(fd, type), -ENOTSUP);
+    text = tree_read(tree, "sys/kernel/iommu_groups/1/type");
+    ck_assert_str_eq(text, never_written[_i]);
+}
+END_TEST
+
+static const struct {
+    DomainType type;
+    const char *name, *family, *says; /* NULL: it can be changed */
+} unsupported[] = {
+    { DOMAIN_TYPE_DMA, NULL, "intel", NULL },
+    { DOMAIN_TYPE_DMA_FQ, "some name", NULL, NULL },
+    { DOMAIN_TYPE_IDENTITY, NULL, "ppc64", NULL },
+    { DOMAIN_TYPE_UNKNOWN, NULL, "ppc64", "PowerPC" },
+    { DOMAIN_TYPE_UNKNOWN, "domain0-pe0", "ppc64", "PowerPC" },
+    { DOMAIN_TYPE_UNKNOWN, NULL, "intel", "no default domain" },
+    { DOMAIN_TYPE_UNKNOWN, NULL, NULL, "reads unknown" },
+    { DOMAIN_TYPE_UNKNOWN, "vfio-noiommu", NULL, "without an IOMMU (vfio-noiommu)" },
+    { DOMAIN_TYPE_DMA, "vfio-noiommu", NULL, "without an IOMMU (vfio-noiommu)" },
+    { DOMAIN_TYPE_BLOCKED, NULL, "intel", "reads blocked" },
+    { DOMAIN_TYPE_UNMANAGED, NULL, "intel", "reads unmanaged" },
+    { _DOMAIN_TYPE_INVALID, NULL, "intel", "a word that is not known" },
+};
+
+START_TEST(says_what_is_unsupported)
+{
+    g_autofree char *text = group_explain_unsupported(unsupported[_i].type, unsupported[_i].name,
+                                                      unsupported[_i].family);
+
+    if (unsupported[_i].says)
+        ck_assert_msg(text && strstr(text, unsupported[_i].says), "%s", text);
+    else
+        ck_assert_ptr_null(text);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("group");
@@ -168,5 +217,7 @@ int main(void)
     tcase_add_test(cases, reads_reserved_regions);
     tcase_add_loop_test(cases, refuses_bad_regions, 0, G_N_ELEMENTS(bad_regions));
     tcase_add_test(cases, writes_types);
+    tcase_add_loop_test(cases, never_writes_over, 0, G_N_ELEMENTS(never_written));
+    tcase_add_loop_test(cases, says_what_is_unsupported, 0, G_N_ELEMENTS(unsupported));
     return unit_run("group", cases);
 }

@@ -19,6 +19,7 @@ static const struct {
     { "iommu.passthrough=0 iommu.strict=1", NULL, DOMAIN_TYPE_DMA, DMA },
     { "iommu.passthrough=0 iommu.strict=0", NULL, DOMAIN_TYPE_DMA_FQ, DMA | DMA_FQ },
     { "iommu=pt iommu.passthrough=0", NULL, NONE, DMA | DMA_FQ },
+    { "iommu.passthrough=on", NULL, DOMAIN_TYPE_IDENTITY, IDENTITY },
     { "iommu.passthrough=", NULL, NONE, DMA | DMA_FQ | IDENTITY },
     { "quiet", "CONFIG_IOMMU_DEFAULT_DMA_LAZY=y", DOMAIN_TYPE_DMA_FQ, DMA | DMA_FQ },
     { "quiet", "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y", DOMAIN_TYPE_DMA, DMA },

@@ -29,6 +29,7 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_TYPE_NOT_GIVEN] = "DMA-FQ",
     [REFUSAL_MULTIPLE_MEMBERS] = "0000:00:04.0 0000:00:04.1",
     [REFUSAL_BUSY] = "group 8: unbind",
+    [REFUSAL_BEING_RESET] = "0000:00:04.0",
     [REFUSAL_STUCK] = "unbind of 0000:00:04.0 from nvme",
     [REFUSAL_DISABLED] = "iommu_policy=off",
     [REFUSAL_INHIBITED] = "backup: snapshot of /srv",
@@ -51,6 +52,8 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_INTERACTION_REQUIRED] = "org.iommupolicy1.relax",
     [REFUSAL_INVALID_TARGET] = "not UTF-8",
     [REFUSAL_NO_COMMAND] = "No such file or directory",
+    [REFUSAL_USAGE] = "one of --prometheus and --nfd",
+    [REFUSAL_FILE_NOT_WRITTEN] = "File exists",
     [REFUSAL_NO_BUS] = "Connection refused",
 };
 
@@ -65,6 +68,10 @@ static const char *object_of(RefusalCode code)
         return "TARGET";
     case REFUSAL_NO_COMMAND:
         return "snapshot";
+    case REFUSAL_USAGE:
+        return "export";
+    case REFUSAL_FILE_NOT_WRITTEN:
+        return "rules/50-pci-0000:00:04.0.conf";
     case REFUSAL_NO_BUS:
         return "the system bus of db1";
     case REFUSAL_NO_DAEMON:
@@ -76,6 +83,8 @@ static const char *object_of(RefusalCode code)
 
 static const char *target_of(RefusalCode code)
 {
+    if (code == REFUSAL_USAGE)
+        return object_of(code);
     return g_str_has_prefix(object_of(code), "group ") ? "7" : NULL;
 }
 

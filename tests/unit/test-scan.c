@@ -27,6 +27,7 @@ START_TEST(scans)
 
     g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 3 }));
     tree_set_group(tree, 1, "DMA-FQ", "0x0000000000000000 0x0000000000ffffff direct\n");
+    tree_write(tree, "sys/kernel/iommu_groups/1/name", "vfio-noiommu\n");
     tree_set_group(tree, 2, "nonsense", "");
     tree_set_group(tree, 4, "unknown", "nonsense\n");
     ck_assert_int_eq(record_group_key(tree->fd, 3, &key), 0);
@@ -36,10 +37,10 @@ START_TEST(scans)
 
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), 0);
     ck_assert_uint_eq(texts->len, 4);
-    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', [(0, 16777215, 'direct')])");
-    ck_assert_str_eq(texts->pdata[1], "(2, 74, '', [])"); /* EBADMSG */
-    ck_assert_str_eq(texts->pdata[2], "(4, 74, '', [])");
-    ck_assert_str_eq(texts->pdata[3], "(9, 2, '', [])"); /* ENOENT */
+    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', 'vfio-noiommu', [(0, 16777215, 'direct')])");
+    ck_assert_str_eq(texts->pdata[1], "(2, 74, '', '', [])"); /* EBADMSG */
+    ck_assert_str_eq(texts->pdata[2], "(4, 74, '', '', [])");
+    ck_assert_str_eq(texts->pdata[3], "(9, 2, '', '', [])"); /* ENOENT */
 
     close(lock);
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), -ECANCELED);

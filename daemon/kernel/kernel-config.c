@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "kernel-config.h"
+#include "sysfs.h"
+
+static int open_config(int root_fd, FILE **ret)
+{
+    g_autofree char *release = NULL, *path = NULL;
+    FILE *file;
+    int fd, r;
+
+    r = sysfs_read(root_fd, "proc/sys/kernel/osrelease", &release);
+    if (r < 0)
+        return r;
+    path = g_strdup_printf("boot/config-%s", release);
+    fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    file = fdopen(fd, "re");
+    if (!file) {
+        r = -errno;
+        (void) safe_close(fd);
+        return r;
+    }
+    *ret = file;
+    return 0;
+}
+
+int kernel_config_find(int root_fd, const char *prefix, char **ret)
+{
+    g_autoptr(FILE) file = NULL;
+    char line[256];
+    int r;
+
+    r = open_config(root_fd, &file);
+    if (r < 0)
+        return r;
+    while (fgets(line, sizeof(line), file))
+        if (g_str_has_prefix(line, prefix)) {
+            *ret = g_strndup(line, strcspn(line, "\n"));
+            return 0;
+        }
+    return ferror(file) ? -EIO : -ENXIO;
+}
