@@ -483,9 +483,11 @@ prepare()
     look_for_devices >"$scratch/devices"
     # shellcheck disable=SC1091
     . "$scratch/devices"
-    printf 'generation=%s\n' "$(find_generation)" >>"$scratch/devices"
-    printf 'boot_type=%s\n' "$(! has_group "$free" || type_of "$free")" >>"$scratch/devices"
-    printf 'disk=%s\n' "$(if has_data "$free"; then echo yes; else echo no; fi)" >>"$scratch/devices"
+    {
+        printf 'generation=%s\n' "$(find_generation)"
+        printf 'boot_type=%s\n' "$(! has_group "$free" || type_of "$free")"
+        printf 'disk=%s\n' "$(if has_data "$free"; then echo yes; else echo no; fi)"
+    } >>"$scratch/devices"
     mkdir -p /etc/iommu-policy
     # The quiet time before a rule may unbind, short enough for a test.
     printf '[Daemon]\nSettleSec=1\n' >/etc/iommu-policy/daemon.conf
