@@ -44,14 +44,14 @@ int client_refuse(Client *client, RefusalCode code, const char *object, const ch
     return -EINVAL;
 }
 
-static int new_call(Client *client, const char *path, const char *interface, const char *method,
-                    GVariant *parameters, sd_bus_message **ret)
+static int new_call(Client *client, const char *service, const char *path, const char *interface,
+                    const char *method, GVariant *parameters, sd_bus_message **ret)
 {
     g_autoptr(GVariant) owned = parameters ? g_variant_ref_sink(parameters) : NULL;
     g_autoptr(sd_bus_message) call = NULL;
     int r;
 
-    r = sd_bus_message_new_method_call(client->bus, &call, IOMMU_POLICY_BUS_NAME, path, interface, method);
+    r = sd_bus_message_new_method_call(client->bus, &call, service, path, interface, method);
     if (r >= 0 && owned)
         r = message_append_tuple(call, owned);
     if (r < 0)
@@ -61,30 +61,49 @@ static int new_call(Client *client, const char *path, const char *interface, con
     return 0;
 }
 
-static int call_and_wait(Client *client, const char *path, const char *interface, const char *method,
-                         GVariant *parameters, sd_bus_message **ret)
+static int call_and_wait(Client *client, const char *service, const char *path, const char *interface,
+                         const char *method, GVariant *parameters, sd_bus_message **ret)
 {
     g_autoptr(sd_bus_message) call = NULL;
     int r;
 
-    r = new_call(client, path, interface, method, parameters, &call);
+    r = new_call(client, service, path, interface, method, parameters, &call);
     if (r < 0)
         return r;
 
     return sd_bus_call(client->bus, call, UINT64_MAX, &client->error, ret);
 }
 
-int client_call(Client *client, const char *path, const char *interface, const char *method,
-                GVariant *parameters, GVariant **ret)
+int client_call_to(Client *client, const char *service, const char *path, const char *interface,
+                   const char *method, GVariant *parameters, GVariant **ret)
 {
     g_autoptr(sd_bus_message) reply = NULL;
     int r;
 
-    r = call_and_wait(client, path, interface, method, parameters, &reply);
+    r = call_and_wait(client, service, path, interface, method, parameters, &reply);
     if (r < 0)
         return r;
 
     return ret ? message_read_tuple(reply, ret) : 0;
+}
+
+int client_call(Client *client, const char *path, const char *interface, const char *method,
+                GVariant *parameters, GVariant **ret)
+{
+    return client_call_to(client, IOMMU_POLICY_BUS_NAME, path, interface, method, parameters, ret);
+}
+
+bool client_daemon_runs(Client *client)
+{
+    g_autoptr(GVariant) reply = NULL;
+    gboolean owned = FALSE;
+
+    if (client_call_to(client, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                       "NameHasOwner", g_variant_new("(s)", IOMMU_POLICY_BUS_NAME), &reply) < 0)
+        sd_bus_error_free(&client->error);
+    else if (g_variant_is_of_type(reply, G_VARIANT_TYPE("(b)")))
+        g_variant_get(reply, "(b)", &owned);
+    return owned;
 }
 
 int client_call_fd(Client *client, const char *path, const char *interface, const char *method,
@@ -93,7 +112,7 @@ int client_call_fd(Client *client, const char *path, const char *interface, cons
     g_autoptr(sd_bus_message) reply = NULL;
     int fd, r;
 
-    r = call_and_wait(client, path, interface, method, parameters, &reply);
+    r = call_and_wait(client, IOMMU_POLICY_BUS_NAME, path, interface, method, parameters, &reply);
     if (r < 0)
         return r;
 
@@ -163,7 +182,7 @@ int client_call_with_progress(Client *client, const char *path, const char *inte
     if (!progress_wanted())
         return client_call(client, path, interface, method, parameters, ret);
 
-    r = new_call(client, path, interface, method, parameters, &call);
+    r = new_call(client, IOMMU_POLICY_BUS_NAME, path, interface, method, parameters, &call);
     if (r < 0)
         return r;
 

@@ -34,6 +34,13 @@ int client_connect(Client *client);
 int client_call(Client *client, const char *path, const char *interface, const char *method,
                 GVariant *parameters, GVariant **ret);
 
+/* As client_call() for a service that is not ours. */
+int client_call_to(Client *client, const char *service, const char *path, const char *interface,
+                   const char *method, GVariant *parameters, GVariant **ret);
+
+/* Whether the daemon is on the bus. Asking does not start it. */
+bool client_daemon_runs(Client *client);
+
 /* As client_call() for a reply that is one file descriptor. Returns the descriptor or -errno. */
 int client_call_fd(Client *client, const char *path, const char *interface, const char *method,
                    GVariant *parameters);

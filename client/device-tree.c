@@ -21,7 +21,8 @@ static void branch_clear(void *p)
     g_free(((Branch *) p)->path);
 }
 
-/* The end of a path comes first, then the end of a folder's name, so that what is below a folder follows it. */
+/* The end of a path comes first, then the end of a folder's name, so that what is below a folder follows
+ * it. */
 static int rank(char c)
 {
     return c == '\0' ? 0 : c == '/' ? 1 : (unsigned char) c + 1;
@@ -88,7 +89,8 @@ static bool is_below(const char *path, const char *ancestor)
     return strncmp(path, ancestor, length) == 0 && path[length] == '/';
 }
 
-/* The row that PATH belongs under; a row for the root of its bus, "pci0000:00", is made where there is none. */
+/* The row that PATH belongs under; a row for the root of its bus, "pci0000:00", is made where there is
+ * none. */
 static TableRow *find_parent(Table *table, GArray *branches, const char *path)
 {
     char *root;
@@ -107,7 +109,8 @@ static TableRow *find_parent(Table *table, GArray *branches, const char *path)
 
 Table *device_tree(GHashTable *objects, const GPtrArray *groups)
 {
-    static const char *const headers[] = {"DEVICE", "GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL", NULL};
+    static const char *const headers[] = {"DEVICE", "GROUP",  "TYPE",  "WANTED",
+                                          "STATE",  "DRIVER", "MODEL", NULL};
     g_autoptr(GArray) leaves = sorted_leaves(objects, groups);
     g_autoptr(GArray) branches = g_array_new(FALSE, FALSE, sizeof(Branch));
     Table *table = table_new(headers, true);

@@ -44,6 +44,22 @@ GPtrArray *inventory_members(GHashTable *objects, GVariant *group)
     return members;
 }
 
+char *inventory_join(const GPtrArray *members, const char *name)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+
+    for (size_t i = 0; i < members->len; i++) {
+        const char *word = property_string(members->pdata[i], name);
+
+        if (*word)
+            g_ptr_array_add(words, (char *) word);
+    }
+    if (words->len == 0)
+        return g_strdup("-");
+    g_ptr_array_add(words, NULL);
+    return g_strjoinv(", ", (char **) words->pdata);
+}
+
 char *group_state_text(GVariant *group)
 {
     const char *state = property_string(group, "State"), *reason = property_string(group, "PendingReason");

@@ -2,11 +2,13 @@
 #include "machine.h"
 
 #include "cleanup.h"
+#include "forced-type.h"
 #include "group.h"
 #include "udev-facts.h"
 
 static void machine_group_free(MachineGroup *group)
 {
+    g_free(group->unsupported);
     g_ptr_array_unref(group->devices);
     g_free(group);
 }
@@ -19,6 +21,18 @@ static void take_udev(struct udev *udev, const char *syspath, Device *device)
 
     if (known && udev_device_get_is_initialized(known) > 0)
         udev_facts_take(known, true, device);
+}
+
+/* A type that cannot be read is another matter: who may not read it is told nothing of it. */
+static char *explain_unsupported(int root_fd, const MachineGroup *group)
+{
+    const Device *first = group->devices->len > 0 ? group->devices->pdata[0] : NULL;
+    g_autofree char *name = NULL;
+
+    if (group->type < 0)
+        return NULL;
+    (void) group_read_name(root_fd, group->id, &name);
+    return group_explain_unsupported(group->type, name, first ? first->facts->iommu : NULL);
 }
 
 static int read_group(int root_fd, struct udev *udev, unsigned id, MachineGroup **ret)
@@ -45,6 +59,7 @@ static int read_group(int root_fd, struct udev *udev, unsigned id, MachineGroup 
         g_ptr_array_add(group->devices, device);
     }
 
+    group->unsupported = explain_unsupported(root_fd, group);
     *ret = g_steal_pointer(&group);
     return 0;
 }
@@ -100,23 +115,21 @@ static DomainTypeSet types_not_given(const MachineGroup *group)
 
 Decision *machine_decide(const Machine *machine, const MachineGroup *group, const RuleSet *rules)
 {
-    g_autofree DecisionMember *members = g_new0(DecisionMember, group->devices->len);
-    const DecisionInput input = {
+    /* Who has written it nobody has told us. */
+    const ShownType shown = { .type = group->type };
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->devices->len, 1));
+    DecisionInput input = {
         .members = members,
         .n_members = group->devices->len,
         .current = group->type,
+        .unsupported = group->unsupported,
         .not_given = types_not_given(group),
-        .auto_outcome = machine->host->auto_outcome,
         .call_type = _DOMAIN_TYPE_INVALID,
     };
 
-    for (size_t i = 0; i < group->devices->len; i++) {
-        const Device *device = group->devices->pdata[i];
-
-        members[i].facts = device->facts;
-        members[i].kernel_type = _DOMAIN_TYPE_INVALID;
-        members[i].unbinds = device_unbinds(device);
-    }
+    for (size_t i = 0; i < group->devices->len; i++)
+        forced_type_member(machine->host, group->devices->pdata[i], &shown, &members[i]);
+    input.auto_outcome = forced_type_outcome(machine->host, members, input.n_members);
     return decision_make(rules, machine->host->facts, &input);
 }
 

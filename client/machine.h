@@ -13,6 +13,7 @@
 typedef struct MachineGroup {
     unsigned id;
     DomainType type;    /* _DOMAIN_TYPE_INVALID: could not be read */
+    char *unsupported;  /* why its type can never be changed, or NULL */
     GPtrArray *devices; /* Device */
 } MachineGroup;
 
@@ -28,8 +29,8 @@ typedef struct Machine {
  */
 int machine_read(int root_fd, struct udev *udev, Machine **ret);
 
-/* What RULES want for GROUP. What the kernel forces is not known here; nor are late keys, but for a bound
- * driver. */
+/* What RULES want for GROUP. What the kernel forces is known as far as the devices tell it; late keys are not, but
+ * for a bound driver. */
 Decision *machine_decide(const Machine *machine, const MachineGroup *group, const RuleSet *rules);
 
 void machine_free(Machine *machine);

@@ -15,7 +15,7 @@ static const Verb *const verbs[] = {
     &verb_list,   &verb_show,     &verb_why,     &verb_plan,  &verb_set,
     &verb_revert, &verb_apply,    &verb_reload,  &verb_check, &verb_test,
     &verb_usage,  &verb_features, &verb_monitor, &verb_rules, &verb_inhibit,
-    &verb_export,
+    &verb_doctor, &verb_export,   &verb_targets,
 };
 
 static const char target_help[] = "TARGET is the number of a group, a PCI address, BUS:NAME, a network "
@@ -56,6 +56,8 @@ static char *verbs_help(void)
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
         g_autofree char *synopsis = g_strjoin(" ", verbs[i]->name, verbs[i]->arguments, NULL);
 
+        if (!verbs[i]->summary)
+            continue;
         g_string_append_printf(text, "  %-26s %s\n", synopsis, verbs[i]->summary);
     }
     return g_string_free(text, FALSE);

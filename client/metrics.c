@@ -99,8 +99,8 @@ char *metrics_to_text(const Metrics *metrics)
     for (guint i = 0; i < metrics->list->len; i++) {
         const Metric *metric = metrics->list->pdata[i];
 
-        g_string_append_printf(text, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                               kind(metric));
+        g_string_append_printf(text, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help,
+                               metric->name, kind(metric));
         for (guint j = 0; j < metric->samples->len; j++) {
             const Sample *sample = metric->samples->pdata[j];
 

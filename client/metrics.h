@@ -16,7 +16,8 @@ Metrics *metrics_new(void);
 void metrics_free(Metrics *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Metrics, metrics_free)
 
-/* Begins the metric NAME (borrowed, static, as HELP): its samples follow. A COUNTER only grows; its name ends in
+/* Begins the metric NAME (borrowed, static, as HELP): its samples follow. A COUNTER only grows; its name
+ * ends in
  * "_total". */
 void metrics_begin(Metrics *metrics, const char *name, bool counter, const char *help);
 

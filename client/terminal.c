@@ -21,6 +21,27 @@ bool colours_wanted(void)
     return isatty(STDOUT_FILENO) && !terminal_is_dumb() && (!refused || !*refused);
 }
 
+const char *colour_begin(const char *colour)
+{
+    static const struct {
+        const char *name, *sequence;
+    } sequences[] = {
+        {COLOUR_GOOD, "\033[32m"},
+        {COLOUR_WAITING, "\033[33m"},
+        {COLOUR_BAD, "\033[31m"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sequences) && colours_wanted(); i++)
+        if (strcmp(colour, sequences[i].name) == 0)
+            return sequences[i].sequence;
+    return "";
+}
+
+const char *colour_end(void)
+{
+    return colours_wanted() ? "\033[0m" : "";
+}
+
 bool progress_wanted(void)
 {
     return isatty(STDERR_FILENO) && !terminal_is_dumb();

@@ -13,6 +13,10 @@ bool colours_wanted(void);
 #define COLOUR_WAITING "yellow"
 #define COLOUR_BAD "red"
 
+/* What to print before and after text in COLOUR; "" where no colours are wanted. */
+const char *colour_begin(const char *colour);
+const char *colour_end(void);
+
 /* True if standard error is a terminal: a line that shows what happens now may stand there. */
 bool progress_wanted(void);
 

@@ -11,11 +11,13 @@
 #include "refusal.h"
 #include "verb.h"
 
-/* What the daemon knows, for programs that gather it: Prometheus, and Node Feature Discovery of Kubernetes. */
+/* What the daemon knows, for programs that gather it: Prometheus, and Node Feature Discovery of
+ * Kubernetes. */
 
 static gboolean for_prometheus, for_nfd;
 
-/* The namespace whose labels NFD sets without further leave; new versions want it written, old ones would add it. */
+/* The namespace whose labels NFD sets without further leave; new versions want it written, old ones would
+ * add it. */
 #define LABEL_PREFIX "feature.node.kubernetes.io/iommu-policy."
 
 typedef struct Figures {
@@ -98,9 +100,10 @@ static void add_states(Metrics *metrics, const Figures *figures)
     static const char *const words[] = {"running", "frozen", "disabled"};
     const char *state = property_string(figures->manager, "State");
 
-    metrics_begin(metrics, "iommu_policy_state", false,
-                  "1 for the state that the daemon is in: frozen with a refused rule file, disabled by the kernel "
-                  "command line.");
+    metrics_begin(
+        metrics, "iommu_policy_state", false,
+        "1 for the state that the daemon is in: frozen with a refused rule file, disabled by the kernel "
+        "command line.");
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
         metrics_add(metrics, "state", words[i], strcmp(state, words[i]) == 0);
 
@@ -293,9 +296,9 @@ const Verb verb_export = {
     .name = "export",
     .arguments = "--prometheus|--nfd",
     .summary = "Print figures for monitoring, or labels for Kubernetes",
-    .description =
-        "Prints what the daemon knows in a format that another program gathers. Without a daemon --prometheus says\n"
-        "so in iommu_policy_up, and --nfd prints nothing; both end with 1.",
+    .description = "Prints what the daemon knows in a format that another program gathers. Without a daemon "
+                   "--prometheus says\n"
+                   "so in iommu_policy_up, and --nfd prints nothing; both end with 1.",
     .options = export_options,
     .offline = true, /* that the daemon is not there is a figure, too */
     .run = run_export,

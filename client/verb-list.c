@@ -19,23 +19,6 @@
 
 static gboolean as_tree;
 
-/* One property of all MEMBERS, those without it left out: "nvme, e1000e"; "-" if none has it. */
-static char *join_property(const GPtrArray *members, const char *name)
-{
-    g_autoptr(GPtrArray) words = g_ptr_array_new();
-
-    for (size_t i = 0; i < members->len; i++) {
-        const char *word = property_string(members->pdata[i], name);
-
-        if (*word)
-            g_ptr_array_add(words, (char *) word);
-    }
-    if (words->len == 0)
-        return g_strdup("-");
-    g_ptr_array_add(words, NULL);
-    return g_strjoinv(", ", (char **) words->pdata);
-}
-
 static JsonObject *group_json(GHashTable *objects, GVariant *group)
 {
     g_autoptr(GPtrArray) members = inventory_members(objects, group);
@@ -67,8 +50,9 @@ static void print_groups_table(GHashTable *objects, const GPtrArray *groups)
     for (size_t i = 0; i < groups->len; i++) {
         GVariant *group = groups->pdata[i];
         g_autoptr(GPtrArray) members = inventory_members(objects, group);
-        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")), *state = group_state_text(group),
-                        *names = join_property(members, "Name"), *drivers = join_property(members, "Driver");
+        g_autofree char *id = g_strdup_printf("%u", property_u32(group, "Id")),
+                        *state = group_state_text(group), *names = inventory_join(members, "Name"),
+                        *drivers = inventory_join(members, "Driver");
         const char *const cells[] = {
             id,
             or_dash(property_string(group, "Type")),
@@ -111,7 +95,8 @@ static int run_list(Client *client, char **arguments)
 }
 
 static const GOptionEntry list_options[] = {
-    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices as they are connected, and their groups", NULL},
+    {"tree", 0, 0, G_OPTION_ARG_NONE, &as_tree, "show the devices as they are connected, and their groups",
+     NULL},
     {NULL},
 };
 
@@ -184,8 +169,10 @@ char *next_boot_text(GVariant *group)
     if (strcmp(reason, pending_reason_to_string(PENDING_NEXT_BOOT)) == 0)
         return g_strdup_printf("at the next boot: %s, before its driver, by %s", type, by);
     if (strcmp(reason, pending_reason_to_string(PENDING_INITRAMFS_STALE)) == 0)
-        return g_strdup_printf("at the next boot: %s, before its driver, by %s, once the initramfs has today's "
-                               "rules: 'iommuctl reload' names the command", type, by);
+        return g_strdup_printf(
+            "at the next boot: %s, before its driver, by %s, once the initramfs has today's "
+            "rules: 'iommuctl reload' names the command",
+            type, by);
     return NULL;
 }
 

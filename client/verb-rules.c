@@ -137,8 +137,8 @@ static char *comment_on(GVariant *group, const GPtrArray *members)
     for (guint i = 0; i < members->len; i++) {
         const char *model = property_string(members->pdata[i], "ModelName");
 
-        g_string_append_printf(text, "%s %s%s%s", i > 0 ? "," : "", property_string(members->pdata[i], "Name"),
-                               *model ? " " : "", model);
+        g_string_append_printf(text, "%s %s%s%s", i > 0 ? "," : "",
+                               property_string(members->pdata[i], "Name"), *model ? " " : "", model);
     }
     return g_string_free(text, FALSE);
 }
@@ -303,7 +303,8 @@ const Verb verb_rules = {
     .summary = "List the rule files in force, or write some",
     .description =
         "Shows the rule files in force in their order, and how many devices each gives their type.\n"
-        "`rules generate` prints a rule file for each group, or for those of the TARGETs, which asks for the type\n"
+        "`rules generate` prints a rule file for each group, or for those of the TARGETs, which asks for "
+        "the type\n"
         "that the group has now and names its devices by Path and Id.",
     .options = rules_options,
     .max_arguments = G_MAXUINT,

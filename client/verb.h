@@ -11,7 +11,7 @@
 typedef struct Verb {
     const char *name;
     const char *arguments;       /* as --help prints them: "TARGET TYPE" */
-    const char *summary;         /* one line */
+    const char *summary;         /* one line; NULL: for programs, and not in the list of --help */
     const char *description;     /* for --help of this verb */
     const GOptionEntry *options; /* beside those of every verb, or NULL */
     unsigned min_arguments, max_arguments;
@@ -33,11 +33,17 @@ extern const Verb verb_list, verb_show;
 /* verb-rules.c */
 extern const Verb verb_rules;
 /* verb-why.c */
-extern const Verb verb_why, verb_plan, verb_usage, verb_features;
+extern const Verb verb_why, verb_plan, verb_usage;
+/* verb-features.c */
+extern const Verb verb_features;
 /* verb-set.c */
 extern const Verb verb_set, verb_revert, verb_apply, verb_reload, verb_inhibit;
+/* verb-targets.c */
+extern const Verb verb_targets;
 /* verb-check.c */
 extern const Verb verb_check, verb_test;
+/* verb-doctor.c */
+extern const Verb verb_doctor;
 /* verb-export.c */
 extern const Verb verb_export;
 /* verb-monitor.c */

@@ -60,7 +60,7 @@ static void drop_init(Drop *drop, ManagedGroup *group, const CallRecord *record)
     Manager *manager = group->manager;
     g_autoptr(Decision) decision = manager_decide(manager, group, false);
     DomainType outcome = decision->wanted < 0
-        ? group->type : change_predicted_type(decision->wanted, manager->host->auto_outcome);
+        ? group->type : change_predicted_type(decision->wanted, manager_auto_outcome(manager, group));
 
     drop->to = decision->wanted;
     drop->disruptive = decision->may_unbind && managed_group_unbinds(group);
@@ -263,6 +263,8 @@ static bool allows_fatal(const BusCall *call, const ChangeSurvey *survey)
 static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeSurvey *survey,
                        RefusalCode code, const char *detail)
 {
+    ManagedGroup *group = manager_group(call->manager, call->group);
+    DomainTypeSet outcome = manager_auto_outcome(call->manager, group);
     g_autofree char *object = g_strdup_printf("group %u", call->group);
     g_autofree char *target = g_strdup_printf("%u", call->group), *text = NULL;
     const char *actions[CHANGE_ACTIONS_MAX] = { "" };
@@ -275,7 +277,7 @@ static int append_plan(sd_bus_message *reply, const BusCall *call, const ChangeS
         text = refusal_text(change_survey_code(survey), survey->object ?: object, target, survey->detail);
     if (!refused && survey->how != CHANGE_NOTHING && survey->how != CHANGE_REFUSED)
         change_actions(survey->type_from,
-                       change_predicted_type(call->type, call->manager->host->auto_outcome),
+                       change_predicted_type(call->type, outcome),
                        survey->how == CHANGE_DISRUPTIVE, allows_fatal(call, survey), false, actions);
     r = sd_bus_message_append(reply, "s", change_how_to_string(refused ? CHANGE_REFUSED : survey->how));
     if (r >= 0)

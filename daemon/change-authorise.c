@@ -330,7 +330,7 @@ static void ask_for_plan(Change *change, ManagedGroup *group)
             return;
         }
     }
-    change_actions(from, change_predicted_type(change->request->type, manager->host->auto_outcome),
+    change_actions(from, change_predicted_type(change->request->type, manager_auto_outcome(manager, group)),
                    survey->how == CHANGE_DISRUPTIVE, fatal, change->options.persist, actions);
     if (change->caller.uid == 0)
         pass(change);

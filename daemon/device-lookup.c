@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -17,6 +15,8 @@
 
 /* Device mapper on md on multipath on disks, and some more. */
 #define DEPTH_MAX 8
+/* udev's links lead to nodes, one link each; people's may lead to udev's. */
+#define LINKS_MAX 8
 
 static int add_block(int root_fd, const char *syspath, unsigned depth, GPtrArray *paths);
 
@@ -82,23 +82,61 @@ static int add_block(int root_fd, const char *syspath, unsigned depth, GPtrArray
     return 0;
 }
 
-/* NAME is a caller's, and callers can have links and mounts of their own below /dev/shm: nothing is followed
- * out of /dev, into another file system that may not answer. */
+/*
+ * Follows PATH, below the folder DEV_FD of the file system DEV, to its end or to its first link. Returns 0
+ * with *ret of what is there; 1 with *ret_path, where the link leads; -EXDEV if it enters another file system;
+ * -EINVAL if the link leads out of the folder; -errno.
+ */
+static int follow(int dev_fd, dev_t dev, const char *path, struct stat *ret, char **ret_path)
+{
+    const char *end = path;
+
+    do {
+        g_autofree char *part = NULL, *target = NULL;
+        int r;
+
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        part = g_strndup(path, (gsize) (end - path));
+        if (fstatat(dev_fd, part, ret, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+            return -errno;
+        if (ret->st_dev != dev)
+            return -EXDEV;
+        if (S_ISLNK(ret->st_mode)) {
+            r = sysfs_link_target(dev_fd, part, &target);
+            if (r < 0)
+                return r;
+            *ret_path = g_strconcat(target, end, NULL);
+            return 1;
+        }
+    } while (*end != '\0');
+    return 0;
+}
+
+/*
+ * NAME is a caller's, and callers can have links and mounts of their own below /dev/shm: nothing is followed
+ * out of /dev, into another file system that may not answer. Step by step, as openat2(2), which could be
+ * told so, fails with ENOSYS under the RestrictSUIDSGID= of our unit.
+ */
 static int stat_node(int root_fd, const char *name, struct stat *ret)
 {
-    const struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
-    };
-    _cleanup_close_ int dev_fd = -EBADF, fd = -EBADF;
+    g_autofree char *path = g_strdup(name);
+    _cleanup_close_ int dev_fd = -EBADF;
+    struct stat dev;
 
     dev_fd = openat(root_fd, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dev_fd < 0)
+    if (dev_fd < 0 || fstat(dev_fd, &dev) < 0)
         return -errno;
-    fd = (int) syscall(SYS_openat2, dev_fd, name, &how, sizeof how);
-    if (fd < 0)
-        return -errno;
-    return fstat(fd, ret) < 0 ? -errno : 0;
+    for (unsigned links = 0; links <= LINKS_MAX; links++) {
+        char *target = NULL;
+        int r = follow(dev_fd, dev.st_dev, path, ret, &target);
+
+        if (r <= 0)
+            return r;
+        g_free(path);
+        path = target;
+    }
+    return -ELOOP;
 }
 
 /* PATH is "dev/..." */

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "decision.h"
 #include "device.h"
+#include "forced-type.h"
 #include "record.h"
 #include "stub-probe.h"
 #include "sysfs.h"
@@ -91,11 +92,11 @@ static void take_back_loans(const Groups *groups)
  */
 static Decision *decide(const Groups *groups, const Device *device, DomainType *ret_current)
 {
+    const ShownType shown = { .type = _DOMAIN_TYPE_INVALID };
     DecisionMember member;
     DecisionInput input = {
         .members = &member,
         .n_members = 1,
-        .auto_outcome = groups->host->auto_outcome,
         .call_type = _DOMAIN_TYPE_INVALID,
         .early_only = true,
     };
@@ -106,8 +107,9 @@ static Decision *decide(const Groups *groups, const Device *device, DomainType *
     input.current = groups->host->boot_default >= 0 ? groups->host->boot_default : DOMAIN_TYPE_DMA_FQ;
     if (!groups->family || !iommu_family_has_dma_fq(groups->family))
         input.not_given = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ);
-    device_decision_member(device, &member);
+    forced_type_member(groups->host, device, &shown, &member);
     member.unbinds = false;
+    input.auto_outcome = forced_type_outcome(groups->host, &member, 1);
     *ret_current = input.current;
     return decision_make(groups->rules, groups->host->facts, &input);
 }

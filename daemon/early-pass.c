@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "forced-type.h"
 #include "group-view.h"
 #include "group.h"
 #include "record.h"
@@ -58,28 +59,41 @@ static DomainTypeSet types_not_given(const GroupView *view)
     return 0;
 }
 
+/* Nobody has written before this pass, but perhaps the one of the initramfs, for the same rules. */
+static void fill_members(const Pass *pass, const GroupView *view, DecisionMember *members)
+{
+    const ShownType shown = { .type = view->type, .as_found = true };
+
+    for (guint i = 0; i < view->devices->len; i++) {
+        Device *device = view->devices->pdata[i];
+        g_autofree char *syspath = g_strconcat("sys/devices/", device->facts->path, NULL);
+
+        if (forced_type_asks_pasid(device->facts->iommu, view->type))
+            device->pasid = forced_type_read_pasid(pass->root_fd, syspath);
+        forced_type_member(pass->host, device, &shown, &members[i]);
+        members[i].unbinds = false;
+    }
+}
+
 /* What the rules want if nothing has to be unbound for it: what has to be is not written. */
 static Decision *decide(const Pass *pass, const GroupView *view)
 {
     g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(view->devices->len, 1));
     g_autofree char *unsupported = group_view_unsupported(view);
     DecisionInput input = {
-        .unsupported = unsupported,
         .members = members,
         .n_members = view->devices->len,
         .current = view->type,
+        .unsupported = unsupported,
         .not_given = types_not_given(view),
-        .auto_outcome = pass->host->auto_outcome,
-        .auto_settled = (DOMAIN_TYPE_BIT(view->type) & pass->host->auto_outcome) != 0,
         .call_type = _DOMAIN_TYPE_INVALID,
         .early_only = true,
     };
 
     read_regions(pass, view);
-    for (guint i = 0; i < view->devices->len; i++) {
-        device_decision_member(view->devices->pdata[i], &members[i]);
-        members[i].unbinds = false;
-    }
+    fill_members(pass, view, members);
+    input.auto_outcome = forced_type_outcome(pass->host, members, input.n_members);
+    input.auto_settled = (DOMAIN_TYPE_BIT(view->type) & input.auto_outcome) != 0;
     return decision_make(pass->rules, pass->host->facts, &input);
 }
 

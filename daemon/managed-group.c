@@ -73,6 +73,7 @@ static void members_changed(ManagedGroup *group)
     group->changed |= GROUP_DEVICES;
     group->broken = false;
     group->auto_settled = true;
+    group->written = false;
     group->moment = MOMENT_UNKNOWN;
     group->refusal_told = 0;
     managed_group_forget_tries(group);
@@ -98,6 +99,7 @@ bool managed_group_remove_member(ManagedGroup *group, ManagedDevice *device)
 
 void managed_group_set_type(ManagedGroup *group, DomainType type)
 {
+    group->written |= group->type_known && group->type != type;
     group->type_known = true;
     group->read_error = 0;
     if (group->type == type)

@@ -51,6 +51,7 @@ struct ManagedGroup {
     /* what was read */
     bool type_known;
     DomainType type;       /* _DOMAIN_TYPE_INVALID before the first read */
+    bool written;          /* somebody has written it since its members appeared, as far as is known */
     bool watched;          /* writes of others to its type are seen */
     int read_error;        /* of the last read, or 0 */
     Moment moment;         /* when the type was set */

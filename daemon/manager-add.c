@@ -96,6 +96,7 @@ static void on_added(const AddedDevice *added, void *userdata)
                                  (uint64_t) g_get_monotonic_time());
         managed_group_set_result(group, added->group->wanted, NULL, NULL);
         group->auto_settled = added->group->wanted == DOMAIN_TYPE_AUTO;
+        group->written = !group->auto_settled;
         manager_evaluate(manager, group);
     }
     manager_set_dirty(manager, group->id, DIRTY_READ);

@@ -215,8 +215,10 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
         learn_from(manager, group, result);
         note_moment(group, change, result);
     }
-    if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING)
+    if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING) {
         group->auto_settled = asked == DOMAIN_TYPE_AUTO;
+        group->written = asked != DOMAIN_TYPE_AUTO; /* else the kernel has chosen once more */
+    }
     if (change->origin == CHANGE_BY_RULE)
         judge_rule_result(manager, group, change, result);
     else
@@ -272,8 +274,8 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
         return;
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
         manager_read_group(manager, group);
-    else if (!group->changing && change->origin == CHANGE_BY_RULE)
-        manager_evaluate(manager, group);
+    else if (!group->changing && (change->origin == CHANGE_BY_RULE || result->code != REFUSAL_NONE))
+        manager_evaluate(manager, group); /* a call that is done evaluates when it has noted what was asked */
     if (group->events_missed)
         manager_set_dirty(manager, id, DIRTY_READ);
     if (group->use_ended && group->owned)

@@ -4,6 +4,8 @@
 #include <errno.h>
 
 #include "decision-trail.h"
+#include "forced-type.h"
+#include "group-notes.h"
 #include "group.h"
 
 static Tristate has_direct_regions(const ManagedGroup *group)
@@ -15,8 +17,13 @@ static Tristate has_direct_regions(const ManagedGroup *group)
 
 static void fill_member(DecisionMember *member, const ManagedGroup *group, ManagedDevice *managed)
 {
+    const ShownType shown = {
+        .type = group->type_known ? group->type : _DOMAIN_TYPE_INVALID,
+        .as_found = !group->written,
+    };
+
     managed->device->facts->reserved_direct = has_direct_regions(group);
-    device_decision_member(managed->device, member);
+    forced_type_member(group->manager->host, managed->device, &shown, member);
 }
 
 /* DMA-FQ on an IOMMU that is not known to flush lazily can end in a NULL call in the kernel; where the
@@ -46,12 +53,19 @@ static DecisionInput decision_input(Manager *manager, ManagedGroup *group, Decis
         .n_members = group->members->len,
         .current = group->type_known ? group->type : manager->host->boot_default,
         .not_given = manager_types_not_given(group),
-        .auto_outcome = manager->host->auto_outcome,
+        .auto_outcome = forced_type_outcome(manager->host, members, group->members->len),
         .auto_settled = group->auto_settled,
         .unsupported = group->unsupported,
         .call_type = call ? call->type : _DOMAIN_TYPE_INVALID,
         .call_origin = call ? call->origin : NULL,
     };
+}
+
+DomainTypeSet manager_auto_outcome(Manager *manager, ManagedGroup *group)
+{
+    g_autofree DecisionMember *members = g_new0(DecisionMember, MAX(group->members->len, 1));
+
+    return decision_input(manager, group, members, false).auto_outcome;
 }
 
 Decision *manager_decide(Manager *manager, ManagedGroup *group, bool with_call)
@@ -88,6 +102,7 @@ Decision *manager_explain(Manager *manager, ManagedGroup *group)
     if (moment)
         trail_add(decision->trail, NULL, g_strdup(group->moment_by), VERDICT_NOTE, moment);
     decision_explain(decision, manager->rules, manager->host->facts, &input);
+    group_notes_add(decision, group, manager->host->facts);
     return decision;
 }
 

@@ -40,6 +40,7 @@ static bool adopt(ManagedGroup *group, EarlyStage stage, const EarlyNote *note)
     }
     if (early->outcome != EARLY_SET || early->type != group->type)
         return false;
+    group->written = early->wanted != DOMAIN_TYPE_AUTO;
     managed_group_set_moment(group, stage == EARLY_INITRAMFS ? MOMENT_EARLY_INITRAMFS : MOMENT_EARLY_HOST,
                              early->wanted_by, note->end_usec);
     text = moment_text(group->moment, group->type, note->end_usec);

@@ -380,19 +380,28 @@ static void watch_type(Manager *manager, ManagedGroup *group)
         log_group(LOG_DEBUG, group->id, NULL, "writes of others to its type are not seen");
 }
 
+static void take_pasid(const ManagedGroup *group, const char *const *pasid)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        ManagedDevice *managed = group->members->pdata[i];
+
+        if (g_strv_contains(pasid, managed->syspath))
+            managed->device->pasid = TRISTATE_YES;
+    }
+}
+
 static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGroup *scanned)
 {
+    bool first;
+
     if (scanned->error != 0) {
         group->read_error = scanned->error;
         if (scanned->error == -EBUSY && !group->changing && group->key)
             manager_wait_for_lock(manager, group->id, group->key);
         return;
     }
+    first = !group->type_known && (manager->starting || group->has_newcomer);
     watch_type(manager, group);
-    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
-     * written by the kernel. */
-    if (!group->type_known && (manager->starting || group->has_newcomer))
-        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager->host->auto_outcome;
     if (group->type_known && group->type != scanned->type && !group->changing) {
         report_drift(group, scanned->type);
         group->auto_settled = false;
@@ -404,6 +413,11 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
     }
     managed_group_set_type(group, scanned->type);
     managed_group_set_name(group, scanned->name);
+    take_pasid(group, scanned->pasid);
+    /* Found at start, nobody remembers who wrote it; new, nobody has. What `auto` can end in counts as
+     * written by the kernel. */
+    if (first)
+        group->auto_settled = DOMAIN_TYPE_BIT(scanned->type) & manager_auto_outcome(manager, group);
     manager_adopt_early(manager, group);
     managed_group_set_reserved(group, scanned->reserved);
 }

@@ -176,6 +176,8 @@ Decision *manager_decide_early(Manager *manager, ManagedGroup *group);
 RefusalCode manager_judge_call(Manager *manager, ManagedGroup *group, DomainType type, char **ret_detail);
 /* The type that the next boot gives GROUP before its drivers are bound: decision_type_at_boot(). */
 DomainType manager_decide_at_boot(Manager *manager, ManagedGroup *group);
+/* The types that `auto` may end in for GROUP. */
+DomainTypeSet manager_auto_outcome(Manager *manager, ManagedGroup *group);
 /* The types that the IOMMU of GROUP is not known to give. */
 DomainTypeSet manager_types_not_given(const ManagedGroup *group);
 

@@ -74,10 +74,12 @@ static void on_message(Worker *worker, GVariant *message, void *userdata)
     Scan *scan = userdata;
     g_autoptr(GVariantIter) iter = NULL;
     g_autoptr(GArray) reserved = NULL;
+    g_autofree const char **pasid = NULL;
     ScannedGroup group = { 0 };
     const char *type;
 
-    g_variant_get(message, "(ui&s&sa(tts))", &group.id, &group.error, &type, &group.name, &iter);
+    g_variant_get(message, "(ui&s&s^a&sa(tts))", &group.id, &group.error, &type, &group.name, &pasid, &iter);
+    group.pasid = pasid;
     if (!scan->late)
         skip_until(scan, group.id);
     if (scan->next < scan->ids->len)

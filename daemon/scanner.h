@@ -18,6 +18,7 @@ typedef struct ScannedGroup {
                 */
     DomainType type;  /* with error 0 */
     const char *name; /* with error 0; "": it has none */
+    const char *const *pasid; /* with error 0: SYSPATHs of members that have PASID, as far as it was asked */
     GArray *reserved; /* ReservedRegion, with error 0; borrowed */
 } ScannedGroup;
 

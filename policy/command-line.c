@@ -14,8 +14,8 @@ static const char *const options_of_intel[] = {
     "on", "off", "igfx_off", "forcedac", "strict", "sp_off", "sm_on", "sm_off", "tboot_noforce", NULL,
 };
 static const char *const options_of_amd[] = {
-    "fullflush", "force_enable", "off", "force_isolation", "pgtbl_v1", "pgtbl_v2", "irtcachedis", "nohugepages",
-    "v2_pgsizes_only", NULL,
+    "fullflush", "force_enable", "off",         "force_isolation", "pgtbl_v1",
+    "pgtbl_v2",  "irtcachedis",  "nohugepages", "v2_pgsizes_only", NULL,
 };
 
 /* Names that take a list of options, and the architectures whose kernels read them. */
@@ -101,9 +101,11 @@ static Tristate read_switch(const char *value)
 {
     if (!value || !*value)
         return TRISTATE_UNKNOWN;
-    if (strchr("1yYtT", *value) || ((*value == 'o' || *value == 'O') && (value[1] == 'n' || value[1] == 'N')))
+    if (strchr("1yYtT", *value) ||
+        ((*value == 'o' || *value == 'O') && (value[1] == 'n' || value[1] == 'N')))
         return TRISTATE_YES;
-    if (strchr("0nNfF", *value) || ((*value == 'o' || *value == 'O') && (value[1] == 'f' || value[1] == 'F')))
+    if (strchr("0nNfF", *value) ||
+        ((*value == 'o' || *value == 'O') && (value[1] == 'f' || value[1] == 'F')))
         return TRISTATE_NO;
     return TRISTATE_UNKNOWN;
 }
@@ -231,8 +233,10 @@ static char *fault_of_option(const char *name, const char *option, const char **
 
     *ret_right = meant_by(name, option, &known);
     if (known && !*ret_right)
-        return g_strdup_printf("%s= has no option \"%s\": AMD's IOMMU is on by itself, and Intel's is turned on by "
-                               "intel_iommu=on", name, option);
+        return g_strdup_printf(
+            "%s= has no option \"%s\": AMD's IOMMU is on by itself, and Intel's is turned on by "
+            "intel_iommu=on",
+            name, option);
     return g_strdup_printf("%s= has no option \"%s\"", name, option);
 }
 

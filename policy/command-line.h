@@ -7,11 +7,11 @@
 #include "facts.h"
 
 /*
- * The words of the kernel command line that are about IOMMUs: what the kernel takes of them, and which ones it
- * passes over without a word that anybody would see. Sources: drivers/iommu/iommu.c (iommu.passthrough,
+ * The words of the kernel command line that are about IOMMUs: what the kernel takes of them, and which ones
+ * it passes over without a word that anybody would see. Sources: drivers/iommu/iommu.c (iommu.passthrough,
  * iommu.strict: lib/kstrtox.c, kstrtobool()), arch/x86/kernel/pci-dma.c, iommu_setup() (iommu=),
- * drivers/iommu/intel/iommu.c, intel_iommu_setup(), drivers/iommu/amd/init.c, parse_amd_iommu_options(), and for
- * names kernel/params.c, parameqn(): "-" and "_" are the same there.
+ * drivers/iommu/intel/iommu.c, intel_iommu_setup(), drivers/iommu/amd/init.c, parse_amd_iommu_options(), and
+ * for names kernel/params.c, parameqn(): "-" and "_" are the same there.
  */
 
 typedef struct CommandLine {
@@ -29,8 +29,9 @@ typedef struct CommandLine {
 void command_line_read(char **words, const char *architecture, CommandLine *ret);
 
 /*
- * What is wrong with WORD, if it is meant for the IOMMU and a kernel of ARCHITECTURE takes no notice of it, or of
- * a part of it: a sentence that the caller frees, with *ret_right (borrowed, static) what to write in its place,
- * or NULL if there is nothing to write. NULL if nothing is wrong, or the word is about something else.
+ * What is wrong with WORD, if it is meant for the IOMMU and a kernel of ARCHITECTURE takes no notice of it,
+ * or of a part of it: a sentence that the caller frees, with *ret_right (borrowed, static) what to write in
+ * its place, or NULL if there is nothing to write. NULL if nothing is wrong, or the word is about something
+ * else.
  */
 char *command_line_fault(const char *word, const char *architecture, const char **ret_right);

@@ -146,9 +146,19 @@ static void add_mask_note(GPtrArray *trail, const HostFacts *host, const Wish *w
                               "buffers, which is slower than DMA-FQ", bits, host->memory_bits));
 }
 
+static void add_maybe_forced(GPtrArray *trail, const DecisionMember *member)
+{
+    if (member->maybe_reason)
+        trail_add(trail, member->facts->name, g_strdup("kernel"), VERDICT_NOTE,
+                  g_strdup_printf("the kernel may force %s, which only shows when another type is tried: %s",
+                                  domain_type_to_string(member->maybe_type), member->maybe_reason));
+}
+
 static void add_notes(GPtrArray *trail, const HostFacts *host, const Wish *wish)
 {
     const char *name = wish->member->facts->name;
+
+    add_maybe_forced(trail, wish->member);
 
     add_mask_note(trail, host, wish);
 
@@ -160,9 +170,6 @@ static void add_notes(GPtrArray *trail, const HostFacts *host, const Wish *wish)
     if (wish->hits->len > 0 && wish->member->facts->untrusted != TRISTATE_NO)
         trail_add(trail, name, NULL, VERDICT_NOTE,
                   g_strdup("is not trusted (external): its group can have DMA alone"));
-    if (wish->hits->len > 0 && wish->member->facts->reserved_direct == TRISTATE_YES)
-        trail_add(trail, name, NULL, VERDICT_NOTE,
-                  g_strdup("has a direct reserved region: VFIO will not take this device"));
 }
 
 void trail_add_member(GPtrArray *trail, const Decision *decision, const DecisionInput *input,

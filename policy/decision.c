@@ -251,21 +251,31 @@ static void find_conflict_with_kernel(Deciding *d, DomainType forced)
     }
 }
 
+static char *describe_forced(const Deciding *d, DomainType forced)
+{
+    return g_strdup_printf("the kernel forces %s: %s", domain_type_to_string(forced),
+                           d->forced_member->kernel_reason ?: "no reason is known");
+}
+
 /* Step 8. Where nothing matches, nothing is wanted either (step 7). */
 static void decide_by_kernel(Deciding *d)
 {
     /* Members forced to different types: the kernel has settled that already, and no write will be taken. */
     DomainType forced = d->forced >= 0 ? d->forced : d->input->current;
 
-    if (!d->forced_member || !d->any_hit || forced < 0)
+    if (!d->forced_member || forced < 0)
         return;
+    if (!d->any_hit) {
+        trail_add(d->decision->trail, d->forced_member->facts->name, g_strdup("kernel"), VERDICT_NOTE,
+                  describe_forced(d, forced));
+        return;
+    }
     d->winner = NULL;
     d->by_forbid = false;
     set_wanted(d, forced, g_strdup("kernel"));
     find_conflict_with_kernel(d, forced);
     trail_add(d->decision->trail, d->forced_member->facts->name, g_strdup("kernel"), VERDICT_WANTED,
-              g_strdup_printf("the kernel forces %s: %s", domain_type_to_string(forced),
-                              d->forced_member->kernel_reason ?: "no reason is known"));
+              describe_forced(d, forced));
 }
 
 static bool is_by_call(const Deciding *d)

@@ -19,6 +19,8 @@ typedef struct DecisionMember {
     const DeviceFacts *facts;
     DomainType kernel_type;    /* the type the kernel forces on this member, or _DOMAIN_TYPE_INVALID */
     const char *kernel_reason; /* why, for people; borrowed; NULL if not forced */
+    const char *maybe_reason;  /* why it may force maybe_type, which only a try shows; or NULL */
+    DomainType maybe_type;     /* with maybe_reason */
     bool unbinds;              /* a disruptive change would unbind it: bound, and not to a driver that
                                 * manages DMA itself */
 } DecisionMember;

@@ -266,8 +266,9 @@ static const struct {
     [REFUSAL_USAGE] = {ERROR_INVALID_ARGS, "is not used that way", "Run 'iommuctl @ --help' to see how.",
                        "Run 'iommuctl --help' to see how."},
     [REFUSAL_FILE_NOT_WRITTEN] = {ERROR_FAILED, "cannot be written",
-                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may write to and "
-                                  "that has no such file.", NULL},
+                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may write "
+                                  "to and that has no such file.",
+                                  NULL},
     [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
                         "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
     [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",

@@ -74,7 +74,8 @@ static bool has_other_names(const RuleMatch *match, MatchKey but, const DeviceFa
 }
 
 /* Some device has one of the N patterns from FIRST on. */
-static bool is_here(const Machine *machine, const RuleMatch *match, const MatchTerm *term, guint first, guint n)
+static bool is_here(const Machine *machine, const RuleMatch *match, const MatchTerm *term, guint first,
+                    guint n)
 {
     for (size_t i = 0; i < machine->n; i++) {
         FactValues values;

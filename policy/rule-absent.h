@@ -14,9 +14,9 @@ typedef struct AbsentName {
 } AbsentName;
 
 /*
- * The exact names in RULE, one for each Address= and Path= and one for each Id=, that none of the DEVICES has, or
- * none that has the section's other exact names as well. Globs and negated lists name nothing, nor does a section
- * that is for another HOST. Returns an array of AbsentName, which the caller frees.
+ * The exact names in RULE, one for each Address= and Path= and one for each Id=, that none of the DEVICES
+ * has, or none that has the section's other exact names as well. Globs and negated lists name nothing, nor
+ * does a section that is for another HOST. Returns an array of AbsentName, which the caller frees.
  */
 GPtrArray *rule_absent(const Rule *rule, const HostFacts *host, const DeviceFacts *const *devices,
                        size_t n_devices);

@@ -340,6 +340,7 @@ static void carry_over(Device *device, const Device *previous)
         device->facts->driver = g_strdup(previous->facts->driver);
     }
     device->facts->reserved_direct = previous->facts->reserved_direct;
+    device->pasid = previous->pasid;
     if (!device->driver)
         device->facts->dma_mask_bits = previous->facts->dma_mask_bits;
     if (previous->facts->udev_known) {
@@ -371,6 +372,7 @@ int device_read(int root_fd, const char *syspath, const Device *previous, Device
 
     device = g_new0(Device, 1);
     device->inode = st.st_ino;
+    device->pasid = TRISTATE_UNKNOWN;
     device->facts = device_facts_new(bus, strrchr(syspath, '/') + 1, syspath + strlen(DEVICES_PREFIX));
     read_driver(fd, device);
     read_attributes(fd, device);
@@ -518,17 +520,4 @@ bool device_has_dma_fq(const Device *device)
 bool device_unbinds(const Device *device)
 {
     return device->driver && !device->facts->bridge && !device->facts->manages_dma;
-}
-
-void device_decision_member(const Device *device, DecisionMember *ret)
-{
-    *ret = (DecisionMember) {
-        .facts = device->facts,
-        .kernel_type = _DOMAIN_TYPE_INVALID,
-        .unbinds = device_unbinds(device),
-    };
-    if (device->facts->untrusted == TRISTATE_YES) {
-        ret->kernel_type = DOMAIN_TYPE_DMA;
-        ret->kernel_reason = "the device is removable, or behind an external port";
-    }
 }

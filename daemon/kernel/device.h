@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "decision.h"
 #include "facts.h"
 
 /*
@@ -25,6 +24,7 @@ typedef struct Device {
     char *iommu;          /* name below /sys/class/iommu ("dmar0"), or NULL */
     bool is_iommu;        /* it is an IOMMU's own function */
     bool has_driver_override;
+    Tristate pasid;       /* PCI: has that capability; unknown until forced_type_read_pasid() has been asked */
     char *model_name;     /* from the hardware database, filled by device_set_udev(); or NULL */
 } Device;
 
@@ -83,12 +83,6 @@ bool driver_is_vfio(const char *driver);
 /* True if a change with unbinding takes DEVICE from its driver: bridges and drivers that manage DMA
  * themselves stay. */
 bool device_unbinds(const Device *device);
-
-/*
- * Fills what a decision asks of DEVICE as a member of its group; DEVICE is borrowed by it. A removable
- * device is given DMA alone, whatever is written (drivers/iommu/iommu.c, iommu_get_def_domain_type()).
- */
-void device_decision_member(const Device *device, DecisionMember *ret);
 
 /* True if the IOMMU of DEVICE is known to flush lazily. DMA-FQ elsewhere can end in a NULL call in the
  * kernel (drivers/iommu/dma-iommu.c, fq_flush_iotlb()). */

@@ -10,18 +10,9 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "command-line.h"
-#include "kernel-config.h"
+#include "default-type.h"
+#include "device.h"
 #include "sysfs.h"
-
-#define TRANSLATED (DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA) | DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ))
-#define ANY_OUTCOME (TRANSLATED | DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY))
-
-/* What decides about the default type: drivers/iommu/iommu.c, iommu_subsys_init(). */
-typedef struct DefaultType {
-    Tristate passthrough;
-    Tristate strict;
-} DefaultType;
 
 /* systemd.unit(5), ConditionArchitecture= */
 static const char *architecture_name(const char *machine)
@@ -36,46 +27,6 @@ static const char *architecture_name(const char *machine)
         if (g_str_equal(names[i][0], machine))
             return names[i][1];
     return machine;
-}
-
-/* One of three lines (drivers/iommu/Kconfig). */
-static void read_default_config(int root_fd, DefaultType *type)
-{
-    g_autofree char *line = NULL;
-
-    if (kernel_config_find(root_fd, "CONFIG_IOMMU_DEFAULT_", &line) < 0)
-        return;
-    type->passthrough = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y");
-    type->strict = g_str_equal(line, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y");
-}
-
-static void host_read_default(int root_fd, Host *host)
-{
-    DefaultType type = { TRISTATE_UNKNOWN, TRISTATE_UNKNOWN };
-    CommandLine words;
-
-    command_line_read(host->facts->kernel_command_line, host->facts->architecture, &words);
-    if (words.passthrough == TRISTATE_UNKNOWN || words.strict == TRISTATE_UNKNOWN)
-        read_default_config(root_fd, &type);
-    if (words.passthrough != TRISTATE_UNKNOWN)
-        type.passthrough = words.passthrough;
-    if (words.strict != TRISTATE_UNKNOWN)
-        type.strict = words.strict;
-
-    host->boot_default = _DOMAIN_TYPE_INVALID;
-    host->auto_outcome = ANY_OUTCOME;
-    if (type.passthrough == TRISTATE_YES) {
-        host->boot_default = DOMAIN_TYPE_IDENTITY;
-        host->auto_outcome = DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY);
-    } else if (type.passthrough == TRISTATE_NO && type.strict == TRISTATE_YES) {
-        host->boot_default = DOMAIN_TYPE_DMA;
-        host->auto_outcome = DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA);
-    } else if (type.passthrough == TRISTATE_NO) {
-        /* A driver may still turn it strict: VT-d in caching mode, AMD with NpCache. */
-        host->auto_outcome = TRANSLATED;
-        if (type.strict == TRISTATE_NO)
-            host->boot_default = DOMAIN_TYPE_DMA_FQ;
-    }
 }
 
 /* The bits of the highest address of RAM; 0 without CAP_SYS_ADMIN: all addresses then read 0
@@ -99,6 +50,96 @@ static unsigned host_memory_bits(int root_fd)
         if (g_str_has_suffix(line, " : System RAM\n") && sscanf(line, "%*x-%" SCNx64, &end) == 1)
             top = MAX(top, end);
     return top > 0 ? 64 - (unsigned) __builtin_clzll(top) : 0;
+}
+
+static void unit_free(void *data)
+{
+    HostUnit *unit = data;
+
+    g_free(unit->family);
+    g_free(unit);
+}
+
+/* VT-d and AMD-Vi are there before any process; what comes later shows no registers. */
+static GHashTable *read_units(int root_fd)
+{
+    GHashTable *units = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unit_free);
+    Tristate scalable = iommu_kernel_scalable(root_fd);
+    g_auto(GStrv) names = NULL;
+
+    if (sysfs_list(root_fd, "sys/class/iommu", &names) < 0)
+        return units;
+    for (char **name = names; *name; name++) {
+        g_autofree char *path = g_strconcat("sys/class/iommu/", *name, NULL);
+        _cleanup_close_ int fd = sysfs_open_dir(root_fd, path);
+        HostUnit *unit;
+
+        if (fd < 0)
+            continue;
+        unit = g_new0(HostUnit, 1);
+        unit->family = iommu_family(root_fd, *name);
+        unit->scalable = scalable;
+        iommu_unit_read(fd, unit->family, scalable, &unit->unit);
+        g_hash_table_insert(units, g_strdup(*name), unit);
+    }
+    return units;
+}
+
+const HostUnit *host_unit(const Host *host, const char *name)
+{
+    return name ? g_hash_table_lookup(host->units, name) : NULL;
+}
+
+bool host_has_word(const Host *host, const char *key, const char *value)
+{
+    for (char **word = host->facts->kernel_command_line; *word; word++) {
+        g_auto(GStrv) values = NULL;
+
+        if (!g_str_has_prefix(*word, key) || (*word)[strlen(key)] != '=')
+            continue;
+        values = g_strsplit(*word + strlen(key) + 1, ",", -1);
+        if (g_strv_contains((const char *const *) values, value))
+            return true;
+    }
+    return false;
+}
+
+/* The first processor's flags; they are the same for all. */
+static char *read_processor_flags(int root_fd)
+{
+    g_autoptr(FILE) file = NULL;
+    char line[4096];
+    int fd = openat(root_fd, "proc/cpuinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return NULL;
+    file = fdopen(fd, "re");
+    if (!file) {
+        (void) safe_close(fd);
+        return NULL;
+    }
+    while (fgets(line, sizeof line, file))
+        if (g_str_has_prefix(line, "flags\t"))
+            return g_strdup(line);
+    return NULL;
+}
+
+/* SME and SEV of AMD (arch/x86/kernel/cpu/amd.c, early_detect_mem_encrypt()): without the flags it is not there;
+ * with them no file tells whether it is used. */
+static Tristate host_encrypts_memory(int root_fd, char **words)
+{
+    g_autofree char *flags = NULL;
+    g_auto(GStrv) list = NULL;
+
+    if (g_strv_contains((const char *const *) words, "mem_encrypt=on"))
+        return TRISTATE_YES;
+    flags = read_processor_flags(root_fd);
+    if (!flags)
+        return TRISTATE_UNKNOWN;
+    list = g_strsplit_set(flags, " \t\n", -1);
+    if (g_strv_contains((const char *const *) list, "sme") || g_strv_contains((const char *const *) list, "sev"))
+        return TRISTATE_UNKNOWN;
+    return TRISTATE_NO;
 }
 
 static bool exists(int root_fd, const char *path)
@@ -137,7 +178,9 @@ int host_read(int root_fd, Host **ret)
     host->facts = host_facts_new(architecture_name(name.machine), command_line);
     host->disabled = host_disabled_by(root_fd, host->facts->kernel_command_line);
     host->facts->memory_bits = host_memory_bits(root_fd);
-    host_read_default(root_fd, host);
+    host->units = read_units(root_fd);
+    host->encrypts_memory = host_encrypts_memory(root_fd, host->facts->kernel_command_line);
+    default_type_read(root_fd, host);
     *ret = g_steal_pointer(&host);
     return 0;
 }
@@ -148,5 +191,6 @@ void host_free(Host *host)
         return;
     host_facts_free(host->facts);
     g_free(host->disabled);
+    g_hash_table_unref(host->units);
     g_free(host);
 }

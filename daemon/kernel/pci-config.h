@@ -10,8 +10,8 @@
  * The configuration space of a PCI function, as the file `config` of its folder in sysfs gives it, and the
  * capabilities in it that translation is about. Bits and offsets are those of include/uapi/linux/pci_regs.h.
  *
- * It is walked here and not by libpci, which opens files by a name of its own making, once for each device of
- * the machine, where we hold the folder of one; docs/features.md says more. The tests compare the two.
+ * It is walked here and not by libpci, which opens a file by a name of its own making where we hold the folder of
+ * the device that was asked for; docs/features.md says more. The tests compare the two.
  */
 typedef struct PciConfig {
     uint8_t bytes[PCI_CFG_SPACE_EXP_SIZE];

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include "forced-type.h"
 #include "group.h"
 #include "plain-text.h"
 #include "record.h"
 #include "scan.h"
+#include "sysfs.h"
 
 #define NAME_BYTES_MAX 64
 
@@ -36,10 +38,30 @@ static int read_name(int root_fd, unsigned id, char **ret)
     return 0;
 }
 
+static char **list_pasid(int root_fd, unsigned id, DomainType type)
+{
+    g_autoptr(GStrvBuilder) found = g_strv_builder_new();
+    g_auto(GStrv) members = NULL;
+
+    if (group_list_members(root_fd, id, &members) < 0)
+        return g_strv_builder_end(found);
+    for (char **member = members; *member; member++) {
+        g_autofree char *link = g_strconcat(*member, "/iommu", NULL), *name = NULL, *family = NULL;
+
+        if (sysfs_link_name(root_fd, link, &name) < 0)
+            continue;
+        family = iommu_family(root_fd, name);
+        if (forced_type_asks_pasid(family, type) && forced_type_read_pasid(root_fd, *member) == TRISTATE_YES)
+            g_strv_builder_add(found, *member);
+    }
+    return g_strv_builder_end(found);
+}
+
 static GVariant *read_group(int root_fd, unsigned id)
 {
     g_autoptr(GVariant) regions = NULL;
     g_autofree char *name = NULL;
+    g_auto(GStrv) pasid = NULL;
     DomainType type;
     int r, regions_error;
 
@@ -49,7 +71,9 @@ static GVariant *read_group(int root_fd, unsigned id)
         r = regions_error;
     if (r >= 0)
         r = read_name(root_fd, id, &name);
-    return g_variant_new("(uiss@a(tts))", id, -r, r < 0 ? "" : domain_type_to_string(type), name ?: "", regions);
+    pasid = list_pasid(root_fd, id, r < 0 ? _DOMAIN_TYPE_INVALID : type);
+    return g_variant_new("(uiss^as@a(tts))", id, -r, r < 0 ? "" : domain_type_to_string(type), name ?: "",
+                         pasid, regions);
 }
 
 int scan_groups(int root_fd, const unsigned *ids, size_t n_ids, ScanSend send, void *userdata)

@@ -2,6 +2,7 @@
 #include "fake-device.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +285,7 @@ static int remove_store(Node *node, void *owner, const char *value, size_t lengt
     return 0;
 }
 
-/* The first 64 bytes of configuration space: ids, class, and no capabilities. */
+/* The first 64 bytes of configuration space: ids, class, and no capabilities; or all of it, with one. */
 static void add_config(Device *device)
 {
     static const AttributeOperations constant = {};
@@ -298,6 +299,12 @@ static void add_config(Device *device)
     Node *node = tree_add_attribute(device->machine->tree, device->node, "config", 0644, &constant, NULL);
 
     g_string_append_len(node->text, (char *) bytes, sizeof(bytes));
+    if (!words_have(device->words, "pasid"))
+        return;
+    g_string_set_size(node->text, PCI_CFG_SPACE_EXP_SIZE);
+    memset(node->text->str + sizeof(bytes), 0, PCI_CFG_SPACE_EXP_SIZE - sizeof(bytes));
+    node->text->str[PCI_CFG_SPACE_SIZE] = PCI_EXT_CAP_ID_PASID;
+    node->text->str[PCI_CFG_SPACE_SIZE + 2] = 1; /* its version; there is no next one */
 }
 
 static void add_pci_attributes(Device *device)

@@ -86,7 +86,7 @@ static const Bench kinds[] = {
     {NULL, -1, NULL, "n", "two", "sys/kernel/iommu_groups/4/type", "4", "e1000e", pair},
     {NULL, -1, NULL, "bridge", "bridge", "sys/kernel/iommu_groups/5/type", "5", "e1000e", behind},
     {NULL, -1, NULL, "untrusted", "machine", "sys/kernel/iommu_groups/7/type", "7", "e1000e", outside},
-    {NULL, -1, NULL, "forced", "forced", "sys/kernel/iommu_groups/0/type", "0", "e1000e", card},
+    {NULL, -1, NULL, "forced", "forced", "sys/kernel/iommu_groups/6/type", "6", "e1000e", card},
     {NULL, -1, NULL, "static", "static", "sys/kernel/iommu_groups/0/type", "0", "nvme", fixed_drive},
     {NULL, -1, NULL, "absent", "absent", NULL, NULL, "nvme", fixed_drive},
 };

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """iommuctl against the shipped daemon: what it prints, and with which exit code it ends."""
 
-import contextlib
 import json
 import os
-import pty
 import select
 import subprocess
 
 from harness import NOBODY, case, equal
+from terminal import Terminal
 
 CARD = "0000:00:06.0"
 RELAX = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n"
@@ -154,7 +153,14 @@ def client_inhibits(context):
 
 @case()
 def client_shows_features(context):
-    contains(json.dumps(ask(context, "features", CARD)), CARD, "dma_fq", "available")
+    device = ask(context, "features", CARD)[CARD]
+    equal((device["iommu"], device["group"]), ("intel", 0))
+    equal(len(device["features"]), 11)
+    equal(device["features"]["dma_fq"], {"available": True, "enabled": context.group(0, "Type") == "DMA-FQ"})
+    equal(device["features"]["aux"], {"available": False, "enabled": False})
+    text = run(context, "features", CARD)
+    contains(text, CARD, "behind intel", "snoop-control", "5.18", "pasid")
+    contains(run(context, "features", "--help"), "not known")
 
 
 @case()
@@ -182,22 +188,11 @@ def client_monitors(context):
 @case()
 def client_shows_steps_on_a_terminal(context):
     options = allowed(context, "0")
-    os.makedirs("/dev/pts", exist_ok=True)
-    subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"], check=True)
-    with contextlib.suppress(FileExistsError):
-        os.symlink("pts/ptmx", "/dev/ptmx")
     # Long enough to be shown: steps that follow each other in no time are told as one.
     context.kernel("rule slow op=write path=*/unbind delay 300")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(context.options.client, [context.options.client, "set", "0", "identity", *options])
-    said = b""
-    with contextlib.suppress(OSError):  # the other end is closed
-        while data := os.read(terminal, 4096):
-            said += data
-    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
-    contains(said.decode(), "\r\033[K", f"unbind {CARD}", "0: identity")
+    terminal = Terminal({**os.environ, "TERM": "xterm"}, context.options.client, "set", "0", "identity", *options)
+    contains(terminal.rest(), "\r\033[K", f"unbind {CARD}", "0: identity")
+    equal(terminal.code, 0)
 
 
 @case(start=False)

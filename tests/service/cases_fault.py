@@ -114,6 +114,15 @@ def every_errno_once_at_bind(context):
 
 
 @case()
+def call_that_the_kernel_refuses(context):
+    """The group does not look as if it were being changed when that has ended."""
+    context.kernel("rule fault op=write path=*/type count=1 fail EIO")
+    expect_error("SwitchFailed", context.change, 0, "identity")
+    context.wait_group(0, State="settled")
+    check_whole(context)
+
+
+@case()
 def driver_that_refuses_the_new_type(context):
     context.kernel(f"probe {CARD} EIO type=identity")
     expect_error("RebindFailed", context.change, 0, "identity", timeout=60)

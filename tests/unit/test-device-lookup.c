@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "device-lookup.h"
 #include "tree.h"
@@ -102,9 +104,44 @@ START_TEST(by_node)
     ck_assert_int_eq(symlinkat("disk", tree->fd, "dev/in"), 0);
     ck_assert_int_eq(device_lookup(tree->fd, "/dev/out", &out), -ENODEV);
     ck_assert_int_eq(device_lookup(tree->fd, "/dev/in", &in), 0);
+    ck_assert_str_eq(in[0], DISK);
     ck_assert_str_eq(head[0], NVME "/nvme/nvme0");
     ck_assert_int_eq(device_lookup(tree->fd, "/subvolume", &subvolume), 0);
     ck_assert_str_eq(subvolume[0], DISK1);
+}
+END_TEST
+
+/* As udev makes them, and as somebody could. */
+static const struct {
+    const char *link, *target, *name;
+    bool found;
+} links[] = {
+    { "dev/disk/by-id/one", "../../nvme0n1", "/dev/disk/by-id/one", true },
+    { "dev/disk/by-id/one", "../../nvme0n1", "/dev/disk/by-id/../by-id/one", true },
+    { "dev/folder", "disk/by-path", "/dev/folder/node", true },
+    { "dev/loop", "loop", "/dev/loop", false },
+    { "dev/absolute", "/dev/nvme0n1", "/dev/absolute", false },
+    { "dev/disk/by-id/out", "../../../node", "/dev/disk/by-id/out", false },
+    { "dev/gone", "nvme9n1", "/dev/gone", false },
+    { "dev/gone", "nvme9n1", "/dev/nvme0n1/gone", false },
+};
+
+START_TEST(by_link)
+{
+    g_autoptr(Tree) tree = make_tree();
+    g_auto(GStrv) paths = NULL;
+    int r;
+
+    tree_mkdir(tree, "dev/disk/by-id");
+    tree_mkdir(tree, "dev/disk/by-path");
+    ck_assert_int_eq(mknodat(tree->fd, "node", S_IFBLK | 0600, makedev(259, 0)), 0);
+    ck_assert_int_eq(mknodat(tree->fd, "dev/nvme0n1", S_IFBLK | 0600, makedev(259, 0)), 0);
+    ck_assert_int_eq(mknodat(tree->fd, "dev/disk/by-path/node", S_IFBLK | 0600, makedev(259, 0)), 0);
+    ck_assert_int_eq(symlinkat(links[_i].target, tree->fd, links[_i].link), 0);
+    r = device_lookup(tree->fd, links[_i].name, &paths);
+    ck_assert_int_eq(r, links[_i].found ? 0 : -ENODEV);
+    if (r == 0)
+        ck_assert_str_eq(paths[0], DISK);
 }
 END_TEST
 
@@ -114,5 +151,6 @@ int main(void)
 
     tcase_add_loop_test(cases, by_name, 0, G_N_ELEMENTS(names));
     tcase_add_test(cases, by_node);
+    tcase_add_loop_test(cases, by_link, 0, G_N_ELEMENTS(links));
     return unit_run("device-lookup", cases);
 }

@@ -3,51 +3,6 @@
 #include "tree.h"
 #include "unit.h"
 
-#define DMA DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA)
-#define DMA_FQ DOMAIN_TYPE_BIT(DOMAIN_TYPE_DMA_FQ)
-#define IDENTITY DOMAIN_TYPE_BIT(DOMAIN_TYPE_IDENTITY)
-#define NONE _DOMAIN_TYPE_INVALID
-
-static const struct {
-    const char *words, *config; /* the line of the kernel's configuration, or NULL */
-    DomainType boot_default;
-    DomainTypeSet outcome;
-} defaults[] = {
-    { "quiet", NULL, NONE, DMA | DMA_FQ | IDENTITY },
-    { "iommu=pt", NULL, DOMAIN_TYPE_IDENTITY, IDENTITY },
-    { "iommu.passthrough=1 iommu.strict=1", NULL, DOMAIN_TYPE_IDENTITY, IDENTITY },
-    { "iommu.passthrough=0 iommu.strict=1", NULL, DOMAIN_TYPE_DMA, DMA },
-    { "iommu.passthrough=0 iommu.strict=0", NULL, DOMAIN_TYPE_DMA_FQ, DMA | DMA_FQ },
-    { "iommu=pt iommu.passthrough=0", NULL, NONE, DMA | DMA_FQ },
-    { "iommu.passthrough=on", NULL, DOMAIN_TYPE_IDENTITY, IDENTITY },
-    { "iommu.passthrough=", NULL, NONE, DMA | DMA_FQ | IDENTITY },
-    { "quiet", "CONFIG_IOMMU_DEFAULT_DMA_LAZY=y", DOMAIN_TYPE_DMA_FQ, DMA | DMA_FQ },
-    { "quiet", "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y", DOMAIN_TYPE_DMA, DMA },
-    { "quiet", "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y", DOMAIN_TYPE_IDENTITY, IDENTITY },
-    { "iommu.strict=1", "CONFIG_IOMMU_DEFAULT_DMA_LAZY=y", DOMAIN_TYPE_DMA, DMA },
-    { "iommu=pt", "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y", DOMAIN_TYPE_IDENTITY, IDENTITY },
-};
-
-START_TEST(default_type)
-{
-    g_autoptr(Tree) tree = tree_new();
-    g_autoptr(Host) host = NULL;
-
-    tree_write(tree, "proc/cmdline", defaults[_i].words);
-    if (defaults[_i].config) {
-        g_autofree char *text = g_strdup_printf(
-            "# CONFIG_IOMMU_DEFAULT_X is not set\nCONFIG_IOMMU_SUPPORT=y\n%s\n", defaults[_i].config);
-
-        tree_write(tree, "proc/sys/kernel/osrelease", "6.12.1\n");
-        tree_write(tree, "boot/config-6.12.1", text);
-    }
-    ck_assert_int_eq(host_read(tree->fd, &host), 0);
-    ck_assert_int_eq(host->boot_default, defaults[_i].boot_default);
-    ck_assert_uint_eq(host->auto_outcome, defaults[_i].outcome);
-    ck_assert_ptr_null(host->disabled);
-}
-END_TEST
-
 static const struct {
     const char *words, *file, *names;
 } disabled[] = {
@@ -99,12 +54,62 @@ START_TEST(memory_bits)
 }
 END_TEST
 
+static const struct {
+    const char *words, *cpuinfo; /* or NULL */
+    Tristate encrypts;
+} encryption[] = {
+    { "quiet", NULL, TRISTATE_UNKNOWN },
+    { "quiet", "processor\t: 0\nflags\t\t: fpu vme sme_coherent\nbugs\t\t: sme\n", TRISTATE_NO },
+    { "quiet", "flags\t\t: fpu sme sev\n", TRISTATE_UNKNOWN },
+    { "quiet", "flags\t\t: fpu sev", TRISTATE_UNKNOWN },
+    { "mem_encrypt=on", "flags\t\t: fpu sme\n", TRISTATE_YES },
+    { "quiet", "processor\t: 0\nFeatures\t: fp asimd\n", TRISTATE_UNKNOWN },
+};
+
+START_TEST(encrypts_memory)
+{
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(Host) host = NULL;
+
+    tree_write(tree, "proc/cmdline", encryption[_i].words);
+    if (encryption[_i].cpuinfo)
+        tree_write(tree, "proc/cpuinfo", encryption[_i].cpuinfo);
+    ck_assert_int_eq(host_read(tree->fd, &host), 0);
+    ck_assert_int_eq(host->encrypts_memory, encryption[_i].encrypts);
+}
+END_TEST
+
+START_TEST(units_and_words)
+{
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(Host) host = NULL;
+
+    tree_write(tree, "proc/cmdline", "amd_iommu=pgtbl_v2,force_isolation intel_iommu=on\n");
+    tree_write(tree, "sys/devices/virtual/iommu/dmar0/intel-iommu/ecap", "f00f0a\n");
+    tree_link(tree, "sys/class/iommu/dmar0", "sys/devices/virtual/iommu/dmar0");
+    tree_mkdir(tree, "sys/devices/virtual/iommu/smmu3.0x0000000009050000");
+    tree_link(tree, "sys/class/iommu/smmu3.0x0000000009050000",
+              "sys/devices/virtual/iommu/smmu3.0x0000000009050000");
+    ck_assert_int_eq(host_read(tree->fd, &host), 0);
+    ck_assert_uint_eq(g_hash_table_size(host->units), 2);
+    ck_assert_int_eq(host_unit(host, "dmar0")->unit.identity, TRISTATE_NO);
+    ck_assert_str_eq(host_unit(host, "smmu3.0x0000000009050000")->family, "smmu-v3");
+    ck_assert_ptr_null(host_unit(host, "dmar1"));
+    ck_assert_ptr_null(host_unit(host, NULL));
+    ck_assert(host_has_word(host, "amd_iommu", "force_isolation"));
+    ck_assert(host_has_word(host, "intel_iommu", "on"));
+    ck_assert(!host_has_word(host, "intel_iommu", "o"));
+    ck_assert(!host_has_word(host, "iommu", "on"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("host");
 
-    tcase_add_loop_test(cases, default_type, 0, G_N_ELEMENTS(defaults));
     tcase_add_loop_test(cases, disabled_by, 0, G_N_ELEMENTS(disabled));
     tcase_add_loop_test(cases, memory_bits, 0, G_N_ELEMENTS(memory));
+    tcase_add_loop_test(cases, encrypts_memory, 0, G_N_ELEMENTS(encryption));
+    tcase_add_test(cases, units_and_words);
     return unit_run("host", cases);
 }

@@ -48,7 +48,7 @@ static const struct {
     { "d2008c22260206", "f00f4e", TRISTATE_YES, "ats identity" },
     { "d2008c22260286", "f00f4a", TRISTATE_YES, "identity caching" },
     { "d2008c222f0606", "f00f4a", TRISTATE_YES, "identity" },
-    { "d2008c222f0606", "48800f00f4a", TRISTATE_YES, "identity" },
+    { "d2008c22260206", "480080f00f4a", TRISTATE_YES, "identity" },
     { "0", "1", TRISTATE_YES, "coherent" },
     { "0", "80", TRISTATE_YES, "snoop" },
     /* Legacy mode's coherence, and that of scalable mode. */

@@ -35,11 +35,12 @@ START_TEST(as_json)
 
     json_node_take_object(node, metrics_to_json(metrics));
     text = json_to_string(node, FALSE);
-    ck_assert_str_eq(text, "{\"metrics\":[{\"name\":\"a_groups\",\"type\":\"gauge\",\"help\":\"Groups.\",\"samples\":["
-                           "{\"labels\":{\"type\":\"DMA-FQ\"},\"value\":3},"
-                           "{\"labels\":{\"type\":\"a\\\\b\\\"c\\nd\"},\"value\":0}]},"
-                           "{\"name\":\"a_adds_total\",\"type\":\"counter\",\"help\":\"Adds.\",\"samples\":["
-                           "{\"labels\":{},\"value\":5000000000}]}]}");
+    ck_assert_str_eq(
+        text, "{\"metrics\":[{\"name\":\"a_groups\",\"type\":\"gauge\",\"help\":\"Groups.\",\"samples\":["
+              "{\"labels\":{\"type\":\"DMA-FQ\"},\"value\":3},"
+              "{\"labels\":{\"type\":\"a\\\\b\\\"c\\nd\"},\"value\":0}]},"
+              "{\"name\":\"a_adds_total\",\"type\":\"counter\",\"help\":\"Adds.\",\"samples\":["
+              "{\"labels\":{},\"value\":5000000000}]}]}");
 }
 END_TEST
 

@@ -3,8 +3,8 @@
 #include "rules-fixture.h"
 #include "unit.h"
 
-/* A machine with two drives of 144d:a808 at 0000:00:04.0 and 0000:00:05.0. EXPECTED: what is absent, in order,
- * with "?" behind what may be on other hosts. */
+/* A machine with two drives of 144d:a808 at 0000:00:04.0 and 0000:00:05.0. EXPECTED: what is absent, in
+ * order, with "?" behind what may be on other hosts. */
 static const struct {
     const char *rule, *expected;
 } rules[] = {
@@ -45,7 +45,8 @@ START_TEST(what_no_device_has)
     for (guint i = 0; i < absent->len; i++) {
         const AbsentName *name = absent->pdata[i];
 
-        g_string_append_printf(found, "%s%s%s", found->len > 0 ? ", " : "", name->text, name->place ? "" : "?");
+        g_string_append_printf(found, "%s%s%s", found->len > 0 ? ", " : "", name->text,
+                               name->place ? "" : "?");
     }
     ck_assert_str_eq(found->str, rules[_i].expected);
 }

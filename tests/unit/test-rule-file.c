@@ -9,7 +9,8 @@
 START_TEST(text_as_people_read_it)
 {
     g_autoptr(DeviceFacts) bridge = device_facts_new("pci", "0000:00:05.0", "pci0000:00/0000:00:05.0");
-    g_autoptr(DeviceFacts) drive = device_facts_new("pci", "0000:01:00.0", "pci0000:00/0000:00:05.0/0000:01:00.0");
+    g_autoptr(DeviceFacts) drive =
+        device_facts_new("pci", "0000:01:00.0", "pci0000:00/0000:00:05.0/0000:01:00.0");
     g_autoptr(DeviceFacts) platform = device_facts_new("platform", "x.0", "platform/x.0");
     const DeviceFacts *members[] = { bridge, drive, platform };
     const RuleFile file = {

@@ -37,10 +37,10 @@ START_TEST(scans)
 
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), 0);
     ck_assert_uint_eq(texts->len, 4);
-    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', 'vfio-noiommu', [(0, 16777215, 'direct')])");
-    ck_assert_str_eq(texts->pdata[1], "(2, 74, '', '', [])"); /* EBADMSG */
-    ck_assert_str_eq(texts->pdata[2], "(4, 74, '', '', [])");
-    ck_assert_str_eq(texts->pdata[3], "(9, 2, '', '', [])"); /* ENOENT */
+    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', 'vfio-noiommu', [], [(0, 16777215, 'direct')])");
+    ck_assert_str_eq(texts->pdata[1], "(2, 74, '', '', [], [])"); /* EBADMSG */
+    ck_assert_str_eq(texts->pdata[2], "(4, 74, '', '', [], [])");
+    ck_assert_str_eq(texts->pdata[3], "(9, 2, '', '', [], [])"); /* ENOENT */
 
     close(lock);
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), -ECANCELED);

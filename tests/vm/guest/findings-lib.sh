@@ -55,7 +55,7 @@ in_use()
         # What sums up others stands in nobody's way itself.
         [[ $id != below:* ]] || continue
         # Who owns a device is told by the node, as VFIO users know it.
-        [[ $id != owner:* ]] || { id=${id#owner:}; id=${id%@*}; }
+        [[ $id != owner:* ]] || { id=${id#owner:}; printf -v id %b "${id%@*}"; }
         [[ $refusal == *"$id"* ]] || fail "the refusal does not name $id: $refusal"
     done
     is "the type of $address" "$(type_of "$address")" "$type"

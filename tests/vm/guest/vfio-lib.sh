@@ -54,7 +54,8 @@ user_does()
 # All that it has open is closed.
 user_ends()
 {
-    exec {user_program[1]}>&-
+    local input=${user_program[1]}
+    exec {input}>&-
     wait "$user_pid" || true
 }
 
@@ -87,9 +88,10 @@ kernel_says()
 # people, over the bus and in a plan; and nothing is touched.
 owned()
 {
-    local address=$1 object=$2 other refused
+    local address=$1 object=$2 other escaped
     other=$(other_type "$address")
-    in_use "$address" "owner:$object@$address"
+    escaped=${object//\[/\\x5b}
+    in_use "$address" "owner:${escaped//\]/\\x5d}@$address"
     iommuctl usage "$address" >/run/usage
     grep -F "$object" /run/usage | grep -qF "pid $user_pid (iommufd-user)" ||
         fail "usage does not say who owns $address through $object: $(</run/usage)"
@@ -97,6 +99,19 @@ owned()
     grep -qF 'handed to a program through VFIO or iommufd' /run/plan || fail "the plan does not say why: $(</run/plan)"
     refused OwnedByUser switch "$address" "$other"
     is "the driver of $address" "$(driver_of "$address")" vfio-pci
+}
+
+# owned_unseen ADDRESS: nobody is found, but the kernel does not write the type; a change says so, and a rule waits.
+owned_unseen()
+{
+    local type
+    type=$(type_of "$1")
+    has_no_finding "$1" owner
+    is 'what the kernel says' "$(kernel_says "$1" DMA)" EPERM
+    refused OwnedByUser switch "$1" DMA
+    forbid_type "$1" "$type"
+    wait_until 30 is_pending_for "$1" in-use
+    is 'the type' "$(type_of "$1")" "$type"
 }
 
 # forbid_type ADDRESS TYPE: a rule that wants another one, whatever the driver: what vfio-pci has needs no unbinding.
