@@ -66,7 +66,8 @@ static int ask_all(Client *client, const char *path, Answer *answer)
 
     r = client_properties(client, path, IOMMU_POLICY_DEVICE_INTERFACE, &answer->device);
     if (r >= 0)
-        r = ask(client, path, IOMMU_POLICY_DEVICE_INTERFACE, "GetFeatures", "(a{s(bb)})", 0, &answer->features);
+        r = ask(client, path, IOMMU_POLICY_DEVICE_INTERFACE, "GetFeatures", "(a{s(bb)})", 0,
+                &answer->features);
     if (r < 0)
         return r;
     group = property_string(answer->device, "Group");
@@ -91,7 +92,8 @@ static GPtrArray *notes(const Answer *answer)
         g_autoptr(GVariant) entry = g_variant_get_child_value(answer->trail, i);
         const char *member = property_string(entry, "member");
 
-        if (strcmp(property_string(entry, "verdict"), "note") == 0 && (!*member || strcmp(member, name) == 0))
+        if (strcmp(property_string(entry, "verdict"), "note") == 0 &&
+            (!*member || strcmp(member, name) == 0))
             g_ptr_array_add(list, g_strdup(property_string(entry, "text")));
     }
     return list;
@@ -117,8 +119,9 @@ static void print_features(const Answer *answer)
         if (!g_variant_lookup(answer->features, name, "(bb)", &available, &enabled))
             continue;
         text = available_text(answer, name, available);
-        (void) table_add(table, NULL, (const char *const[]) {name, text ?: "not known", enabled ? "yes" : "no",
-                                                             meanings[i].meaning});
+        (void) table_add(
+            table, NULL,
+            (const char *const[]){name, text ?: "not known", enabled ? "yes" : "no", meanings[i].meaning});
     }
     table_print(table, "");
 }
@@ -220,7 +223,8 @@ static int run_features(Client *client, char **arguments)
         if (r < 0)
             break;
         if (client->json) {
-            json_object_set_object_member(object, property_string(answer.device, "Name"), answer_json(&answer));
+            json_object_set_object_member(object, property_string(answer.device, "Name"),
+                                          answer_json(&answer));
             continue;
         }
         if (i > 0)
@@ -239,9 +243,10 @@ const Verb verb_features = {
     .arguments = "TARGET",
     .summary = "Show what devices and their IOMMU can do",
     .description =
-        "Shows for each device of the group, or for the one device, what it and its IOMMU have together and what\n"
-        "is enabled now, how far it can address, and what the firmware or the kernel has reserved. \"not known\"\n"
-        "(null in JSON): this kind of IOMMU does not show its registers. This may wake the device.",
+        "Shows for each device of the group, or for the one device, what it and its IOMMU have together and\n"
+        "what is enabled now, how far it can address, and what the firmware or the kernel has reserved.\n"
+        "\"not known\" (null in JSON): this kind of IOMMU does not show its registers.\n"
+        "This may wake the device.",
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run_features,

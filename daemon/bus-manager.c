@@ -266,13 +266,12 @@ static int get_kernel_features(sd_bus *bus, const char *path, const char *interf
                                sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const Manager *manager = userdata;
-    char *features[3] = { NULL };
+    char *features[_KERNEL_FEATURE_MAX + 1] = { NULL };
     size_t n = 0;
 
-    if (manager->seen_live_fq)
-        features[n++] = (char *) "live-fq";
-    if (manager->seen_multi_device)
-        features[n++] = (char *) "multi-device";
+    for (KernelFeature feature = 0; feature < _KERNEL_FEATURE_MAX; feature++)
+        if (manager->kernel_features & KERNEL_FEATURE_BIT(feature))
+            features[n++] = (char *) kernel_feature_to_string(feature);
     return sd_bus_message_append_strv(reply, features);
 }
 

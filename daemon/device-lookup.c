@@ -84,8 +84,8 @@ static int add_block(int root_fd, const char *syspath, unsigned depth, GPtrArray
 
 /*
  * Follows PATH, below the folder DEV_FD of the file system DEV, to its end or to its first link. Returns 0
- * with *ret of what is there; 1 with *ret_path, where the link leads; -EXDEV if it enters another file system;
- * -EINVAL if the link leads out of the folder; -errno.
+ * with *ret of what is there; 1 with *ret_path, where the link leads; -EXDEV if it enters another file
+ * system; -EINVAL if the link leads out of the folder; -errno.
  */
 static int follow(int dev_fd, dev_t dev, const char *path, struct stat *ret, char **ret_path)
 {

@@ -23,23 +23,29 @@ static const char *isa_bridge(const ManagedGroup *group)
     return NULL;
 }
 
-/* include/linux/iommu.h, enum iommu_resv_type: `direct` sets require_direct, which keeps VFIO and iommufd away;
- * they pass over what is relaxable. Both are mapped whenever a group gets a translated type. */
+/* include/linux/iommu.h, enum iommu_resv_type: `direct` sets require_direct, which keeps VFIO and iommufd
+ * away; they pass over what is relaxable. Both are mapped whenever a group gets a translated type. */
 static char *describe_region(const ManagedGroup *group, const ReservedRegion *region)
 {
     const char *bridge = isa_bridge(group);
     g_autofree char *range = g_strdup_printf("%" PRIx64 "-%" PRIx64, region->start, region->end);
 
     if (g_str_equal(region->type, "direct"))
-        return g_strdup_printf("%s is reserved as direct: the firmware demands it mapped one to one, so VFIO and "
-                               "iommufd will not take this group; DMA, DMA-FQ and identity are no matter", range);
+        return g_strdup_printf(
+            "%s is reserved as direct: the firmware demands it mapped one to one, so VFIO and "
+            "iommufd will not take this group; DMA, DMA-FQ and identity are no matter",
+            range);
     if (!g_str_equal(region->type, "direct-relaxable"))
         return NULL;
     if (bridge && region->start == 0 && region->end == ISA_END)
-        return g_strdup_printf("%s is reserved as direct-relaxable for the ISA bridge %s: the first 16 MiB stay "
-                               "mapped one to one; VFIO and iommufd may take this group", range, bridge);
-    return g_strdup_printf("%s is reserved as direct-relaxable: mapped one to one for the kernel's own drivers; "
-                           "VFIO and iommufd may take this group", range);
+        return g_strdup_printf(
+            "%s is reserved as direct-relaxable for the ISA bridge %s: the first 16 MiB stay "
+            "mapped one to one; VFIO and iommufd may take this group",
+            range, bridge);
+    return g_strdup_printf(
+        "%s is reserved as direct-relaxable: mapped one to one for the kernel's own drivers; "
+        "VFIO and iommufd may take this group",
+        range);
 }
 
 static void add_regions(GPtrArray *trail, const ManagedGroup *group)
@@ -62,9 +68,10 @@ static void add_mask(GPtrArray *trail, const ManagedGroup *group, const DeviceFa
     if (is_told || facts->dma_mask_bits == 0 || facts->dma_mask_bits >= host->memory_bits)
         return;
     trail_add(trail, facts->name, NULL, VERDICT_NOTE,
-              g_strdup_printf("addresses %u bits and RAM needs %u: in identity its data %s through bounce buffers, "
-                              "which is slower than DMA-FQ", facts->dma_mask_bits, host->memory_bits,
-                              identity ? "goes" : "would go"));
+              g_strdup_printf(
+                  "addresses %u bits and RAM needs %u: in identity its data %s through bounce buffers, "
+                  "which is slower than DMA-FQ",
+                  facts->dma_mask_bits, host->memory_bits, identity ? "goes" : "would go"));
 }
 
 void group_notes_add(Decision *decision, const ManagedGroup *group, const HostFacts *host)

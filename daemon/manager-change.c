@@ -156,18 +156,6 @@ static void keep_finding_ids(ManagedGroup *group, const ChangeResult *result)
     group->last_findings = g_strv_builder_end(ids);
 }
 
-static void learn_from(Manager *manager, const ManagedGroup *group, const ChangeResult *result)
-{
-    bool live = result->how == CHANGE_LIVE, many = group->members->len > 1;
-
-    if (result->code != REFUSAL_NONE || result->how == CHANGE_NOTHING)
-        return;
-    if ((live && !manager->seen_live_fq) || (many && !live && !manager->seen_multi_device))
-        manager->changed |= MANAGER_KERNEL_FEATURES;
-    manager->seen_live_fq |= live;
-    manager->seen_multi_device |= many && !live;
-}
-
 static Moment moment_of(const ManagedGroup *group, const Change *change, const ChangeResult *result)
 {
     const ManagedDevice *first = group->members->len > 0 ? group->members->pdata[0] : NULL;
@@ -210,9 +198,11 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
                                  g_steal_pointer(&text));
     if (result) {
         group->broken = result->broken;
+        if (change->request)
+            manager_saw_kernel_features(manager,
+                                        kernel_features_of_change(group, change->request->type_from, result));
         if (result->type >= 0)
             managed_group_set_type(group, result->type);
-        learn_from(manager, group, result);
         note_moment(group, change, result);
     }
     if (code == REFUSAL_NONE && change->request && result->how != CHANGE_NOTHING) {

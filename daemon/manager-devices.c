@@ -170,6 +170,7 @@ ManagedDevice *manager_update_device(Manager *manager, const char *syspath)
     if (managed) {
         if (group && g_strcmp0(managed->device->driver, device->driver) != 0)
             group->changed |= GROUP_LIVE_TYPES;
+        manager_saw_kernel_features(manager, kernel_features_of_device(managed->device, device));
         managed_device_set(managed, g_steal_pointer(&device));
     } else {
         is_new = !manager->starting;

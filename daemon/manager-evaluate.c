@@ -407,10 +407,7 @@ static void take_scanned(Manager *manager, ManagedGroup *group, const ScannedGro
         group->auto_settled = false;
         managed_group_forget_tries(group);
     }
-    if (scanned->type == DOMAIN_TYPE_DMA_FQ && !manager->seen_live_fq) {
-        manager->seen_live_fq = true;
-        manager->changed |= MANAGER_KERNEL_FEATURES;
-    }
+    manager_saw_kernel_features(manager, kernel_features_of_type(scanned->type));
     managed_group_set_type(group, scanned->type);
     managed_group_set_name(group, scanned->name);
     take_pasid(group, scanned->pasid);

@@ -310,6 +310,15 @@ int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
 }
 
 /* Every group is announced before the first caller can ask for it. */
+void manager_saw_kernel_features(Manager *manager, unsigned features)
+{
+    if ((manager->kernel_features | features) == manager->kernel_features)
+        return;
+    manager->kernel_features |= features;
+    manager->changed |= MANAGER_KERNEL_FEATURES;
+    manager_touch(manager, NULL);
+}
+
 void manager_started(Manager *manager)
 {
     if (!manager->starting)

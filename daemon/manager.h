@@ -17,6 +17,7 @@
 #include "device-watch.h"
 #include "host.h"
 #include "journal.h"
+#include "kernel-feature.h"
 #include "managed-device.h"
 #include "managed-group.h"
 #include "mount-watch.h"
@@ -93,7 +94,7 @@ struct Manager {
     unsigned changed;        /* ManagerProperty bits */
     unsigned pending, identity, forbidden, untranslated;
     unsigned adds_before_driver, adds_after_driver; /* since start */
-    bool seen_live_fq, seen_multi_device;
+    unsigned kernel_features; /* KERNEL_FEATURE_BIT of what the kernel has shown */
 
     int scanning;            /* how many groups are being read */
     bool starting;           /* the first scan has not ended */
@@ -125,6 +126,9 @@ ManagedGroup *manager_group(const Manager *manager, unsigned id);
 ManagedDevice *manager_device(const Manager *manager, const char *key);
 /* The device that SYSPATH is or is below of: the nearest. */
 ManagedDevice *manager_device_of_path(const Manager *manager, const char *syspath);
+
+/* The kernel has shown FEATURES (bits, 0: nothing) to be there. */
+void manager_saw_kernel_features(Manager *manager, unsigned features);
 
 /* The nearest device above MANAGED, or NULL. */
 ManagedDevice *manager_device_above(const Manager *manager, const ManagedDevice *managed);

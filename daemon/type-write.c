@@ -6,6 +6,9 @@
 #include "group-view.h"
 #include "group.h"
 
+/* How long the kernel may take to let go of a device whose owner is gone. An owner that is not seen costs as much. */
+#define LET_GO_USEC (2 * UINT64_C(1000000))
+
 /*
  * EBUSY before Linux 6.4: the only member has a driver, whichever. Since 7.0: a member is being reset, which
  * ends; and as those kernels say EPERM first where a driver uses the DMA API, and the older ones EINVAL for
@@ -26,15 +29,47 @@ static bool is_being_reset(const Sequence *sequence, unsigned group)
     return true;
 }
 
+/*
+ * EPERM since Linux 6.4: a driver that uses the DMA API, or an owner. The end of an owner is seen before the
+ * kernel has let it go (fs/file_table.c, __fput(): the descriptor is gone and its close is told, then the
+ * driver is called, which resets the device), so one that was not found may be on its way out.
+ */
+static bool may_be_let_go(const Sequence *sequence, unsigned group)
+{
+    g_autoptr(GroupView) view = NULL;
+    bool vfio = false;
+
+    if (group_view_read(sequence->root_fd, group, &view) < 0)
+        return false;
+    for (guint i = 0; i < view->devices->len; i++) {
+        const Device *device = g_ptr_array_index(view->devices, i);
+
+        if (device->driver && !device->facts->manages_dma)
+            return false;
+        vfio |= device->driver && driver_is_vfio(device->driver);
+    }
+    return vfio;
+}
+
+/* Until when the write that failed with ERROR is tried again; 0: it is not. */
+static uint64_t try_until(const Sequence *sequence, unsigned group, int error, uint64_t begin)
+{
+    if (error == -EBUSY && is_being_reset(sequence, group))
+        return begin + sequence->limits->type_usec;
+    if (error == -EPERM && may_be_let_go(sequence, group))
+        return begin + MIN(sequence->limits->type_usec, LET_GO_USEC);
+    return 0;
+}
+
 int type_write(const Sequence *sequence, unsigned group, DomainType type)
 {
-    uint64_t deadline = sequence_now() + sequence->limits->type_usec;
+    uint64_t begin = sequence_now();
 
     sequence_step(sequence, sequence->limits->type_usec, "write type %s", domain_type_to_string(type));
     for (unsigned try = 0;; try++) {
         int r = sequence_write_type(sequence, group, type);
 
-        if (r != -EBUSY || !is_being_reset(sequence, group) || !sequence_back_off(try, deadline))
+        if (r >= 0 || !sequence_back_off(try, try_until(sequence, group, r, begin)))
             return r;
     }
 }

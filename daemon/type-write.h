@@ -7,7 +7,8 @@
 
 /*
  * Writes TYPE. While nothing is bound, EBUSY means that a member is being reset (Linux 7.0,
- * drivers/iommu/iommu.c) and is tried again for a while. Returns 0 or the kernel's -errno.
+ * drivers/iommu/iommu.c) and is tried again for a while; EPERM, under a VFIO driver, that a program owns a
+ * member, and is tried again for two seconds: it may just have ended. Returns 0 or the kernel's -errno.
  */
 int type_write(const Sequence *sequence, unsigned group, DomainType type);
 

@@ -106,7 +106,8 @@ static GVariant *build(const DeviceCapabilities *device, const IommuUnit *unit, 
 
 /* The unit in front of the device whose folder is FD. VT-d turns PASID on in scalable mode alone
  * (drivers/iommu/intel/iommu.c, intel_iommu_probe_device()), so that proves it. */
-static void read_unit(int root_fd, int fd, const char *family, const DeviceCapabilities *device, IommuUnit *ret)
+static void read_unit(int root_fd, int fd, const char *family, const DeviceCapabilities *device,
+                      IommuUnit *ret)
 {
     _cleanup_close_ int unit_fd = *family ? sysfs_open_dir(fd, "iommu") : -EBADF;
     Tristate scalable = TRISTATE_UNKNOWN;

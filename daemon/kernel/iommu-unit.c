@@ -58,8 +58,9 @@ static void set_all_to(IommuUnit *unit, Tristate value)
 
 /* --- families */
 
-/* AMD-Vi: the driver turns on coherent accesses for all units (init.c, iommu_init_flags()), makes its identity
- * domain without any feature, and sets FC in every entry (iommu.c, amd_iommu_enforce_cache_coherency()). */
+/* AMD-Vi: the driver turns on coherent accesses for all units (init.c, iommu_init_flags()), makes its
+ * identity domain without any feature, and sets FC in every entry (iommu.c,
+ * amd_iommu_enforce_cache_coherency()). */
 static void set_amd(IommuUnit *unit)
 {
     unit->coherent = unit->identity = unit->snoop_control = TRISTATE_YES;
@@ -83,7 +84,7 @@ static void set_smmu(IommuUnit *unit)
     unit->identity = TRISTATE_YES;
 }
 
-/* PowerPC's translation tables: one domain of their own, nothing to be chosen (arch/powerpc/kernel/iommu.c). */
+/* PowerPC: one domain of its own, nothing to be chosen (arch/powerpc/kernel/iommu.c). */
 static void set_ppc64(IommuUnit *unit)
 {
     set_all_to(unit, TRISTATE_NO);
@@ -207,7 +208,8 @@ static int sort_amd_words(guint64 first, guint64 second, AmdFeatures *ret)
         swapped = weight(first) < weight(second);
     else
         return -ENOTUNIQ;
-    *ret = (AmdFeatures) { .efr = swapped ? second : first, .efr2 = swapped ? first : second, .has_efr2 = true };
+    *ret =
+        (AmdFeatures){.efr = swapped ? second : first, .efr2 = swapped ? first : second, .has_efr2 = true};
     return 0;
 }
 
@@ -260,8 +262,8 @@ void iommu_unit_parse_amd(const char *cap_text, const char *features_text, Iommu
 
 /*
  * What the firmware says of it outweighs the SMMU's own register (arm-smmu-v3.c,
- * arm_smmu_device_hw_probe()); in a device tree that is "dma-coherent" of its node or of the nearest one above that
- * says anything (drivers/of/address.c, of_dma_is_coherent()). ACPI's table is not read.
+ * arm_smmu_device_hw_probe()); in a device tree that is "dma-coherent" of its node or of the nearest one
+ * above that says anything (drivers/of/address.c, of_dma_is_coherent()). ACPI's table is not read.
  */
 static Tristate device_tree_coherent(int unit_fd)
 {

@@ -8,7 +8,7 @@
 
 /*
  * Returns 0 with *ret the first line that begins with PREFIX, without its newline, for the caller to free;
- * -ENXIO: the file is there and has no such line (an option that is off is no line of its name: "# CONFIG_X is
- * not set"); -ENOENT: no such file, so that nothing is known; -errno.
+ * -ENXIO: the file is there and has no such line (an option that is off is no line of its name: "# CONFIG_X
+ * is not set"); -ENOENT: no such file, so that nothing is known; -errno.
  */
 int kernel_config_find(int root_fd, const char *prefix, char **ret);

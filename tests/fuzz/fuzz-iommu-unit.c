@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The registers of an IOMMU as sysfs gives them: three lines, whether scalable mode is used, then what is in `cap`,
- * then what is in `ecap` or `features`.
+ * The registers of an IOMMU as sysfs gives them: three lines, whether scalable mode is used, then what is in
+ * `cap`, then what is in `ecap` or `features`.
  */
 #include <errno.h>
 
@@ -27,7 +27,8 @@ static void check_unit(const IommuUnit *unit)
         g_assert_true(unit->ats == TRISTATE_YES && unit->pasid == TRISTATE_YES);
 }
 
-/* In which order two words stand must not matter: one kernel writes them so, the next the other way round. */
+/* In which order two words stand must not matter: one kernel writes them so, the next the other way round.
+ */
 static void check_order(const char *features, const AmdFeatures *parsed, int error)
 {
     g_auto(GStrv) words = g_strsplit(features, ":", 2);

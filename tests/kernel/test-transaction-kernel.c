@@ -195,6 +195,21 @@ START_TEST(owned_by_user_is_said)
 }
 END_TEST
 
+/* Nobody has it open any more, but the kernel is still at its end. */
+START_TEST(owner_that_ends_is_waited_for)
+{
+    g_autoptr(Scene) scene = scene_new("vfio", "6.12", vfio);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autoptr(ChangeResult) result = NULL;
+
+    fixture_command(scene->fixture, "rule ends op=write " TYPE_GLOB " nth=1 count=2 fail EPERM");
+    result = watched_change(scene, request);
+    ck_assert_int_eq(result->code, REFUSAL_NONE);
+    assert_written(scene, "type=identity type=identity type=identity");
+    ck_assert_int_eq(scene_type(scene), DOMAIN_TYPE_IDENTITY);
+}
+END_TEST
+
 START_TEST(reset_is_waited_for)
 {
     g_autoptr(Scene) scene = scene_new("one", "6.12", one);
@@ -820,6 +835,7 @@ int main(void)
     tcase_add_test(tcase, older_kernel_refuses_many_untouched);
     tcase_add_test(tcase, older_kernel_refuses_unopened_vfio);
     tcase_add_test(tcase, owned_by_user_is_said);
+    tcase_add_test(tcase, owner_that_ends_is_waited_for);
     tcase_add_test(tcase, reset_is_waited_for);
     tcase_add_test(tcase, reset_behind_a_bridge_is_waited_for);
     tcase_add_test(tcase, failed_probe_is_undone);

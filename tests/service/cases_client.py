@@ -164,6 +164,25 @@ def client_shows_features(context):
 
 
 @case()
+def client_shows_what_is_reserved(context):
+    """What the firmware and the kernel keep of a group is said of it without any rule, and changes nothing."""
+    context.kernel("device pci 0000:00:02.0 group=7 id=8086:3e92 class=030000 "
+                   "'reserved=0x000000007b800000 0x000000007fffffff direct'")
+    context.kernel("device pci 0000:00:1f.0 group=8 id=8086:2918 class=060100 "
+                   "'reserved=0x0000000000000000 0x0000000000ffffff direct-relaxable'")
+    msi = (0xfee00000, 0xfeefffff, "msi")
+    context.wait_group(7, Type="DMA-FQ", ReservedRegions=[msi, (0x7b800000, 0x7fffffff, "direct")])
+    context.wait_group(8, Type="DMA-FQ", ReservedRegions=[msi, (0, 0xffffff, "direct-relaxable")])
+    contains(run(context, "why", "7"), "no other type is wanted", "note", "VFIO and iommufd will not take this group")
+    contains(run(context, "features", "7"), "Reserved: 7b800000-7fffffff direct\n", "Note: 7b800000-7fffffff is reserved")
+    card = ask(context, "features", "8")["0000:00:1f.0"]
+    equal([region["type"] for region in card["reserved_regions"]], ["msi", "direct-relaxable"])
+    contains(card["notes"][0], "for the ISA bridge 0000:00:1f.0")
+    equal(len(card["notes"]), 1)
+    equal(ask(context, "set", "7", "identity", *allowed(context, "7"))["type"], "identity")
+
+
+@case()
 def client_monitors(context):
     monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE, text=True)
     try:

@@ -158,8 +158,8 @@ def early_leaves_a_locked_group(context):
 
 @case(topology="early", rules=RULES, start=False)
 def early_says_what_the_kernel_refused(context):
-    for error, outcome, text in [("EPERM", "failed", "(Operation not permitted)"),
-                                 ("EBUSY", "failed", "a member is being reset"), ("ENOMEM", "failed", "Cannot allocate"),
+    for error, outcome, text in [("EPERM", "bound", "just being bound"),
+                                 ("EBUSY", "failed", "resetting a device"), ("ENOMEM", "failed", "Cannot allocate"),
                                  ("EACCES", "failed", "CAP_SYS_RAWIO")]:
         context.kernel(f"rule refuse op=write path=sys/kernel/iommu_groups/4/type fail {error}")
         status, said = run(context)

@@ -6,6 +6,7 @@ import contextlib
 import pathlib
 import subprocess
 
+import cases_early
 from bus import Variant
 from harness import GROUP, MANAGER, NAME, ROOT, case, equal, expect_error
 
@@ -292,3 +293,59 @@ def a_group_that_an_untrusted_device_joins(context):
     context.wait_group(8, WantedType="DMA", WantedBy="kernel", Conflict=True)
     context.wait_group(8, Type="DMA")
     equal({text for path, text, _ in context.kernel.writes() if path.endswith("/8/type")}, {"DMA"})
+
+
+# --- types that a group cannot be in
+
+@case(rules={"10-any.conf": RULE.format("DMA")}, daemon_conf=AT_ONCE)
+def blocked_and_unmanaged_are_never_written(context):
+    for word in "blocked", "unmanaged", "unknown":
+        context.kernel(f"group 0 type={word if word != 'unknown' else 'none'}")
+        context.call(f"{ROOT}/group/0", GROUP, "Refresh")
+        context.wait_group(0, Type=word, State="unsupported")
+        context.kernel("log-clear")
+        for kind in TYPES:
+            error = expect_error("NotSupported", context.set_type, 0, kind)
+            assert word in error.text, error.text
+        context.call(ROOT, MANAGER, "Apply")
+        says(context, 0, f"reads {word}", origin="kernel")
+        equal(context.kernel.writes(), [])
+    # What ends that, ends the state.
+    context.kernel("group 0 type=identity")
+    context.call(f"{ROOT}/group/0", GROUP, "Refresh")
+    assert "identity" in context.group(0, "SettableTypes")
+
+
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, daemon_conf=AT_ONCE)
+def dma_fq_only_where_the_iommu_is_known_to_flush(context):
+    for group in 0, 4:
+        equal(context.group(group, "Type"), "DMA")
+        assert "DMA-FQ" not in context.group(group, "SettableTypes"), group
+        equal(context.group(group, "WantedType"), "")
+        says(context, group, "DMA-FQ", origin="10-any.conf:4", verdict="void")
+        error = expect_error("NotSupported", context.set_type, group, "DMA-FQ")
+        assert "DMA-FQ" in error.text, error.text
+        equal(refusal_of(context, group, "DMA-FQ")[0], "refused")
+    context.call(ROOT, MANAGER, "Apply")
+    equal(context.kernel.writes(), [])
+
+
+@case(topology="unsupported", rules={"10-any.conf": RULE.format("identity")}, start=False)
+def early_pass_leaves_unsupported_groups(context):
+    cases_early.run(context)
+    equal(context.kernel.writes(), [])
+
+
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, start=False)
+def early_pass_asks_no_other_iommu_to_flush(context):
+    cases_early.run(context)
+    equal(context.kernel.writes(), [])
+
+
+@case(topology="forced", rules={"10-any.conf": RULE.format("DMA-FQ")}, start=False)
+def early_pass_never_relaxes_what_is_not_trusted(context):
+    for kind in "DMA-FQ", "identity":
+        context.write_rule("10-any.conf", RULE.format(kind))
+        cases_early.run(context)
+        equal(context.kernel.type(7), "DMA")
+        equal([path for path in types_written(context) if "/7/" in path], [])

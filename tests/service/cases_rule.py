@@ -193,3 +193,25 @@ def drift_is_seen(context):
     with open("/sys/kernel/iommu_groups/0/type", "w", encoding="ascii") as file:
         file.write("identity")
     connection.wait_signal(lambda message: message.body[0] == GROUP and message.body[1].get("Type") == "identity")
+
+
+@case(topology="vfio")
+def rule_waits_for_the_owner(context):
+    """Nothing would be unbound, but the kernel does not write the type of a device that a program owns. It is told once,
+    and tried again when something happens."""
+    context.change(7, "identity")
+    context.kernel("vfio 7 owned")
+    context.write_rule("30-no.conf", "[Match]\nId=8086:10d3\n[Policy]\nForbid=identity\n")
+    context.call(ROOT, MANAGER, "Reload")
+    context.wait_group(7, State="pending", PendingReason="in-use")
+    result = context.group(7, "LastResult")
+    equal(result[2], f"{NAME}.Error.OwnedByUser")
+    # Each of these looks at the devices in a worker: whatever was tried again meanwhile would be seen.
+    for _ in range(3):
+        context.call(f"{ROOT}/group/7", GROUP, "GetFindings")
+    equal(context.group(7, "State"), "pending")
+    equal(context.group(7, "LastResult"), result)
+    context.kernel("vfio 7 none")
+    context.call(ROOT, MANAGER, "Apply")
+    context.wait_group(7, State="settled", Type="DMA-FQ")
+    equal(context.kernel.driver("0000:00:06.0"), "vfio-pci")

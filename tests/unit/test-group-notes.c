@@ -16,27 +16,46 @@ static const struct {
     const char *wish;          /* what a rule asks for the member, or NULL */
     const char *notes[3];      /* what is said, in this order */
 } table[] = {
-    { "0x00000000fee00000 0x00000000feefffff msi", 0x010802, 64, DOMAIN_TYPE_DMA, NULL, {} },
-    { "0x000000fd00000000 0x000000ffffffffff reserved", 0x010802, 64, DOMAIN_TYPE_DMA, NULL, {} },
-    { "0x000000007b800000 0x000000007fffffff direct", 0x030000, 64, DOMAIN_TYPE_DMA, NULL,
-      { "7b800000-7fffffff is reserved as direct: the firmware demands it" } },
-    { "0x000000007b800000 0x000000007fffffff direct-relaxable", 0x030000, 64, DOMAIN_TYPE_DMA, NULL,
-      { "7b800000-7fffffff is reserved as direct-relaxable: mapped one to one for the kernel's own" } },
-    { "0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
-      "0x00000000fee00000 0x00000000feefffff msi",
-      0x060100, 64, DOMAIN_TYPE_DMA, NULL, { "0-ffffff is reserved as direct-relaxable for the ISA bridge a" } },
-    { "0x0000000000000000 0x0000000000ffffff direct-relaxable", 0x0c0320, 64, DOMAIN_TYPE_DMA, NULL,
-      { "0-ffffff is reserved as direct-relaxable: mapped one to one for the kernel's own" } },
-    { "0x0000000000001000 0x0000000000001fff direct\n"
-      "0x0000000000003000 0x0000000000003fff direct-relaxable",
-      0x0c0320, 32, DOMAIN_TYPE_IDENTITY, NULL,
-      { "1000-1fff is reserved as direct:", "3000-3fff is reserved as direct-relaxable:",
-        "addresses 32 bits and RAM needs 34: in identity its data goes through bounce buffers" } },
-    { "", 0x0c0320, 32, DOMAIN_TYPE_DMA, NULL, { "in identity its data would go through bounce buffers" } },
-    { "", 0x0c0320, 32, DOMAIN_TYPE_DMA, "DMA-FQ", { "in identity its data would go" } },
-    { "", 0x0c0320, 32, DOMAIN_TYPE_DMA, "identity", {} }, /* the rule's own entry has told it */
-    { "", 0x0c0320, 34, DOMAIN_TYPE_IDENTITY, NULL, {} },
-    { "", 0x0c0320, 0, DOMAIN_TYPE_IDENTITY, NULL, {} }, /* no driver has said how far it can address */
+    {"0x00000000fee00000 0x00000000feefffff msi", 0x010802, 64, DOMAIN_TYPE_DMA, NULL, {}},
+    {"0x000000fd00000000 0x000000ffffffffff reserved", 0x010802, 64, DOMAIN_TYPE_DMA, NULL, {}},
+    {"0x000000007b800000 0x000000007fffffff direct",
+     0x030000,
+     64,
+     DOMAIN_TYPE_DMA,
+     NULL,
+     {"7b800000-7fffffff is reserved as direct: the firmware demands it"}},
+    {"0x000000007b800000 0x000000007fffffff direct-relaxable",
+     0x030000,
+     64,
+     DOMAIN_TYPE_DMA,
+     NULL,
+     {"7b800000-7fffffff is reserved as direct-relaxable: mapped one to one for the kernel's own"}},
+    {"0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
+     "0x00000000fee00000 0x00000000feefffff msi",
+     0x060100,
+     64,
+     DOMAIN_TYPE_DMA,
+     NULL,
+     {"0-ffffff is reserved as direct-relaxable for the ISA bridge a"}},
+    {"0x0000000000000000 0x0000000000ffffff direct-relaxable",
+     0x0c0320,
+     64,
+     DOMAIN_TYPE_DMA,
+     NULL,
+     {"0-ffffff is reserved as direct-relaxable: mapped one to one for the kernel's own"}},
+    {"0x0000000000001000 0x0000000000001fff direct\n"
+     "0x0000000000003000 0x0000000000003fff direct-relaxable",
+     0x0c0320,
+     32,
+     DOMAIN_TYPE_IDENTITY,
+     NULL,
+     {"1000-1fff is reserved as direct:", "3000-3fff is reserved as direct-relaxable:",
+      "addresses 32 bits and RAM needs 34: in identity its data goes through bounce buffers"}},
+    {"", 0x0c0320, 32, DOMAIN_TYPE_DMA, NULL, {"in identity its data would go through bounce buffers"}},
+    {"", 0x0c0320, 32, DOMAIN_TYPE_DMA, "DMA-FQ", {"in identity its data would go"}},
+    {"", 0x0c0320, 32, DOMAIN_TYPE_DMA, "identity", {}}, /* the rule's own entry has told it */
+    {"", 0x0c0320, 34, DOMAIN_TYPE_IDENTITY, NULL, {}},
+    {"", 0x0c0320, 0, DOMAIN_TYPE_IDENTITY, NULL, {}}, /* no driver has said how far it can address */
 };
 
 START_TEST(notes_of_a_group)

@@ -43,34 +43,35 @@ static const struct {
     const char *is;
 } intel[] = {
     /* QEMU 7.2: plain, pt=off, device-iotlb=on, caching-mode=on, aw-bits=48, x-scalable-mode=on. */
-    { "d2008c22260206", "f00f4a", TRISTATE_YES, "identity" },
-    { "d2008c22260206", "f00f0a", TRISTATE_YES, "" },
-    { "d2008c22260206", "f00f4e", TRISTATE_YES, "ats identity" },
-    { "d2008c22260286", "f00f4a", TRISTATE_YES, "identity caching" },
-    { "d2008c222f0606", "f00f4a", TRISTATE_YES, "identity" },
-    { "d2008c22260206", "480080f00f4a", TRISTATE_YES, "identity" },
-    { "0", "1", TRISTATE_YES, "coherent" },
-    { "0", "80", TRISTATE_YES, "snoop" },
+    {"d2008c22260206", "f00f4a", TRISTATE_YES, "identity"},
+    {"d2008c22260206", "f00f0a", TRISTATE_YES, ""},
+    {"d2008c22260206", "f00f4e", TRISTATE_YES, "ats identity"},
+    {"d2008c22260286", "f00f4a", TRISTATE_YES, "identity caching"},
+    {"d2008c222f0606", "f00f4a", TRISTATE_YES, "identity"},
+    {"d2008c22260206", "480080f00f4a", TRISTATE_YES, "identity"},
+    {"0", "1", TRISTATE_YES, "coherent"},
+    {"0", "80", TRISTATE_YES, "snoop"},
     /* Legacy mode's coherence, and that of scalable mode. */
-    { "0", "80000000001", TRISTATE_YES, "" },
-    { "0", "80000000001", TRISTATE_NO, "coherent" },
-    { "0", "80000000001", TRISTATE_UNKNOWN, "?coherent" },
-    { "0", "1080000000001", TRISTATE_UNKNOWN, "coherent" },
-    { "0", "1080000000000", TRISTATE_YES, "coherent" },
-    { "0", "1080000000000", TRISTATE_NO, "" },
-    { "0", "1000000000000", TRISTATE_YES, "" },
+    {"0", "80000000001", TRISTATE_YES, ""},
+    {"0", "80000000001", TRISTATE_NO, "coherent"},
+    {"0", "80000000001", TRISTATE_UNKNOWN, "?coherent"},
+    {"0", "1080000000001", TRISTATE_UNKNOWN, "coherent"},
+    {"0", "1080000000000", TRISTATE_YES, "coherent"},
+    {"0", "1080000000000", TRISTATE_NO, ""},
+    {"0", "1000000000000", TRISTATE_YES, ""},
     /* PASID, page requests, nesting and dirty bits mean nothing without scalable mode. */
-    { "0", "0000f70024000004", TRISTATE_YES, "ats" },
-    { "0", "0001ff0024000004", TRISTATE_YES, "ats pri pasid sva dirty nested coherent" },
-    { "0", "00017f0024000004", TRISTATE_YES, "ats pri pasid dirty nested coherent" },
-    { "0", "0001ff0024000000", TRISTATE_YES, "pri pasid dirty nested coherent" },
-    { "0", "0000200000000000", TRISTATE_YES, "" },
-    { "0", "0000280000000000", TRISTATE_YES, "" }, /* dirty bits nobody could read without a flush */
-    { "80", NULL, TRISTATE_YES, "?ats ?pri ?pasid ?sva ?dirty ?nested ?snoop ?coherent ?identity caching" },
-    { "80", "f00f4a f", TRISTATE_YES, "?ats ?pri ?pasid ?sva ?dirty ?nested ?snoop ?coherent ?identity caching" },
-    { NULL, NULL, TRISTATE_YES, ALL_UNKNOWN },
-    { "-1", "0xf", TRISTATE_YES, ALL_UNKNOWN },
-    { "10000000000000000", "", TRISTATE_YES, ALL_UNKNOWN },
+    {"0", "0000f70024000004", TRISTATE_YES, "ats"},
+    {"0", "0001ff0024000004", TRISTATE_YES, "ats pri pasid sva dirty nested coherent"},
+    {"0", "00017f0024000004", TRISTATE_YES, "ats pri pasid dirty nested coherent"},
+    {"0", "0001ff0024000000", TRISTATE_YES, "pri pasid dirty nested coherent"},
+    {"0", "0000200000000000", TRISTATE_YES, ""},
+    {"0", "0000280000000000", TRISTATE_YES, ""}, /* dirty bits nobody could read without a flush */
+    {"80", NULL, TRISTATE_YES, "?ats ?pri ?pasid ?sva ?dirty ?nested ?snoop ?coherent ?identity caching"},
+    {"80", "f00f4a f", TRISTATE_YES,
+     "?ats ?pri ?pasid ?sva ?dirty ?nested ?snoop ?coherent ?identity caching"},
+    {NULL, NULL, TRISTATE_YES, ALL_UNKNOWN},
+    {"-1", "0xf", TRISTATE_YES, ALL_UNKNOWN},
+    {"10000000000000000", "", TRISTATE_YES, ALL_UNKNOWN},
 };
 
 START_TEST(vt_d)
@@ -247,15 +248,16 @@ static const struct {
     const char *command_line, *config;
     Tristate scalable;
 } kernels[] = {
-    { "quiet intel_iommu=on,sm_on\n", NULL, TRISTATE_YES },
-    { "intel_iommu=sm_on,on ro\n", "# CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON is not set\n", TRISTATE_YES },
-    { "intel_iommu=on,sm_off\n", "CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_NO },
-    { "intel_iommu=sm_on intel_iommu=sm_off\n", NULL, TRISTATE_NO },
-    { "amd_iommu=sm_on xintel_iommu=sm_on\n", NULL, TRISTATE_UNKNOWN },
-    { "intel_iommu=on\n", NULL, TRISTATE_UNKNOWN },
-    { "intel_iommu=on\n", "CONFIG_A=y\nCONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_YES },
-    { "intel_iommu=on\n", "CONFIG_A=y\n", TRISTATE_NO },
-    { NULL, "CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_UNKNOWN },
+    {"quiet intel_iommu=on,sm_on\n", NULL, TRISTATE_YES},
+    {"intel_iommu=sm_on,on ro\n", "# CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON is not set\n",
+     TRISTATE_YES},
+    {"intel_iommu=on,sm_off\n", "CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_NO},
+    {"intel_iommu=sm_on intel_iommu=sm_off\n", NULL, TRISTATE_NO},
+    {"amd_iommu=sm_on xintel_iommu=sm_on\n", NULL, TRISTATE_UNKNOWN},
+    {"intel_iommu=on\n", NULL, TRISTATE_UNKNOWN},
+    {"intel_iommu=on\n", "CONFIG_A=y\nCONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_YES},
+    {"intel_iommu=on\n", "CONFIG_A=y\n", TRISTATE_NO},
+    {NULL, "CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y\n", TRISTATE_UNKNOWN},
 };
 
 START_TEST(scalable_mode)

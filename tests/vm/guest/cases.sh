@@ -5,9 +5,9 @@
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
 # --full runs the cases named full_…, too
-# A file that says "# machine: amd", "# machine: initramfs", "# kernel: 6.1" or "# kernel: iommufd" is for such a machine
-# only (tests/vm/run --iommu, --initramfs, --kernel). The cases of one that says "# as booted" find the machine as the
-# boot, and the case before, has left it. The last line but one judges what the kernel said during all of them.
+# A file that says "# machine: amd", "# machine: initramfs", "# machine: external", "# kernel: 6.1" or "# kernel: iommufd" is
+# for such a machine only (tests/vm/run --iommu, --initramfs, --external, --kernel). The cases of one that says "# as booted"
+# find the machine as the boot, and the case before, has left it. The last line but one judges what the kernel said during all.
 
 cd "$(dirname "$0")" || exit 1
 full=no
@@ -27,6 +27,7 @@ for_this_machine()
     local machine=intel wanted
     [[ ! -e /sys/class/iommu/ivhd0 ]] || machine=amd
     [[ $(findmnt -no SOURCE /) != /dev/nvme* ]] || machine=initramfs
+    ! grep -qs EXTPORT /sys/firmware/acpi/tables/SSDT* || machine=external
     wanted=$(sed -n 's/^# machine: //p' "$1")
     [[ ${wanted:-$machine} == "$machine" ]] || return 1
     wanted=$(sed -n 's/^# kernel: //p' "$1")

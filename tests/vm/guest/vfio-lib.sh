@@ -107,10 +107,17 @@ owned_unseen()
     local type
     type=$(type_of "$1")
     has_no_finding "$1" owner
-    is 'what the kernel says' "$(kernel_says "$1" DMA)" EPERM
-    refused OwnedByUser switch "$1" DMA
-    forbid_type "$1" "$type"
-    wait_until 30 is_pending_for "$1" in-use
+    if vfio_stands_against "$1"; then
+        is 'what the kernel says' "$(kernel_says "$1" DMA)" EBUSY
+        refused InUse switch "$1" DMA
+        forbid_type "$1" "$type"
+        wait_until 30 is_pending_for "$1" driver-race
+    else
+        is 'what the kernel says' "$(kernel_says "$1" DMA)" EPERM
+        refused OwnedByUser switch "$1" DMA
+        forbid_type "$1" "$type"
+        wait_until 30 is_pending_for "$1" in-use
+    fi
     is 'the type' "$(type_of "$1")" "$type"
 }
 
@@ -121,15 +128,41 @@ forbid_type()
     iommuctl reload
 }
 
+# Linux before 6.4 writes no type under vfio-pci, owned or not.
+vfio_stands_against()
+{
+    [[ $(kernel_generation) == 6.1 && $(driver_of "$1") == vfio-pci ]]
+}
+
+# vfio_goes_free ADDRESS: nobody owns it, so its type is written with vfio-pci bound to it.
+vfio_goes_free()
+{
+    if ! vfio_stands_against "$1"; then
+        goes_free "$1"
+        return
+    fi
+    refused InUse switch "$1" identity
+    grep -qF "$1 is bound to vfio-pci" <<<"$refusal" || fail "the refusal does not say why: $refusal"
+    is 'the driver' "$(driver_of "$1")" vfio-pci
+}
+
 # let_go_and_settle ADDRESS TYPE COMMAND…: with the command its owner lets go of it, and what a rule has waited for is done
-# without another word.
+# without another word; where vfio-pci stands against it, that is seen, and it is done when that lets go, too.
 let_go_and_settle()
 {
-    local address=$1 type=$2 begin
+    local address=$1 type=$2 old begin
     shift 2
+    old=$(type_of "$address")
     begin=$(date +%s%N)
     "$@"
     # It is looked once a minute, too; this is before that.
+    if vfio_stands_against "$address"; then
+        wait_until 45 is_pending_for "$address" driver-race
+        is 'the type' "$(type_of "$address")" "$old"
+        echo "$address" >/sys/bus/pci/drivers/vfio-pci/unbind
+        wait_until 45 is_type "$address" "$type"
+        return
+    fi
     wait_until 45 is_settled "$address" "$type"
     echo "figure: $type was written, and told, $(( ($(date +%s%N) - begin) / 1000000 )) ms after \"$*\""
 }

@@ -15,7 +15,7 @@ case_findings_owner_vfio_group()
     holds_open "/dev/vfio/$group"
     in_use "$free" "owner:/dev/vfio/$group@$free"
     lets_go
-    goes_free "$free"
+    vfio_goes_free "$free"
 }
 
 case_findings_infrastructure()
