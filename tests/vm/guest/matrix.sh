@@ -477,6 +477,7 @@ prepare()
 {
     rm -rf "$scratch"
     mkdir -p "$scratch" "$rules"
+    dmesg 2>/dev/null | wc -l >"$scratch/said-at-boot" || true
     if [[ $plug == yes ]]; then
         host_request plug hot
         wait_until 60 address_of HOT >/dev/null
@@ -541,10 +542,12 @@ report()
     (stop_daemon; . "$scratch/devices"; give_back) >/dev/null 2>&1 || true
 }
 
-# A kernel that has met a bug of its own has failed, whatever the cases saw of it.
+# A kernel that has met a bug of its own has failed, whatever the cases saw of it. What it said at boot is no matter:
+# pseries warns of an empty nvram then.
 kernel_has_bugs()
 {
-    dmesg 2>/dev/null | grep -E 'Oops|kernel BUG|BUG: |WARNING: |general protection fault|unable to handle|refcount_t: '
+    dmesg 2>/dev/null | tail -n +$(($(<"$scratch/said-at-boot") + 1)) |
+        grep -E 'Oops|kernel BUG|BUG: |WARNING: |general protection fault|unable to handle|refcount_t: '
 }
 
 if [[ ${1-} == --list ]]; then
