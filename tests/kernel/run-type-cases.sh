@@ -155,10 +155,7 @@ bring_to()
             one-unbound) [[ $device == "$first" ]] || bind_to "$device" "${own[$device]}" ;;
         esac
     done
-    case $1 in
-        vfio-open) hold open ;;
-        vfio-owned) hold owned ;;
-    esac
+    [[ $1 != vfio-* ]] || hold "${1#vfio-}" || { state_now=; return 1; }
 }
 
 # report QUESTION ANSWER EXPECTED

@@ -62,6 +62,8 @@ look_for_devices()
     local name
     # Whose modules are there but not loaded by udev, as nothing asks for them.
     modprobe --all --quiet vfio-pci pci-stub || true
+    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this.
+    modprobe --quiet vfio_iommu_type1 allow_unsafe_interrupts=1 || true
     for name in FREE MOUNTED TWO0 TWO1 BEHINDBRIDGE; do
         printf '%s=%s\n' "${name,,}" "$(address_of "$name" || true)"
     done
