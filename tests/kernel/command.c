@@ -68,6 +68,7 @@ static int run_group(Machine *machine, char **words, GPtrArray *lines)
 
     if (type)
         group->type = type_word(type);
+    group->static_domain = g_strcmp0(type, "static") == 0;
     return 0;
 }
 

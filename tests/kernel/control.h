@@ -24,14 +24,16 @@
  *                              there until a device that it matches is added or sends a synthetic `add`
  *   driver-remove BUS NAME [autoload]     unbinds its devices and takes the driver away
  *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
- *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [removable] [untrusted] [forced=WORD] [pasid] [mask=BITS]
- *          [reserved='START END TYPE'] [override=DRIVER] [functions=TOTAL] [attr:NAME=VALUE...]
+ *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [serial=TEXT] [no-disk] [removable] [untrusted] [forced=WORD]
+ *          [pasid] [mask=BITS] [reserved='START END TYPE'] [override=DRIVER] [functions=TOTAL] [attr:NAME=VALUE...]
  *                              a device is added: nodes, group, `add` event, then its driver is probed.
+ *                              serial: of the NVMe controller that is its child, which has a disk, or none
  *                              functions: it has so many virtual functions at most, which come and go by
  *                              its sriov_numvfs, each in a new group
  *                              at-probe: it joins its group when a driver first probes it, not before
  *   group N [type=WORD]        a group without devices; or gives a group this type. A WORD that is no type
- *                              makes a group without a default domain, which reads `unknown`
+ *                              makes a group without a default domain, which reads `unknown`; `static` one
+ *                              with a domain of the IOMMU driver's own, as on PPC64, which reads so, too
  *   remove DEVICE              unplug; the devices below it go first
  *   rescan                     what `remove` (here or by sysfs) took away comes back: new inodes, type reset
  *   replug DEVICE [KEY=VALUE...] remove, then add again the same description, but for these words

@@ -126,14 +126,16 @@ static void nvme_start(Device *device, const char *name)
     static const AttributeOperations state = {nvme_state_show, NULL};
     Tree *tree = device->machine->tree;
     unsigned number = instance(name);
-    g_autofree char *path = g_strdup_printf("nvme/%s", name);
+    const char *serial = words_value(device->words, "serial");
+    g_autofree char *path = g_strdup_printf("nvme/%s", name), *made_up = g_strdup_printf("FAKE%04u", number);
     Child *child = child_new(device, path, "nvme",
                              g_strdup_printf("MAJOR=241\nMINOR=%u\nDEVNAME=%s\nNVME_TRTYPE=pcie\n",
                                              number, name));
 
     (void) tree_add_link_to(tree, child->node, "device", device->node);
     (void) tree_add_constant(tree, child->node, "model", "Fake NVMe");
-    (void) tree_add_constant(tree, child->node, "serial", "FAKE%04u", number);
+    (void) tree_add_constant(tree, child->node, "serial", "%s", serial ?: made_up);
+    (void) tree_add_constant(tree, child->node, "address", "%s", device->name);
     (void) tree_add_attribute(tree, child->node, "state", 0444, &state, device);
     (void) tree_add_constant(tree, child->node, "transport", "pcie");
     add_number(child, S_IFCHR, name, 241, number);
@@ -194,7 +196,7 @@ void children_finish(Device *device)
     g_autofree char *kind = NULL, *name = NULL;
 
     split(device, &kind, &name);
-    if (kind && g_str_equal(kind, "nvme") && device->children->len == 1)
+    if (kind && g_str_equal(kind, "nvme") && device->children->len == 1 && !words_have(device->words, "no-disk"))
         nvme_finish(device, name);
 }
 

@@ -136,6 +136,8 @@ static int store_any(Group *group, const char *word)
     }
     if (group->members->len == 0 || group_owners(group) > 0)
         return -EPERM;
+    if (group->static_domain)
+        return is(word, "auto") ? 0 : -EINVAL;
     if (is(word, "auto"))
         wanted = forced ?: group->machine->boot_default;
     else if (forced && !is(word, forced))
@@ -167,6 +169,8 @@ static int type_store(Node *node, void *owner, const char *value, size_t length,
     Group *group = owner;
     g_autofree char *text = g_strdup(value);
     const char *word;
+    /* The older kernels know nothing of a static domain. */
+    bool has_domain = group->type || (group->static_domain && group->machine->exact);
 
     if (!may_write_type(request->pid))
         return -EACCES;
@@ -174,7 +178,7 @@ static int type_store(Node *node, void *owner, const char *value, size_t length,
     if (length > 0 && text[length - 1] == '\n')
         text[length - 1] = '\0';
     word = type_word(text);
-    if (!group->type || !word || is(word, "blocked") || is(word, "unmanaged"))
+    if (!has_domain || !word || is(word, "blocked") || is(word, "unmanaged"))
         return -EINVAL;
     return group->machine->exact ? store_any(group, word) : store_single(group, word);
 }

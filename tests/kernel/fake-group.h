@@ -24,6 +24,7 @@ typedef struct Group {
     Machine *machine;
     unsigned id;
     const char *type;           /* of the default domain, as type_word() gives it; NULL: there is none */
+    bool static_domain;         /* but one of the IOMMU driver's own, which is always the same */
     Node *node;
     GPtrArray *members;         /* Device */
     VfioState vfio;

@@ -70,43 +70,47 @@ static char *driver_of(int root, const char *device)
 typedef struct Bench {
     Fixture *fixture;
     int root;
-    const char *type_path;
-    const char *group;
+    const char *boot;                   /* the type that `auto` gives */
+    const char *members, *topology, *type_path, *group, *driver;
     const char *const *functions;       /* the members that a case binds and unbinds */
-    const char *driver;
 } Bench;
 
 static const char *const card[] = {"0000:00:06.0", NULL};
 static const char *const pair[] = {"0000:03:00.0", "0000:03:00.1", NULL};
 static const char *const behind[] = {"0000:01:00.0", NULL};
 static const char *const outside[] = {"0000:00:07.0", NULL};
+static const char *const fixed_drive[] = {"0000:00:04.0", NULL};
 
-static const struct {
-    const char *members, *topology, *group, *type_path;
-    const char *const *functions;
-} benches[] = {
-    {"1", "one", "0", "sys/kernel/iommu_groups/0/type", card},
-    {"n", "two", "4", "sys/kernel/iommu_groups/4/type", pair},
-    {"bridge", "bridge", "5", "sys/kernel/iommu_groups/5/type", behind},
-    {"untrusted", "machine", "7", "sys/kernel/iommu_groups/7/type", outside},
+static const Bench kinds[] = {
+    {NULL, -1, NULL, "1", "one", "sys/kernel/iommu_groups/0/type", "0", "e1000e", card},
+    {NULL, -1, NULL, "n", "two", "sys/kernel/iommu_groups/4/type", "4", "e1000e", pair},
+    {NULL, -1, NULL, "bridge", "bridge", "sys/kernel/iommu_groups/5/type", "5", "e1000e", behind},
+    {NULL, -1, NULL, "untrusted", "machine", "sys/kernel/iommu_groups/7/type", "7", "e1000e", outside},
+    {NULL, -1, NULL, "forced", "forced", "sys/kernel/iommu_groups/6/type", "6", "e1000e", card},
+    {NULL, -1, NULL, "static", "static", "sys/kernel/iommu_groups/0/type", "0", "nvme", fixed_drive},
+    {NULL, -1, NULL, "absent", "absent", NULL, NULL, "nvme", fixed_drive},
 };
 
-static Bench bench_new(const char *members, const char *generation)
+static Bench *bench_new(const char *members, const char *generation)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(benches); i++)
-        if (g_str_equal(benches[i].members, members)) {
-            Fixture *fixture = start(benches[i].topology, generation);
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
+        if (g_str_equal(kinds[i].members, members)) {
+            Bench *bench = g_memdup2(&kinds[i], sizeof(kinds[i]));
 
-            return (Bench){
-                .fixture = fixture,
-                .root = fixture_root_fd(fixture),
-                .type_path = benches[i].type_path,
-                .group = benches[i].group,
-                .functions = benches[i].functions,
-                .driver = "e1000e",
-            };
+            bench->fixture = start(bench->topology, generation);
+            bench->root = fixture_root_fd(bench->fixture);
+            bench->boot = "DMA-FQ";
+            return bench;
         }
     ck_abort_msg("no group of kind %s", members);
+}
+
+static void bench_free(void *data)
+{
+    Bench *bench = data;
+
+    fixture_free(bench->fixture);
+    g_free(bench);
 }
 
 static int put(const Bench *bench, const char *folder, const char *file, const char *value)
@@ -145,7 +149,8 @@ static void bring_to(const Bench *bench, const char *state, const char *from)
     fixture_command(bench->fixture, "vfio %s none", bench->group);
     for (int i = 0; bench->functions[i]; i++)
         unbind(bench, bench->functions[i]);
-    if (!g_str_equal(from, "boot"))
+    /* Of a static domain nothing can be written. */
+    if (!g_str_equal(from, "boot") && !g_str_equal(from, "unknown"))
         fixture_command(bench->fixture, "group %s type=%s", bench->group, from);
     for (int i = 0; bench->functions[i]; i++)
         if (!g_str_equal(state, "unbound") && !(i == 0 && g_str_equal(state, "one-unbound")))
@@ -180,34 +185,28 @@ static unsigned check_type(const Bench *bench, const char *state, const char *fr
     else if (g_str_equal(result, "value"))
         result = value;
     else if (g_str_equal(result, "boot"))
-        result = "DMA-FQ";
+        result = bench->boot;
     ck_assert_msg(g_str_equal(after, result), "%s, %s, write '%s': type is %s, expected %s", state, before,
                   value, after, result);
     return 1;
 }
 
-static unsigned check_type_line(char **words, const char *generation, const char *members)
+static unsigned check_type_line(const Bench *bench, char **words)
 {
     g_auto(GStrv) states = g_strsplit(words[3], ",", -1), froms = g_strsplit(words[4], ",", -1);
     g_auto(GStrv) values = g_strsplit(words[5], ",", -1);
-    Bench bench;
     unsigned cases = 0;
 
-    if (!g_str_equal(words[2], members))
-        return 0;
-    bench = bench_new(words[2], generation);
     for (char **state = states; *state; state++)
         for (char **from = froms; *from; from++)
             for (char **value = values; *value; value++)
-                cases += check_type(&bench, *state, *from, *value, words[6], words[7]);
-    fixture_free(bench.fixture);
+                cases += check_type(bench, *state, *from, *value, words[6], words[7]);
     return cases;
 }
 
-static unsigned check_bind_line(char **words, const char *generation)
+static unsigned check_bind_line(const Bench *bench, char **words)
 {
     g_auto(GStrv) files = g_strsplit(words[3], ",", -1), values = g_strsplit(words[4], ",", -1);
-    Bench bench = bench_new("1", generation);
     unsigned cases = 0;
 
     for (char **file = files; *file; file++)
@@ -222,78 +221,162 @@ static unsigned check_bind_line(char **words, const char *generation)
             g_autofree char *driver = NULL;
             int r;
 
-            bring_to(&bench, held ? "unbound" : words[2], "boot");
-            ck_assert_int_eq(put(&bench, CARD, "driver_override", held ? "none" : "\n"), 0);
-            r = put(&bench, folder, name, device);
+            ck_assert_int_eq(put(bench, CARD, "driver_override", "\n"), 0);
+            bring_to(bench, held ? "unbound" : words[2], "boot");
+            ck_assert_int_eq(put(bench, CARD, "driver_override", held ? "none" : "\n"), 0);
+            r = put(bench, folder, name, device);
             ck_assert_msg(r == errno_of(words[5]), "%s, %s to %s: %s", words[2], device, *file,
                           strerror(-r));
-            driver = driver_of(bench.root, card[0]);
+            driver = driver_of(bench->root, card[0]);
             ck_assert_str_eq(driver ?: "none", g_str_equal(words[6], "own") ? "e1000e" : "none");
         }
-    fixture_free(bench.fixture);
+    ck_assert_int_eq(put(bench, CARD, "driver_override", "\n"), 0);
     return cases;
 }
 
-static unsigned check_override_line(char **words, const char *generation)
+static unsigned check_override_line(const Bench *bench, char **words)
 {
     g_auto(GStrv) values = g_strsplit(words[3], ",", -1);
     g_autofree char *before = g_strcompress(words[2]);
-    Bench bench = bench_new("1", generation);
     unsigned cases = 0;
 
     for (char **value = values; *value; value++, cases++) {
         g_autofree char *bytes = g_str_equal(*value, "empty") ? g_strdup("") : g_strcompress(*value);
         g_autofree char *text = NULL;
 
-        ck_assert_int_eq(put(&bench, CARD, "driver_override", before), 0);
-        ck_assert_int_eq(put(&bench, CARD, "driver_override", bytes), errno_of(words[4]));
-        text = get_line(bench.root, CARD "/driver_override");
+        ck_assert_int_eq(put(bench, CARD, "driver_override", before), 0);
+        ck_assert_int_eq(put(bench, CARD, "driver_override", bytes), errno_of(words[4]));
+        text = get_line(bench->root, CARD "/driver_override");
         ck_assert_str_eq(text, words[5]);
     }
-    fixture_free(bench.fixture);
+    ck_assert_int_eq(put(bench, CARD, "driver_override", "\n"), 0);
     return cases;
 }
 
-/* Runs the lines of the list that are for GENERATION and, of the type lines, for groups of kind MEMBERS. */
-static unsigned run_list(const char *generation, const char *kind, const char *members)
+static unsigned check_open_line(const Bench *bench, char **words)
+{
+    g_autofree char *folder = g_strdup_printf("sys/bus/pci/devices/%s", bench->functions[0]);
+
+    ck_assert_int_eq(put(bench, folder, words[3], "garbage"), errno_of(words[4]));
+    return 1;
+}
+
+/* One run through a list: its machines, one for each kind of group. */
+typedef struct Run {
+    const char *generation;
+    GHashTable *benches;        /* kind of members -> Bench */
+} Run;
+
+static Bench *bench_of(Run *run, const char *members)
+{
+    Bench *bench = g_hash_table_lookup(run->benches, members);
+
+    if (!bench) {
+        bench = bench_new(members, run->generation);
+        g_hash_table_insert(run->benches, g_strdup(members), bench);
+    }
+    return bench;
+}
+
+/* The type that the groups of a recorded machine had at boot. What one without types reads is none. */
+static void take_boot_line(Bench *bench, const char *type)
+{
+    if (g_str_equal(type, "unknown"))
+        return;
+    bench->boot = g_intern_string(type);
+    fixture_command(bench->fixture, "boot-default %s", type);
+}
+
+static unsigned check_line(Run *run, char **words)
+{
+    g_auto(GStrv) generations = g_strsplit(words[1], ",", -1), members = g_strsplit(words[2], ",", -1);
+    unsigned cases = 0;
+
+    if (!g_strv_contains((const char *const *) generations, run->generation) && !g_str_equal(words[1], "any"))
+        return 0;
+    if (g_str_equal(words[0], "boot"))
+        take_boot_line(bench_of(run, words[2]), words[3]);
+    else if (g_str_equal(words[0], "type"))
+        for (char **kind = members; *kind; kind++)
+            cases += check_type_line(bench_of(run, *kind), words);
+    else if (g_str_equal(words[0], "bind"))
+        cases += check_bind_line(bench_of(run, "1"), words);
+    else if (g_str_equal(words[0], "override"))
+        cases += check_override_line(bench_of(run, "1"), words);
+    else if (g_str_equal(words[0], "open"))
+        cases += check_open_line(bench_of(run, words[2]), words);
+    else
+        ck_abort_msg("the list has no such line: %s", words[0]);
+    return cases;
+}
+
+/* Asks a fake kernel of GENERATION all the questions of the list at PATH that are for it. */
+static unsigned run_list(const char *path, const char *generation)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
+    Run run = {
+        .generation = generation,
+        .benches = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, bench_free),
+    };
     unsigned cases = 0;
 
-    ck_assert(g_file_get_contents(TYPE_CASES, &text, NULL, NULL));
+    ck_assert(g_file_get_contents(path, &text, NULL, NULL));
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
-        g_auto(GStrv) words = g_strsplit(*line, " ", -1), generations = NULL;
+        g_auto(GStrv) words = g_strsplit(*line, " ", -1);
 
-        if (!words[0] || !g_str_equal(words[0], kind))
-            continue;
-        generations = g_strsplit(words[1], ",", -1);
-        if (!g_strv_contains((const char *const *) generations, generation))
-            continue;
-        if (g_str_equal(kind, "type"))
-            cases += check_type_line(words, generation, members);
-        else if (g_str_equal(kind, "bind"))
-            cases += check_bind_line(words, generation);
-        else
-            cases += check_override_line(words, generation);
+        if (words[0] && *words[0] && *words[0] != '#')
+            cases += check_line(&run, words);
     }
-    ck_assert_uint_gt(cases, 0);
+    g_hash_table_unref(run.benches);
     return cases;
 }
 
-static const char *const lists[][3] = {
-    {"6.1", "type", "1"},         {"6.1", "type", "n"},          {"6.1", "type", "bridge"},
-    {"6.1", "type", "untrusted"}, {"6.1", "bind", ""},           {"6.1", "override", ""},
-    {"6.12", "type", "1"},        {"6.12", "type", "n"},         {"6.12", "type", "bridge"},
-    {"6.12", "type", "untrusted"}, {"6.12", "bind", ""},         {"6.12", "override", ""},
-};
+static const char *const generations[] = {"6.1", "6.12"};
 
 START_TEST(test_list)
 {
-    unsigned cases = run_list(lists[_i][0], lists[_i][1], lists[_i][2]);
+    unsigned cases = run_list(TYPE_CASES, generations[_i]);
 
-    printf("%s %s %s: %u cases\n", lists[_i][0], lists[_i][1], lists[_i][2], cases);
+    ck_assert_uint_gt(cases, 0);
+    printf("%s: %u cases\n", generations[_i], cases);
+}
+END_TEST
+
+/* The generation of a recorded machine without an IOMMU is none. */
+static const char *recorded_generation(const char *text)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(generations); i++) {
+        g_autofree char *boot = g_strdup_printf("boot %s ", generations[i]);
+
+        if (g_str_has_prefix(text, boot) || strstr(text, boot))
+            return generations[i];
+    }
+    return generations[0];
+}
+
+/* What real machines answered: the fake kernel answers the same. */
+START_TEST(test_recorded)
+{
+    g_autoptr(GDir) folder = g_dir_open(RECORDED, 0, NULL);
+    const char *name;
+    unsigned machines = 0;
+
+    ck_assert_ptr_nonnull(folder);
+    while ((name = g_dir_read_name(folder))) {
+        g_autofree char *path = g_build_filename(RECORDED, name, NULL), *text = NULL;
+        unsigned cases;
+
+        ck_assert(g_file_get_contents(path, &text, NULL, NULL));
+        printf("%s: ", name);
+        fflush(stdout);
+        cases = run_list(path, recorded_generation(text));
+        ck_assert_msg(cases > 0, "%s has no answers", name);
+        printf("%u answers\n", cases);
+        machines++;
+    }
+    ck_assert_uint_gt(machines, 0);
 }
 END_TEST
 
@@ -570,7 +653,8 @@ static Suite *fake_kernel_suite(void)
     TCase *list = tcase_create("list"), *device = tcase_create("device"), *fault = tcase_create("fault");
 
     tcase_set_timeout(list, 120);
-    tcase_add_loop_test(list, test_list, 0, G_N_ELEMENTS(lists));
+    tcase_add_loop_test(list, test_list, 0, G_N_ELEMENTS(generations));
+    tcase_add_test(list, test_recorded);
     suite_add_tcase(suite, list);
 
     tcase_set_timeout(device, 30);

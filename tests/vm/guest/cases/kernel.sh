@@ -8,19 +8,19 @@ type_cases()
     local status=0
     systemctl stop iommu-policyd.service
     modprobe --all vfio-pci pci-stub
-    sh ./kernel/run-type-cases.sh /sys "$(kernel_generation)" "$@" >/run/type-cases || status=$?
-    cat /run/type-cases
+    bash ./kernel/run-type-cases.sh --vfio-user ./vfio-user /sys "$(kernel_generation)" "$@" >/run/type-cases || status=$?
+    grep -v ^answer /run/type-cases
     echo "figure: the real kernel on $*: $(tail -n 1 /run/type-cases)"
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL /run/type-cases)"
 }
 
 case_full_kernel_answers_for_one_device()
 {
-    type_cases "$free"
+    type_cases 1 "$free"
 }
 
 case_full_kernel_answers_for_a_group_of_two()
 {
     # shellcheck disable=SC2046
-    type_cases $(cd /sys/bus/pci/drivers/e1000 && echo 0000:*)
+    type_cases n $(cd /sys/bus/pci/drivers/e1000 && echo 0000:*)
 }
