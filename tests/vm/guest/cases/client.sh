@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What iommuctl sees of a real systemd and of real groups.
+# What iommuctl sees of a real systemd and of real groups. What it makes of that is tested by tests/service; so these belong to
+# the long tier.
 
 # doctor_says WORD: it complained of that, when it last wrote to /run/doctor.
 doctor_says()
@@ -8,7 +9,7 @@ doctor_says()
     grep -q "\"id\" : \"$1\"" /run/doctor
 }
 
-case_client_doctor_knows_what_the_daemon_may_do()
+case_full_client_doctor_knows_what_the_daemon_may_do()
 {
     local word
     iommuctl doctor --json >/run/doctor || true
@@ -28,7 +29,7 @@ case_client_doctor_knows_what_the_daemon_may_do()
     doctor_says no-daemon
 }
 
-case_client_generates_rules_that_hold()
+case_full_client_generates_rules_that_hold()
 {
     switch "$free" identity
     iommuctl rules generate "$free" >"$rules/50-generated.conf"
