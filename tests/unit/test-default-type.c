@@ -123,6 +123,25 @@ START_TEST(default_type)
 }
 END_TEST
 
+/* The service does not see /boot. */
+START_TEST(configuration_is_handed_over)
+{
+    static const char copy[] = "run/credentials/iommu-policyd.service/kernel-config";
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(Host) known = NULL, unknown = NULL;
+
+    tree_write(tree, "proc/cmdline", "quiet");
+    tree_write(tree, "proc/sys/kernel/osrelease", "6.12.1\n");
+    tree_write(tree, copy, "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y\n");
+    ck_assert_int_eq(host_read(tree->fd, &known), 0);
+    ck_assert_int_eq(known->boot_default, DOMAIN_TYPE_DMA);
+
+    tree_write(tree, copy, "unknown");
+    ck_assert_int_eq(host_read(tree->fd, &unknown), 0);
+    ck_assert_int_eq(unknown->boot_default, _DOMAIN_TYPE_INVALID);
+}
+END_TEST
+
 /* One in caching mode is enough for all. */
 START_TEST(several_units)
 {
@@ -176,6 +195,7 @@ int main(void)
     TCase *cases = tcase_create("default-type");
 
     tcase_add_loop_test(cases, default_type, 0, G_N_ELEMENTS(defaults));
+    tcase_add_test(cases, configuration_is_handed_over);
     tcase_add_test(cases, several_units);
     tcase_add_test(cases, ironlake);
     tcase_add_test(cases, outcome_by_family);

@@ -420,10 +420,10 @@ case_default_type()
     local type told
     needs_switch 'drive' "$free"
     [[ -z ${MATRIX_KERNEL-} ]] || not_possible 'nothing tells how this kernel was built'
-    # "" is an honest answer: the configuration of the kernel may be out of the daemon's sight. A group whose type is
-    # forced has another than the machine.
+    # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has another than
+    # the machine.
     told=$(manager_property BootDefaultType)
-    [[ -z $told || $(kind_of "$free") == forced ]] || is 'BootDefaultType' "$told" "$boot_type"
+    [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] || is 'BootDefaultType' "$told" "$boot_type"
     # From another type, so that something is written.
     type=DMA
     [[ $boot_type != DMA ]] || type=DMA-FQ

@@ -87,3 +87,17 @@ case_full_service_restart_keeps_the_type_of_a_call()
     switch "$free" ''
     wait_until 60 is_settled "$free" identity
 }
+
+# The daemon does not see /boot: what the kernel was built with is handed to it, where it is known.
+case_full_service_knows_what_the_kernel_was_built_with()
+{
+    local config told
+    config=/boot/config-$(uname -r)
+    is 'BootDefaultType' "$(manager_property BootDefaultType)" "$(type_of "$free")"
+    mv "$config" /root/
+    systemctl restart iommu-policyd.service
+    told=$(manager_property BootDefaultType)
+    mv "/root/$(basename "$config")" "$config"
+    is 'BootDefaultType without a configuration' "$told" ''
+    systemctl restart iommu-policyd.service
+}
