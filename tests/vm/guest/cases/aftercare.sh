@@ -42,7 +42,7 @@ case_full_aftercare_addresses_and_link()
 }
 
 # The lower number was free when the drive came back: the kernel gives the lowest.
-case_aftercare_disk_with_another_name()
+case_full_aftercare_disk_with_another_name()
 {
     local low=$free high=$mounted node sum
     [[ $(node_of "$low") < $(node_of "$high") ]] || low=$mounted high=$free

@@ -27,12 +27,12 @@ case_authorisation_nobody_changes_nothing()
     all_mutating_methods_are_denied 65534
 }
 
-case_authorisation_user_without_session_changes_nothing()
+case_full_authorisation_user_without_session_changes_nothing()
 {
     all_mutating_methods_are_denied 1000
 }
 
-case_authorisation_reading_is_free()
+case_full_authorisation_reading_is_free()
 {
     local method
     for method in GetFindings Explain Refresh; do
@@ -45,7 +45,7 @@ case_authorisation_reading_is_free()
         --method "$bus_name.Manager.ListGroups" >/dev/null
 }
 
-case_authorisation_nothing_to_do_asks_nothing()
+case_full_authorisation_nothing_to_do_asks_nothing()
 {
     as_user 65534 gdbus call --system --dest "$bus_name" --object-path "$(group_path "$free")" \
         --method "$bus_name.Group.SetType" DMA-FQ '{}'
@@ -94,7 +94,7 @@ RULE
     is 'the type after the refusal' "$(type_of "$free")" DMA
 }
 
-case_authorisation_exit_status_of_the_client()
+case_full_authorisation_exit_status_of_the_client()
 {
     local status=0
     as_user 1000 iommuctl --no-ask-password set "$free" identity || status=$?
@@ -271,7 +271,7 @@ must_be_refused()
     is 'the driver' "$(driver_of "$free")" nvme
 }
 
-case_authorisation_yes_in_time()
+case_full_authorisation_yes_in_time()
 {
     ask_in_between true || fail "$said"
     is 'the type' "$(type_of "$free")" DMA
@@ -305,7 +305,7 @@ case_full_authorisation_other_type_before_the_yes()
     is 'the type' "$(type_of "$free")" identity
 }
 
-case_authorisation_replug_before_the_yes()
+case_full_authorisation_replug_before_the_yes()
 {
     replug()
     {

@@ -16,7 +16,7 @@ case_change_keeps_the_data()
 }
 
 # udev is still probing the disk that came back, when the next change claims it.
-case_change_follows_change_at_once()
+case_full_change_follows_change_at_once()
 {
     local sum type begin
     sum=$(fill_drive "$free")
@@ -75,7 +75,7 @@ case_change_live_unbinds_nothing()
     umount /mnt
 }
 
-case_change_to_the_same_type_touches_nothing()
+case_full_change_to_the_same_type_touches_nothing()
 {
     local inode
     inode=$(controller_inode "$free")
@@ -83,7 +83,7 @@ case_change_to_the_same_type_touches_nothing()
     is 'the controller' "$(controller_inode "$free")" "$inode"
 }
 
-case_change_auto_is_the_choice_of_the_kernel()
+case_full_change_auto_is_the_choice_of_the_kernel()
 {
     switch "$free" identity
     switch "$free" auto
@@ -91,7 +91,7 @@ case_change_auto_is_the_choice_of_the_kernel()
     is 'the driver' "$(driver_of "$free")" nvme
 }
 
-case_change_of_a_device_without_a_driver()
+case_full_change_of_a_device_without_a_driver()
 {
     echo "$free" >/sys/bus/pci/drivers/nvme/unbind
     switch "$free" identity
@@ -99,7 +99,7 @@ case_change_of_a_device_without_a_driver()
     is 'the driver' "$(driver_of "$free")" ''
 }
 
-case_change_without_disruption_is_refused()
+case_full_change_without_disruption_is_refused()
 {
     local inode
     inode=$(controller_inode "$free")
@@ -134,7 +134,7 @@ case_change_of_a_group_with_two_devices()
     is 'the type' "$(type_of "$address")" DMA-FQ
 }
 
-case_change_wrong_arguments_change_nothing()
+case_full_change_wrong_arguments_change_nothing()
 {
     refused InvalidType switch "$free" dma
     refused InvalidType switch "$free" blocked
@@ -184,7 +184,7 @@ case_full_change_by_others_is_seen()
     wait_until 30 shows_identity
 }
 
-case_change_exit_status_of_the_client()
+case_full_change_exit_status_of_the_client()
 {
     local status=0
     make_file_system "$free"

@@ -130,7 +130,7 @@ case_crash_stop_post_recovers_without_the_daemon()
     echo "figure: killed without a driver at try $tries"
 }
 
-case_crash_start_recovers()
+case_full_crash_start_recovers()
 {
     local sum tries
     change_unit Restart=no ExecStopPost=

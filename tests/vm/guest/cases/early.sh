@@ -32,7 +32,7 @@ case_early_is_there_before_the_driver()
 }
 
 # What is written when all drivers are there: nothing. And not without a rule either.
-case_early_leaves_bound_drives_alone()
+case_full_early_leaves_bound_drives_alone()
 {
     local address=$free before
     before=$(type_of "$address")

@@ -18,7 +18,7 @@ case_findings_owner_vfio_group()
     vfio_goes_free "$free"
 }
 
-case_findings_infrastructure()
+case_full_findings_infrastructure()
 {
     stays_refused "$(nic_with_driver lpc_ich)" infrastructure:
 }

@@ -5,7 +5,7 @@
 # shellcheck source=tests/vm/guest/findings-lib.sh
 . ./findings-lib.sh
 
-case_findings_nothing_on_a_free_drive()
+case_full_findings_nothing_on_a_free_drive()
 {
     is 'the list of findings' "$(finding_ids "$free")" ''
     goes_free "$free"
@@ -23,7 +23,7 @@ case_findings_mount()
     goes_free "$free" --allow "signature:ext4@${node##*/}"
 }
 
-case_findings_mount_cannot_be_allowed()
+case_full_findings_mount_cannot_be_allowed()
 {
     local node status=0
     make_file_system "$free"
@@ -172,7 +172,7 @@ case_full_findings_btrfs_over_two_disks()
 }
 
 # The kernel itself has the file, or the disk, open: no process does.
-case_findings_loop_device_on_the_disk()
+case_full_findings_loop_device_on_the_disk()
 {
     local node loop
     node=$(node_of "$free")
@@ -184,7 +184,7 @@ case_findings_loop_device_on_the_disk()
     goes_free "$free"
 }
 
-case_findings_loop_device_on_a_file()
+case_full_findings_loop_device_on_a_file()
 {
     local node loop
     mkdir -p /run/inner
@@ -206,7 +206,7 @@ case_findings_loop_device_on_a_file()
     goes_free "$free" --allow "signature:ext4@${node##*/}"
 }
 
-case_findings_root_of_the_machine()
+case_full_findings_root_of_the_machine()
 {
     in_use "$(basename "$(readlink -f /sys/block/vda/device/..)")" root:/@vda
 }

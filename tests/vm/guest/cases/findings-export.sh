@@ -26,7 +26,7 @@ case_full_findings_open_partition()
 }
 
 # The nodes of the controller and of its name space as a character device.
-case_findings_open_character_nodes()
+case_full_findings_open_character_nodes()
 {
     local node controller generic
     node=$(node_of "$free")

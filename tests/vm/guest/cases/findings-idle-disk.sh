@@ -52,7 +52,7 @@ case_full_findings_signature_ext4_on_the_whole_disk()
     umount /mnt
 }
 
-case_findings_signature_of_another_id_does_not_help()
+case_full_findings_signature_of_another_id_does_not_help()
 {
     make_file_system "$free"
     refused NoSuchFinding switch "$free" identity "{'allow': <['signature:nothing@nowhere']>}"
@@ -60,7 +60,7 @@ case_findings_signature_of_another_id_does_not_help()
 }
 
 # What udev has not seen yet: only the active probe, in the worker, finds it.
-case_findings_signature_that_udev_does_not_know()
+case_full_findings_signature_that_udev_does_not_know()
 {
     local node
     node=$(node_of "$free")

@@ -12,7 +12,7 @@ with_interface()
     at_end ip address flush dev "$interface"
 }
 
-case_findings_link_up()
+case_full_findings_link_up()
 {
     with_interface
     ip link set "$interface" up
@@ -29,7 +29,7 @@ case_findings_link_up_can_be_allowed()
     is 'the interface' "$(interface_of "$nic")" "$interface"
 }
 
-case_findings_address_ipv4()
+case_full_findings_address_ipv4()
 {
     with_interface
     ip address add 192.0.2.5/24 dev "$interface"
@@ -49,7 +49,7 @@ case_full_findings_address_ipv6()
     goes_free "$nic"
 }
 
-case_findings_default_route_ipv4()
+case_full_findings_default_route_ipv4()
 {
     with_interface
     ip address add 192.0.2.5/24 dev "$interface"
@@ -75,7 +75,7 @@ case_full_findings_default_route_ipv6()
 }
 
 # What is fatal needs its id, and nothing else helps; with it root may.
-case_findings_route_can_be_allowed_by_its_id()
+case_full_findings_route_can_be_allowed_by_its_id()
 {
     local ids status=0
     with_interface
@@ -100,7 +100,7 @@ case_full_findings_master_bridge()
     goes_free "$nic"
 }
 
-case_findings_master_bond()
+case_full_findings_master_bond()
 {
     with_interface
     ip link add test-bond type bond mode active-backup
@@ -113,7 +113,7 @@ case_findings_master_bond()
     goes_free "$nic"
 }
 
-case_findings_master_vlan()
+case_full_findings_master_vlan()
 {
     with_interface
     ip link add link "$interface" name test-vlan type vlan id 7
@@ -202,7 +202,7 @@ case_findings_remote_login()
 }
 
 # Soft RoCE: an RDMA device that runs over this card. It is in use while somebody has it open.
-case_findings_rdma()
+case_full_findings_rdma()
 {
     with_interface
     modprobe rdma_rxe

@@ -23,7 +23,7 @@ unplug_hot_drive()
     trap end_helpers EXIT
 }
 
-case_hotplug_is_governed_by_the_rule()
+case_full_hotplug_is_governed_by_the_rule()
 {
     printf '[Match]\nSerial=HOT\n[Policy]\nType=identity\nUnbind=idle\n' >"$rules/50-hot.conf"
     iommuctl reload
@@ -33,7 +33,7 @@ case_hotplug_is_governed_by_the_rule()
     is 'the type of the free drive' "$(type_of "$free")" DMA-FQ
 }
 
-case_hotplug_again_starts_from_the_rules()
+case_full_hotplug_again_starts_from_the_rules()
 {
     local group
     plug_hot_drive

@@ -50,7 +50,7 @@ case_journal_change()
     grep -q 'The group was switched from DMA-FQ to identity' /run/explained || fail "$(cat /run/explained)"
 }
 
-case_journal_refusal_of_a_stranger()
+case_full_journal_refusal_of_a_stranger()
 {
     local entry
     not as_user 1000 iommuctl --no-ask-password set "$free" identity
@@ -59,7 +59,7 @@ case_journal_refusal_of_a_stranger()
     audit_has op=iommu-refuse 'iommu_uid="1000"' "iommu_device=\"$free\"" res=failed
 }
 
-case_journal_reload_through_the_unit()
+case_full_journal_reload_through_the_unit()
 {
     systemctl reload iommu-policyd.service
     has_fields "$(newest_entry MESSAGE_ID=20bfcfa4f1a34e90a94746fe0a223833)" IOMMU_UID=0 IOMMU_ERRORS=0

@@ -42,7 +42,7 @@ case_open_at_any_moment()
 }
 
 # The worker is stopped at each of its steps while everything is opened.
-case_open_while_the_worker_stands_still()
+case_full_open_while_the_worker_stands_still()
 {
     if [[ $full == yes ]]; then
         open_nodes_during_changes open 140 --at-steps
@@ -53,7 +53,7 @@ case_open_while_the_worker_stands_still()
 
 # A descriptor on its way through a socket belongs to no process: only the kernel knows that it keeps the
 # drive alive.
-case_open_by_nobody()
+case_full_open_by_nobody()
 {
     if [[ $full == yes ]]; then open_nodes_during_changes passed 100; else open_nodes_during_changes passed 8; fi
 }

@@ -55,7 +55,7 @@ case_full_rebind_that_fails_is_undone_20_times()
 }
 
 # A drive on the root bus: its driver gets its answers.
-case_rebind_works_for_a_drive_that_is_translated()
+case_full_rebind_works_for_a_drive_that_is_translated()
 {
     local sum type
     sum=$(fill_drive "$free")

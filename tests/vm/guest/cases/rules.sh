@@ -13,7 +13,7 @@ case_rules_switch_an_idle_drive()
     is 'the type of the other drive' "$(type_of "$mounted")" DMA-FQ
 }
 
-case_rules_unbind_nothing_without_leave()
+case_full_rules_unbind_nothing_without_leave()
 {
     printf '[Match]\nClass=nvme\n[Policy]\nType=identity\n' >"$rules/50-never.conf"
     iommuctl reload
@@ -55,7 +55,7 @@ case_rules_forbid_binds_calls_too()
     switch "$free" DMA
 }
 
-case_rules_tighten_live_only_where_it_is_possible()
+case_full_rules_tighten_live_only_where_it_is_possible()
 {
     switch "$free" DMA
     printf '[Match]\nSerial=FREE\n[Policy]\nType=DMA-FQ\n' >"$rules/50-lazy.conf"
@@ -80,7 +80,7 @@ case_rules_broken_file_keeps_the_old_set()
     is 'State' "$(manager_property State)" running
 }
 
-case_rules_bad_files_on_disk_at_start()
+case_full_rules_bad_files_on_disk_at_start()
 {
     local file
     printf '\x7fELF\0\1\2' >"$rules/10-binary.conf"

@@ -24,14 +24,14 @@ case_service_sandboxed_type_write()
     is 'the driver' "$(driver_of "$free")" nvme
 }
 
-case_service_is_started_by_nobody_when_disabled()
+case_full_service_is_started_by_nobody_when_disabled()
 {
     systemctl disable --quiet --now iommu-policyd.service
     not busctl --timeout=20 call "$bus_name" "$manager_path" "$bus_name.Manager" ListGroups
     not systemctl is-active --quiet iommu-policyd.service
 }
 
-case_service_is_started_by_a_call_when_enabled()
+case_full_service_is_started_by_a_call_when_enabled()
 {
     systemctl stop iommu-policyd.service
     manager_call ListGroups >/dev/null

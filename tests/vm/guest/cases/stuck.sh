@@ -116,7 +116,7 @@ case_stuck_is_a_state()
 }
 
 # The daemon that asked is still there when it ends: the change is done as if nothing had been.
-case_stuck_goes_on_when_the_use_ends()
+case_full_stuck_goes_on_when_the_use_ends()
 {
     local share
     hold_share

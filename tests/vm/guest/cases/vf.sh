@@ -205,7 +205,7 @@ case_full_vf_race()
     (( won > 0 ))
 }
 
-case_vf_autoprobe_off_stays_off()
+case_full_vf_autoprobe_off_stays_off()
 {
     have_pf identity
     echo 0 >"$pf_folder/sriov_drivers_autoprobe"
@@ -224,7 +224,7 @@ case_vf_autoprobe_off_stays_off()
 }
 
 # Who only looks makes nothing appear; what was unbound by hand stays so.
-case_vf_reading_the_number_changes_nothing()
+case_full_vf_reading_the_number_changes_nothing()
 {
     local function i
     have_pf identity
@@ -242,7 +242,7 @@ case_vf_reading_the_number_changes_nothing()
 }
 
 # Written while drivers are held: that is what is left behind.
-case_vf_setting_made_meanwhile_stays()
+case_full_vf_setting_made_meanwhile_stays()
 {
     have_pf identity
     exec 7>"$pf_folder/sriov_numvfs"
