@@ -309,7 +309,6 @@ int manager_new(sd_event *event, sd_bus *bus, int root_fd, Manager **ret)
     return 0;
 }
 
-/* Every group is announced before the first caller can ask for it. */
 void manager_saw_kernel_features(Manager *manager, unsigned features)
 {
     if ((manager->kernel_features | features) == manager->kernel_features)
@@ -319,6 +318,7 @@ void manager_saw_kernel_features(Manager *manager, unsigned features)
     manager_touch(manager, NULL);
 }
 
+/* Every group is announced before the first caller can ask for it. */
 void manager_started(Manager *manager)
 {
     if (!manager->starting)
