@@ -66,7 +66,7 @@ case_full_authorisation_dropping_a_call_of_others()
     [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
 }
 
-case_authorisation_without_polkit_only_root()
+case_full_authorisation_without_polkit_only_root()
 {
     systemctl mask --quiet --runtime --now polkit.service
     trap 'systemctl unmask --quiet --runtime polkit.service; end_helpers' EXIT

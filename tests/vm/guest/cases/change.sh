@@ -157,7 +157,7 @@ case_full_change_is_undone_by_revert()
     wait_until 60 is_settled "$free" DMA
 }
 
-case_change_persists_as_a_rule()
+case_full_change_persists_as_a_rule()
 {
     local file=$rules/05-call-pci-$free.conf
     switch "$free" identity "{'persist': <true>}"

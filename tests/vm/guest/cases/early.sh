@@ -48,7 +48,7 @@ case_full_early_leaves_bound_drives_alone()
 }
 
 # A drive without driver is taken at any time, in either direction.
-case_early_sets_an_unbound_drive()
+case_full_early_sets_an_unbound_drive()
 {
     systemctl stop iommu-policyd.service
     echo "$free" >"/sys/bus/pci/devices/$free/driver/unbind"

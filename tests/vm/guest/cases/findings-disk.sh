@@ -35,7 +35,7 @@ case_full_findings_mount_cannot_be_allowed()
     touch /mnt/still-there
 }
 
-case_findings_mount_in_another_mount_namespace()
+case_full_findings_mount_in_another_mount_namespace()
 {
     local node ready
     make_file_system "$free"
@@ -71,7 +71,7 @@ case_full_findings_mount_of_a_partition()
     umount /mnt
 }
 
-case_findings_swap()
+case_full_findings_swap()
 {
     local node
     node=$(node_of "$free")

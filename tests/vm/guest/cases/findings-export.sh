@@ -83,7 +83,7 @@ case_full_findings_export_lio()
 }
 
 # The target holds the disk, but what would tell of it is out of sight: only an exclusive opening finds it.
-case_findings_excl()
+case_full_findings_excl()
 {
     local node backstore=/sys/kernel/config/target/core/iblock_0
     node=$(node_of "$free")

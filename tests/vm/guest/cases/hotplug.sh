@@ -61,7 +61,7 @@ has_type()
     [[ $(type_of "$1") == "$2" ]]
 }
 
-case_hotplug_before_the_driver_needs_no_unbind()
+case_full_hotplug_before_the_driver_needs_no_unbind()
 {
     # The driver's module is not loaded when the drive comes; drivers_autoprobe does not hold a hot-plugged device on
     # this kernel, and the module cannot go while the other drives use it: so they let go of it first.

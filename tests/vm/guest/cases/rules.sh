@@ -46,7 +46,7 @@ case_rules_wait_for_the_unmount()
     umount /mnt
 }
 
-case_rules_forbid_binds_calls_too()
+case_full_rules_forbid_binds_calls_too()
 {
     printf '[Match]\nClass=nvme\n[Policy]\nForbid=identity\n' >"$rules/50-forbid.conf"
     iommuctl reload

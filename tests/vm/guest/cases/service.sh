@@ -62,7 +62,7 @@ interface_members()
     ' "$@" | grep "^$bus_name\." | sort
 }
 
-case_service_introspection_is_as_documented()
+case_full_service_introspection_is_as_documented()
 {
     local documented shown
     documented=$(interface_members /usr/share/dbus-1/interfaces/org.iommupolicy1.xml)

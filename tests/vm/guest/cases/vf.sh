@@ -312,7 +312,7 @@ kill_at_moments()
     echo "figure: $2 kills of the $who, so many ms after the functions were asked for:$moments"
 }
 
-case_vf_kill_daemon()
+case_full_vf_kill_daemon()
 {
     kill_at_moments daemon 3
 }
