@@ -175,11 +175,17 @@ kind_of()
         if (( functions > 1 )); then echo n; else echo bridge; fi
     elif [[ $(cat "/sys/bus/pci/devices/$1/removable" 2>/dev/null) == removable ]]; then
         echo untrusted
-    elif [[ $generation == 6.12 ]] && cannot_pass_through "$1"; then
+    elif is_forced "$1"; then
         echo forced
     else
         echo 1
     fi
+}
+
+# Whether the kernel wants DMA for the device, and so for its group.
+is_forced()
+{
+    [[ $generation == 6.12 ]] && cannot_pass_through "$1"
 }
 
 # VT-d says in its registers whether it can let DMA pass untranslated: ecap, bit 6.
@@ -189,10 +195,11 @@ cannot_pass_through()
     [[ -e $register ]] && (( (16#$(<"$register") >> 6 & 1) == 0 ))
 }
 
-# takes ADDRESS TYPE: whether the kernel itself gives the device this type when nobody uses it; noted by raw_one.
+# takes ADDRESS TYPE: whether the device may have this type: of a forced one the kernel would take DMA-FQ while it is in
+# use, the daemon does not ask for it.
 takes()
 {
-    [[ $2 != identity || $(kind_of "$1") != forced ]]
+    [[ $2 == DMA || $2 == auto ]] || ! is_forced "$1"
 }
 
 # --- data

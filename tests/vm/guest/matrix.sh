@@ -78,6 +78,7 @@ case_raw_bridge()
 case_raw_conventional()
 {
     needs_switch 'conventional PCI behind a bridge' "${conventional%% *}"
+    ! is_forced "${conventional%% *}" || not_possible 'the type of the group is forced: raw_one has asked'
     ask_about "${conventional%% *}"
 }
 
@@ -104,6 +105,8 @@ case_raw_absent()
 }
 
 # --- what the daemon does
+
+forced='by the daemon: the kernel wants DMA, whatever it would let be written'
 
 # Each word after each other one: a way through all twelve pairs.
 all_pairs=(DMA DMA-FQ DMA identity DMA auto DMA-FQ identity DMA-FQ auto identity auto DMA)
@@ -157,6 +160,13 @@ changes_group()
     mapfile -t devices < <(functions_of "$1")
     own_driver=$(driver_of "$1")
     type=$(type_of "$1")
+    if is_forced "$1"; then
+        client_set 5 "$1" "$(other_than "$type")"
+        for device in "${devices[@]}"; do
+            unchanged "$device" "$type" "$own_driver"
+        done
+        refused_as_expected "$forced"
+    fi
     if [[ $generation == 6.1 && $(members_of "$1" | wc -l) -gt 1 ]]; then
         client_set 1 "$1" "$(other_than "$type")"
         for device in "${devices[@]}"; do
@@ -205,7 +215,7 @@ case_live()
     if [[ $(kind_of "$free") == forced ]]; then
         client 5 set --no-unbind "$free" DMA-FQ
         unchanged "$free" DMA nvme
-        refused_as_expected 'by the daemon: the kernel wants DMA, whatever it would let be written'
+        refused_as_expected "$forced"
     fi
     client_set 0 "$free" DMA
     before=$(incarnation "$free")
@@ -226,6 +236,7 @@ case_in_use()
     local type sum
     needs_switch 'drive' "$mounted"
     has_data "$mounted" || not_possible 'the drive has no data that could be mounted'
+    ! is_forced "$mounted" || not_possible 'the type of the group is forced: nobody looks for a use'
     mkfs.ext4 -q -F "$(node_of "$mounted")"
     mount "$(node_of "$mounted")" /mnt
     at_end umount /mnt
@@ -319,7 +330,11 @@ case_vfio_bound()
     given_to_vfio "$free"
     type=$(type_of "$free")
     type=$(other_than "$type")
-    takes "$free" "$type" || type=DMA
+    if is_forced "$free"; then
+        client_set 5 "$free" "$type"
+        unchanged "$free" DMA vfio-pci
+        refused_as_expected "$forced"
+    fi
     if [[ $generation == 6.1 && $(type_of "$free")-$type != DMA-DMA-FQ ]]; then
         before=$(type_of "$free")
         client_set 3 "$free" "$type"
