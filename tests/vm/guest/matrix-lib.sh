@@ -62,8 +62,9 @@ look_for_devices()
     local name
     # Whose modules are there but not loaded by udev, as nothing asks for them.
     modprobe --all --quiet vfio-pci pci-stub || true
-    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this.
-    modprobe --quiet vfio_iommu_type1 allow_unsafe_interrupts=1 || true
+    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be there already.
+    modprobe --quiet vfio_iommu_type1 || true
+    [[ ! -e /sys/module/vfio_iommu_type1 ]] || echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
     for name in FREE MOUNTED TWO0 TWO1 BEHINDBRIDGE; do
         printf '%s=%s\n' "${name,,}" "$(address_of "$name" || true)"
     done
