@@ -106,6 +106,7 @@ def rules_for_unsupported_groups_are_a_warning_once(context):
     # Other rules are another matter.
     pathlib.Path("/etc/iommu-policy.d/20-forbid.conf").unlink()
     context.call(ROOT, MANAGER, "Reload")
+    context.journal.wait(lambda entry: entry in seen() and "20-forbid.conf" not in entry["IOMMU_RULE"])
     equal(len(seen()), 2)
 
 
