@@ -45,5 +45,8 @@ int auth_ask(const AuthCaller *caller, CallLimits *limits, const char *const *ac
              const AuthDetail *details, size_t n_details, AuthCallback callback, void *userdata,
              AuthQuestion **ret);
 
-/* Cancels: tells polkit (CancelCheckAuthorization) and never calls back. Accepts NULL; returns NULL. */
+/*
+ * Cancels: tells polkit (CancelCheckAuthorization), unless the sender is gone, which polkit sees for itself; and
+ * never calls back. Accepts NULL; returns NULL.
+ */
 AuthQuestion *auth_question_free(AuthQuestion *question);

@@ -230,6 +230,57 @@ START_TEST(an_error_without_an_answer_cancels)
 }
 END_TEST
 
+static void tell_that_sender_is_gone(Scene *scene)
+{
+    g_autoptr(sd_bus_message) gone = NULL;
+
+    ck_assert_int_ge(sd_bus_message_new_signal(scene->peer, &gone, "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                               "NameOwnerChanged"), 0);
+    ck_assert_int_ge(sd_bus_message_set_sender(gone, "org.freedesktop.DBus"), 0);
+    ck_assert_int_ge(sd_bus_message_append(gone, "sss", ":1.7", ":1.7", ""), 0);
+    ck_assert_int_ge(sd_bus_send(scene->peer, gone, NULL), 0);
+    ck_assert_int_ge(sd_bus_flush(scene->peer), 0);
+}
+
+/* polkit sees it for itself, and must not be told in the same moment. */
+START_TEST(a_sender_that_is_gone_is_not_cancelled)
+{
+    g_autoptr(sd_bus_message) call = NULL, cancelled = NULL;
+    Scene scene;
+
+    scene_init(&scene, true);
+    ck_assert_int_eq(ask(&scene, "x"), 0);
+    call = next_call(&scene, "CheckAuthorization");
+    ck_assert_ptr_nonnull(call);
+    tell_that_sender_is_gone(&scene);
+    pump(&scene);
+    ck_assert(scene.answered);
+    ck_assert_int_eq(scene.answer, AUTH_CALLER_GONE);
+    scene.question = auth_question_free(scene.question);
+    cancelled = next_call(&scene, "CancelCheckAuthorization");
+    ck_assert_ptr_null(cancelled);
+    scene_clear(&scene);
+}
+END_TEST
+
+/* One that is given up while its sender waits is. */
+START_TEST(a_question_that_is_given_up_is_cancelled)
+{
+    g_autoptr(sd_bus_message) call = NULL, cancelled = NULL;
+    Scene scene;
+
+    scene_init(&scene, true);
+    ck_assert_int_eq(ask(&scene, "x"), 0);
+    call = next_call(&scene, "CheckAuthorization");
+    ck_assert_ptr_nonnull(call);
+    scene.question = auth_question_free(scene.question);
+    cancelled = next_call(&scene, "CancelCheckAuthorization");
+    ck_assert_ptr_nonnull(cancelled);
+    ck_assert(!scene.answered);
+    scene_clear(&scene);
+}
+END_TEST
+
 START_TEST(only_dialogs_take_a_place)
 {
     AuthQuestion *other = NULL;
@@ -259,6 +310,8 @@ int main(void)
     tcase_add_test(cases, long_values_are_cut);
     tcase_add_test(cases, each_action_is_asked_for_in_turn);
     tcase_add_test(cases, an_error_without_an_answer_cancels);
+    tcase_add_test(cases, a_sender_that_is_gone_is_not_cancelled);
+    tcase_add_test(cases, a_question_that_is_given_up_is_cancelled);
     tcase_add_test(cases, only_dialogs_take_a_place);
     return unit_run("auth", cases);
 }
