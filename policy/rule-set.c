@@ -25,15 +25,15 @@ struct RuleSet {
     GPtrArray *rules;  /* const Rule: all of base and own, in order */
     GPtrArray *files;  /* const char *, borrowed from the rules; NULL-terminated */
     RuleIndex *index;
-    GHashTable *sums;  /* path -> SHA-256 of the content, of own */
+    GHashTable *contents; /* path -> GBytes: what the files of own said */
     char *digest;
     char *fingerprint; /* of the directories at the time of loading; NULL: was not loaded from them */
 };
 
-/* A rule that was read, with the SHA-256 of its file. */
+/* A rule that was read, with what its file says. */
 typedef struct LoadedRule {
     Rule *rule;
-    char *sum;
+    GBytes *content;
 } LoadedRule;
 
 static const char *rule_file_name(const Rule *rule)
@@ -75,10 +75,14 @@ static char *digest_of(const RuleSet *base, const GArray *loaded)
     for (unsigned i = 0; i < loaded->len; i++) {
         const LoadedRule *entry = &g_array_index(loaded, LoadedRule, i);
         const char *name = rule_file_name(entry->rule);
+        gsize size;
+        const guchar *content = g_bytes_get_data(entry->content, &size);
+        guint64 size_before = GUINT64_TO_BE((guint64) size);
 
-        /* With its NUL: no name runs into the sum behind it. */
-        g_checksum_update(checksum, (const guchar *) name, strlen(name) + 1);
-        g_checksum_update(checksum, (const guchar *) entry->sum, -1);
+        /* The name with its NUL, and the size before the content: none of them runs into the next. */
+        g_checksum_update(checksum, (const guchar *) name, (gssize) strlen(name) + 1);
+        g_checksum_update(checksum, (const guchar *) &size_before, sizeof(size_before));
+        g_checksum_update(checksum, content, (gssize) size);
     }
     return g_strdup(g_checksum_get_string(checksum));
 }
@@ -101,7 +105,7 @@ static RuleSet *rule_set_build(RuleSet *base, GArray *loaded, bool frozen, char 
         .own = g_ptr_array_new_with_free_func((GDestroyNotify) rule_free),
         .rules = g_ptr_array_new(),
         .files = g_ptr_array_new(),
-        .sums = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free),
+        .contents = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_bytes_unref),
         .digest = digest_of(base, loaded),
         .fingerprint = fingerprint,
     };
@@ -112,7 +116,7 @@ static RuleSet *rule_set_build(RuleSet *base, GArray *loaded, bool frozen, char 
 
         g_ptr_array_add(set->own, entry->rule);
         g_ptr_array_add(set->rules, entry->rule);
-        g_hash_table_insert(set->sums, entry->rule->file, entry->sum);
+        g_hash_table_insert(set->contents, entry->rule->file, entry->content);
     }
     /* Stable, so an old rule stays before what its file forbids now, and files named alike stay as they were
      * given. */
@@ -134,7 +138,7 @@ static GArray *parse_files(const GPtrArray *files, GPtrArray *diagnostics)
 
         if (!entry.rule)
             continue;
-        entry.sum = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, file->content);
+        entry.content = g_bytes_ref(file->content);
         g_array_append_val(loaded, entry);
     }
     return loaded;
@@ -147,11 +151,11 @@ static void keep_only_forbids(GArray *loaded, const RuleSet *base)
 
     for (unsigned i = 0; i < loaded->len; i++) {
         LoadedRule entry = g_array_index(loaded, LoadedRule, i);
-        bool in_base = g_strcmp0(g_hash_table_lookup(base->sums, entry.rule->file), entry.sum) == 0;
+        GBytes *in_base = g_hash_table_lookup(base->contents, entry.rule->file);
 
-        if (in_base || entry.rule->forbid == 0) {
+        if ((in_base && g_bytes_equal(in_base, entry.content)) || entry.rule->forbid == 0) {
             rule_free(entry.rule);
-            g_free(entry.sum);
+            g_bytes_unref(entry.content);
             continue;
         }
         entry.rule->has_type = false;
@@ -235,7 +239,7 @@ void rule_set_unref(RuleSet *set)
     rule_index_free(set->index);
     g_ptr_array_unref(set->rules);
     g_ptr_array_unref(set->files);
-    g_hash_table_unref(set->sums);
+    g_hash_table_unref(set->contents);
     g_ptr_array_unref(set->own);
     rule_set_unref(set->base);
     g_free(set->digest);

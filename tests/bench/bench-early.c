@@ -48,6 +48,16 @@ static void write_rules(Tree *tree)
     }
 }
 
+/* Where the dynamic linker finds them at once, as on a machine of its own. */
+static void show_libraries(Tree *tree)
+{
+    g_autofree char *content = NULL, *path = g_strconcat(tree->path, "/etc/ld.so.cache", NULL);
+    gsize size;
+
+    require(g_file_get_contents("/etc/ld.so.cache", &content, &size, NULL) ? 0 : -ENOENT, "/etc/ld.so.cache");
+    require(g_file_set_contents(path, content, (gssize) size, NULL) ? 0 : -EIO, path);
+}
+
 static Tree *make_machine(void)
 {
     Tree *tree = tree_new();
@@ -65,6 +75,7 @@ static Tree *make_machine(void)
                                                     .iommu = "dmar0" }));
     }
     write_rules(tree);
+    show_libraries(tree);
     return tree;
 }
 
