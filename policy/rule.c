@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rule.h"
 
+#include "decimal.h"
 #include "rule-match.h"
 
 static const char *const unbind_words[_UNBIND_POLICY_MAX] = {
@@ -84,5 +85,8 @@ char *rule_nearly(const Rule *rule, const DeviceFacts *device, const HostFacts *
 
 char *rule_origin(const Rule *rule, bool forbid)
 {
-    return g_strdup_printf("%s:%u", rule->file, forbid ? rule->forbid_line : rule->type_line);
+    char line[DECIMAL_SIZE];
+
+    (void) decimal_write(line, forbid ? rule->forbid_line : rule->type_line);
+    return g_strconcat(rule->file, ":", line, NULL);
 }

@@ -2,7 +2,6 @@
 #include "early-note.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
@@ -83,8 +82,8 @@ static void append_type(GString *text, const char *key, DomainType type)
 
 static void append_group(GString *text, const EarlyGroup *group)
 {
-    g_string_append_printf(text, "group=%u\noutcome=%s\n", group->id,
-                           early_outcome_to_string(group->outcome));
+    form_append_number(text, "group", group->id);
+    form_append_string(text, "outcome", early_outcome_to_string(group->outcome));
     append_type(text, "from", group->from);
     append_type(text, "wanted", group->wanted);
     append_type(text, "type", group->type);
@@ -100,13 +99,14 @@ char *early_note_to_text(const EarlyNote *note)
 
     form_append_string(text, "boot-id", note->boot_id ?: "");
     form_append_string(text, "digest", note->digest ?: "");
-    g_string_append_printf(text, "frozen=%s\n", note->frozen ? "yes" : "no");
+    form_append_string(text, "frozen", note->frozen ? "yes" : "no");
     if (note->disabled)
         form_append_string(text, "disabled", note->disabled);
-    g_string_append_printf(text, "begin-usec=%" PRIu64 "\nend-usec=%" PRIu64 "\nerrors=%u\n",
-                           note->begin_usec, note->end_usec, note->errors);
+    form_append_number(text, "begin-usec", note->begin_usec);
+    form_append_number(text, "end-usec", note->end_usec);
+    form_append_number(text, "errors", note->errors);
     for (guint i = 0; i < note->unbound->len; i++)
-        g_string_append_printf(text, "unbound=%" PRIu64 "\n", g_array_index(note->unbound, uint64_t, i));
+        form_append_number(text, "unbound", g_array_index(note->unbound, uint64_t, i));
     for (guint i = 0; i < note->groups->len; i++)
         append_group(text, note->groups->pdata[i]);
     g_string_append(text, "end\n");

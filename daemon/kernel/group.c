@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "group.h"
 #include "sysfs.h"
 
@@ -21,6 +22,20 @@ static int compare_ids(const void *a, const void *b)
     unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
 
     return x < y ? -1 : x > y;
+}
+
+/* Room for the path of an attribute of a group. */
+#define PATH_SIZE 64
+
+/* Not from the heap: each group is looked at several times at every boot and after every uevent. */
+static const char *group_path(char path[static PATH_SIZE], unsigned id, const char *name)
+{
+    char *end = decimal_write(stpcpy(path, GROUPS "/"), id);
+
+    *end++ = '/';
+    g_assert(strlen(name) < PATH_SIZE - (size_t) (end - path));
+    (void) strcpy(end, name);
+    return path;
 }
 
 int group_list(int root_fd, GArray **ret)
@@ -54,7 +69,8 @@ static int compare_paths(const void *a, const void *b)
 int group_list_members(int root_fd, unsigned id, char ***ret_syspaths)
 {
     g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *folder = g_strdup_printf(GROUPS "/%u/devices", id);
+    char path[PATH_SIZE];
+    const char *folder = group_path(path, id, "devices");
     g_auto(GStrv) names = NULL;
     int r;
 
@@ -86,10 +102,10 @@ int group_list_members(int root_fd, unsigned id, char ***ret_syspaths)
  */
 static int read_attribute(int root_fd, unsigned id, const char *name, char **ret)
 {
-    g_autofree char *path = g_strdup_printf(GROUPS "/%u/%s", id, name);
+    char path[PATH_SIZE];
     int r;
 
-    r = sysfs_read(root_fd, path, ret);
+    r = sysfs_read(root_fd, group_path(path, id, name), ret);
     return r == -ENODEV ? -ENOENT : r;
 }
 
@@ -119,9 +135,9 @@ int group_read_open_type(int type_fd, DomainType *ret)
 
 int group_read_type(int root_fd, unsigned id, DomainType *ret)
 {
-    char path[64], text[TYPE_WORD_MAX];
+    char path[PATH_SIZE], text[TYPE_WORD_MAX];
 
-    (void) snprintf(path, sizeof(path), GROUPS "/%u/type", id);
+    group_path(path, id, "type");
     return take_type(sysfs_read_buffer(root_fd, path, text, sizeof(text)), text, ret);
 }
 
@@ -218,9 +234,9 @@ char *group_explain_unsupported(DomainType type, const char *name, const char *f
 
 int group_open_type(int root_fd, unsigned id)
 {
-    g_autofree char *path = g_strdup_printf(GROUPS "/%u/type", id);
+    char path[PATH_SIZE];
 
-    return sysfs_open_read_write(root_fd, path);
+    return sysfs_open_read_write(root_fd, group_path(path, id, "type"));
 }
 
 int group_write_type(int type_fd, DomainType type)

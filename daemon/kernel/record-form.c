@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "plain-text.h"
 
 #define NAME_LENGTH_MAX 255u
@@ -45,6 +46,14 @@ void form_append_string(GString *text, const char *key, const char *value)
     g_string_append_c(text, '\n');
 }
 
+void form_append_number(GString *text, const char *key, uint64_t number)
+{
+    char digits[DECIMAL_SIZE];
+
+    (void) decimal_write(digits, number);
+    form_append_string(text, key, digits);
+}
+
 void form_append_id(GString *text, const char *key, uint32_t id)
 {
     if (id != FACT_NO_ID)
@@ -55,7 +64,7 @@ void form_append_identity(GString *text, const RecordMember *member)
 {
     form_append_string(text, "bus", member->bus);
     form_append_string(text, "name", member->name);
-    g_string_append_printf(text, "inode=%" PRIu64 "\n", member->inode);
+    form_append_number(text, "inode", member->inode);
 }
 
 void form_reader_clear(FormReader *reader)

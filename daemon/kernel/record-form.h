@@ -24,6 +24,8 @@
 /* Appends "KEY=VALUE", with what would break a line, or is no UTF-8, as \xNN. */
 void form_append_string(GString *text, const char *key, const char *value);
 
+void form_append_number(GString *text, const char *key, uint64_t number);
+
 /* Appends nothing for FACT_NO_ID. */
 void form_append_id(GString *text, const char *key, uint32_t id);
 
