@@ -91,7 +91,6 @@ static HeldDevice *held_from_member(const ChangeMember *member, const Device *de
     held->vendor = device->facts->vendor;
     held->device = device->facts->device;
     held->class_code = device->facts->class_code;
-    held->has_driver_override = device->has_driver_override;
     return held;
 }
 

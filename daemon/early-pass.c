@@ -66,10 +66,12 @@ static void fill_members(const Pass *pass, const GroupView *view, DecisionMember
 
     for (guint i = 0; i < view->devices->len; i++) {
         Device *device = view->devices->pdata[i];
-        g_autofree char *syspath = g_strconcat("sys/devices/", device->facts->path, NULL);
 
-        if (forced_type_asks_pasid(device->facts->iommu, view->type))
+        if (forced_type_asks_pasid(device->facts->iommu, view->type)) {
+            g_autofree char *syspath = g_strconcat("sys/devices/", device->facts->path, NULL);
+
             device->pasid = forced_type_read_pasid(pass->root_fd, syspath);
+        }
         forced_type_member(pass->host, device, &shown, &members[i]);
         members[i].unbinds = false;
     }
@@ -103,16 +105,19 @@ static char *describe(const EarlyGroup *group)
 {
     g_autofree char *place = g_path_get_basename(group->wanted_by);
 
-    return g_strdup_printf("%s by %s", domain_type_to_string(group->wanted), place);
+    return g_strconcat(domain_type_to_string(group->wanted), " by ", place, NULL);
 }
 
 static EarlyOutcome conclude(EarlyGroup *group, EarlyOutcome outcome, const char *text)
 {
-    g_autofree char *object = describe(group);
-
     group->outcome = outcome;
     g_free(group->text);
-    group->text = text ? g_strdup_printf("%s: %s", object, text) : g_strdup("");
+    if (text) {
+        g_autofree char *object = describe(group);
+
+        group->text = g_strconcat(object, ": ", text, NULL);
+    } else
+        group->text = g_strdup("");
     return outcome;
 }
 

@@ -113,11 +113,10 @@ int held_device_read_override(HeldDevice *held, char **ret_other)
     g_autofree char *override = NULL;
     int r;
 
-    if (!held->has_driver_override)
-        return 0;
     r = device_read_override(held->dir_fd, &override);
+    held->has_driver_override = r != -ENOENT;
     if (r < 0)
-        return r;
+        return held->has_driver_override ? r : 0;
     if (is_token(override))
         g_clear_pointer(&override, g_free);
     if (override && g_strcmp0(override, held->driver) != 0) {

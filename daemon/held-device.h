@@ -17,7 +17,7 @@ typedef struct HeldDevice {
     uint64_t inode;
     uint32_t vendor, device, class_code; /* FACT_NO_ID: none */
     char *driver;            /* the only driver it may ever be given to */
-    bool has_driver_override;
+    bool has_driver_override; /* as held_device_read_override() has found */
     char *driver_override;   /* what it said before; NULL: unset */
     bool given_back;         /* held_device_bind() has succeeded since the last unbind */
     int dir_fd;              /* its sysfs directory; -EBADF until held_device_open() */
@@ -44,8 +44,8 @@ int held_device_driver(const HeldDevice *held, char **ret);
 /* True if the device is bound to its own driver; false also if that cannot be told. */
 bool held_device_has_driver(const HeldDevice *held);
 
-/* Reads driver_override into the device: our own token, left behind, counts as unset. Blocks on the
- * device's lock. Returns 0; -EBUSY with *ret_other (caller frees): it names another driver than the one
+/* Reads driver_override into the device, where its bus has one: our own token, left behind, counts as unset.
+ * Blocks on the device's lock. Returns 0; -EBUSY with *ret_other (caller frees): it names another driver than the one
  * that is bound; -errno. */
 int held_device_read_override(HeldDevice *held, char **ret_other);
 

@@ -33,7 +33,7 @@ void managed_device_set(ManagedDevice *managed, Device *device)
 
     if (g_strcmp0(old->driver, device->driver) != 0)
         managed->changed |= DEVICE_DRIVER;
-    if (old->dma_mask_bits != device->dma_mask_bits)
+    if (old->facts->dma_mask_bits != device->facts->dma_mask_bits)
         managed->changed |= DEVICE_DMA_MASK_BITS;
     if (old->group != device->group)
         managed->changed |= DEVICE_GROUP;

@@ -48,7 +48,7 @@ typedef struct DeviceFacts {
     char **serials;
 
     /* Not asked by rules, but needed to decide, or to be shown. */
-    unsigned dma_mask_bits;    /* how far the device can address, as its driver said; 0: none was bound */
+    unsigned dma_mask_bits;    /* as the driver said that is, or was last seen, bound; 0: none has been */
     bool bridge;               /* a PCI bridge of any kind */
     bool manages_dma; /* bound to a driver that manages DMA itself (pcieport, vfio-pci, pci-stub, ...) */
 } DeviceFacts;

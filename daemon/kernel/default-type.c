@@ -61,15 +61,15 @@ static bool is_ironlake(int root_fd)
 
 /* Whether UNIT's driver turns the lazy default into the strict one. Where VT-d's first stage is used, in scalable
  * mode, new entries need no telling; which stage it is nothing shows. */
-static Tristate makes_strict(const HostUnit *unit)
+static Tristate makes_strict(int root_fd, const HostUnit *unit)
 {
     if (g_str_equal(unit->family, "amd"))
         return unit->unit.caching;
     if (!g_str_equal(unit->family, "intel"))
         return TRISTATE_NO;
-    if (unit->unit.caching == TRISTATE_YES && unit->scalable != TRISTATE_NO && unit->unit.pasid != TRISTATE_NO)
-        return TRISTATE_UNKNOWN;
-    return unit->unit.caching;
+    if (unit->unit.caching != TRISTATE_YES || unit->unit.pasid == TRISTATE_NO)
+        return unit->unit.caching;
+    return iommu_kernel_scalable(root_fd) == TRISTATE_NO ? TRISTATE_YES : TRISTATE_UNKNOWN;
 }
 
 /* One unit is enough for all. */
@@ -83,7 +83,7 @@ static Tristate units_make_strict(int root_fd, const Host *host)
     g_hash_table_iter_init(&iter, host->units);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         const HostUnit *unit = value;
-        Tristate answer = makes_strict(unit);
+        Tristate answer = makes_strict(root_fd, unit);
 
         any_intel |= g_str_equal(unit->family, "intel");
         if (answer == TRISTATE_YES)

@@ -199,12 +199,9 @@ static void read_attributes(int fd, Device *device)
         device->facts->bridge =
             device->facts->class_code != FACT_NO_ID && class_is_bridge(device->facts->class_code);
     }
-    if (sysfs_read_u64(fd, "dma_mask_bits", 10, &bits) >= 0 && bits <= 64)
-        device->dma_mask_bits = (unsigned) bits;
     /* Without a driver the file shows the bus's default, or what the last driver had said. */
-    if (device->driver)
-        device->facts->dma_mask_bits = device->dma_mask_bits;
-    device->has_driver_override = faccessat(fd, "driver_override", F_OK, 0) >= 0;
+    if (device->driver && sysfs_read_u64(fd, "dma_mask_bits", 10, &bits) >= 0 && bits <= 64)
+        device->facts->dma_mask_bits = (unsigned) bits;
 }
 
 static void read_driver(int fd, Device *device)

@@ -19,11 +19,9 @@ typedef struct Device {
     char *driver;         /* bound now, or NULL */
     bool unbindable;      /* the driver has bind and unbind files */
     int group;            /* number of its IOMMU group, -1: none */
-    unsigned dma_mask_bits; /* 0: not readable; meaningful only while bound */
     char *physical_function; /* name of the PF of a virtual function, or NULL */
     char *iommu;          /* name below /sys/class/iommu ("dmar0"), or NULL */
     bool is_iommu;        /* it is an IOMMU's own function */
-    bool has_driver_override;
     Tristate pasid;       /* PCI: has that capability; unknown until forced_type_read_pasid() has been asked */
     char *model_name;     /* from the hardware database, filled by device_set_udev(); or NULL */
 } Device;

@@ -41,7 +41,7 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
         view->type = DOMAIN_TYPE_UNKNOWN;
     else if (r < 0)
         return r;
-    r = group_read_name(root_fd, id, &view->name);
+    r = domain_type_is_switchable(view->type) ? 0 : group_read_name(root_fd, id, &view->name);
     if (r < 0 && r != -ENOENT)
         return r;
     if (view->devices->len > 0) {

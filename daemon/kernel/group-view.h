@@ -11,7 +11,7 @@
 typedef struct GroupView {
     unsigned id;
     DomainType type;     /* DOMAIN_TYPE_UNKNOWN also for a word we do not know */
-    char *name;          /* NULL: it has none, as most */
+    char *name;          /* NULL: it has none, as most, or its type can be changed, so that nobody asks */
     GPtrArray *devices;  /* Device, in the order of their sysfs paths */
     char *key;           /* of the first device: names lock and record; NULL for an empty group */
 } GroupView;

@@ -47,7 +47,9 @@ int group_read_type(int root_fd, unsigned id, DomainType *ret);
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
 /*
- * Reads `name`, which few groups have (iommu_group_set_name()): -ENOENT without. The caller frees *ret.
+ * Reads `name`, which few groups have (iommu_group_set_name()): -ENOENT without. It is worth a look only where the type
+ * cannot be changed: a group of VFIO without an IOMMU has no default domain, so its type reads unknown
+ * (drivers/vfio/group.c, vfio_noiommu_group_alloc()). The caller frees *ret.
  */
 int group_read_name(int root_fd, unsigned id, char **ret);
 

@@ -64,7 +64,6 @@ static void unit_free(void *data)
 static GHashTable *read_units(int root_fd)
 {
     GHashTable *units = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, unit_free);
-    Tristate scalable = iommu_kernel_scalable(root_fd);
     g_auto(GStrv) names = NULL;
 
     if (sysfs_list(root_fd, "sys/class/iommu", &names) < 0)
@@ -78,8 +77,7 @@ static GHashTable *read_units(int root_fd)
             continue;
         unit = g_new0(HostUnit, 1);
         unit->family = iommu_family(root_fd, *name);
-        unit->scalable = scalable;
-        iommu_unit_read(fd, unit->family, scalable, &unit->unit);
+        iommu_unit_read(fd, unit->family, TRISTATE_UNKNOWN, &unit->unit);
         g_hash_table_insert(units, g_strdup(*name), unit);
     }
     return units;

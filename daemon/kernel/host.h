@@ -10,9 +10,8 @@
 
 /* An IOMMU of this host. */
 typedef struct HostUnit {
-    char *family;      /* as iommu_family() gives it */
-    Tristate scalable; /* of VT-d: whether the kernel uses scalable mode where there is one */
-    IommuUnit unit;
+    char *family;   /* as iommu_family() gives it */
+    IommuUnit unit; /* read without asking whether the kernel uses VT-d's scalable mode */
 } HostUnit;
 
 /* What is true of this host until it is booted again. */

@@ -53,7 +53,7 @@ int kernel_config_find(int root_fd, const char *prefix, char **ret)
     if (r < 0)
         return r;
     while (fgets(line, sizeof(line), file)) {
-        any |= strstr(line, "CONFIG_") != NULL;
+        any = any || strstr(line, "CONFIG_");
         if (g_str_has_prefix(line, prefix)) {
             *ret = g_strndup(line, strcspn(line, "\n"));
             return 0;

@@ -26,11 +26,11 @@ static GVariant *read_regions(int root_fd, unsigned id, int *ret_error)
     return g_variant_builder_end(&builder);
 }
 
-/* Most have none. */
-static int read_name(int root_fd, unsigned id, char **ret)
+/* "" where there is none, or nobody asks. */
+static int read_name(int root_fd, unsigned id, DomainType type, char **ret)
 {
     g_autofree char *name = NULL;
-    int r = group_read_name(root_fd, id, &name);
+    int r = domain_type_is_switchable(type) ? 0 : group_read_name(root_fd, id, &name);
 
     if (r < 0 && r != -ENOENT)
         return r;
@@ -43,7 +43,8 @@ static char **list_pasid(int root_fd, unsigned id, DomainType type)
     g_autoptr(GStrvBuilder) found = g_strv_builder_new();
     g_auto(GStrv) members = NULL;
 
-    if (group_list_members(root_fd, id, &members) < 0)
+    /* Most groups show another, and need not be walked. */
+    if (type != DOMAIN_TYPE_IDENTITY || group_list_members(root_fd, id, &members) < 0)
         return g_strv_builder_end(found);
     for (char **member = members; *member; member++) {
         g_autofree char *link = g_strconcat(*member, "/iommu", NULL), *name = NULL, *family = NULL;
@@ -70,7 +71,7 @@ static GVariant *read_group(int root_fd, unsigned id)
     if (r >= 0)
         r = regions_error;
     if (r >= 0)
-        r = read_name(root_fd, id, &name);
+        r = read_name(root_fd, id, type, &name);
     pasid = list_pasid(root_fd, id, r < 0 ? _DOMAIN_TYPE_INVALID : type);
     return g_variant_new("(uiss^as@a(tts))", id, -r, r < 0 ? "" : domain_type_to_string(type), name ?: "",
                          pasid, regions);

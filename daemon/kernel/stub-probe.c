@@ -49,8 +49,7 @@ int stub_probe_is_needed(int root_fd, char **ret_family)
 bool stub_probe_fits(const Device *device)
 {
     return g_str_equal(device->facts->bus, "pci") && device->group < 0 && !device->driver &&
-           !device->is_iommu && !device->facts->bridge && device->facts->virtual_function == TRISTATE_NO &&
-           device->has_driver_override;
+           !device->is_iommu && !device->facts->bridge && device->facts->virtual_function == TRISTATE_NO;
 }
 
 /* --- the driver */

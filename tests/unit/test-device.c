@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "device.h"
 #include "tree.h"
 #include "unit.h"
@@ -62,7 +64,6 @@ START_TEST(reads_a_pci_device)
     ck_assert_str_eq(device->facts->driver, "nvme");
     ck_assert(device->facts->driver_known);
     ck_assert(device->unbindable);
-    ck_assert(device->has_driver_override);
     ck_assert(!device->is_iommu);
     ck_assert(!device->facts->bridge);
     ck_assert(!device->facts->manages_dma);
@@ -70,8 +71,7 @@ START_TEST(reads_a_pci_device)
     ck_assert_int_eq(device->facts->untrusted, TRISTATE_NO);
     ck_assert_int_eq(device->facts->virtual_function, TRISTATE_NO);
     ck_assert_int_eq(device->facts->reserved_direct, TRISTATE_UNKNOWN);
-    ck_assert_uint_eq(device->dma_mask_bits, 64);
-    ck_assert_uint_eq(device->facts->dma_mask_bits, device->driver ? 64 : 0);
+    ck_assert_uint_eq(device->facts->dma_mask_bits, 64);
 
     ck_assert(bridge->facts->bridge);
     ck_assert(bridge->facts->manages_dma);
@@ -110,7 +110,7 @@ START_TEST(garbage_attributes_are_absent)
     ck_assert_int_eq(device_read(tree->fd, syspath, NULL, &device), 0);
     ck_assert_uint_eq(device->facts->vendor, FACT_NO_ID);
     ck_assert_uint_eq(device->facts->class_code, FACT_NO_ID);
-    ck_assert_uint_eq(device->dma_mask_bits, 0);
+    ck_assert_uint_eq(device->facts->dma_mask_bits, 0);
     ck_assert_ptr_null(device->facts->modalias);
     ck_assert(!device->facts->bridge);
 }
@@ -124,8 +124,7 @@ START_TEST(reads_a_platform_device)
                                                           .name = "8804000.mmc",
                                                           .parent = "platform/soc@0",
                                                           .group = 2,
-                                                          .iommu = "smmu.0x15000000",
-                                                          .no_override = true },
+                                                          .iommu = "smmu.0x15000000" },
                                            NULL);
 
     ck_assert_str_eq(device->facts->bus, "platform");
@@ -136,9 +135,31 @@ START_TEST(reads_a_platform_device)
     ck_assert_str_eq(device->facts->iommu, "smmu");
     ck_assert_ptr_null(device->driver);
     ck_assert(!device->facts->driver_known);
-    ck_assert(!device->has_driver_override);
     ck_assert(!device->unbindable);
     ck_assert(!device->facts->bridge);
+}
+END_TEST
+
+START_TEST(reads_driver_override)
+{
+    static const struct { const char *text, *wanted; } table[] = {
+        { "(null)\n", NULL }, { "\n", NULL }, { "vfio-pci\n", "vfio-pci" }, { NULL, NULL },
+    };
+    g_autoptr(Tree) tree = tree_new();
+    g_autofree char *syspath = tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 7 });
+    g_autofree char *path = g_strconcat(syspath, "/driver_override", NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *override = NULL;
+        _cleanup_close_ int fd = openat(tree->fd, syspath, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (table[i].text)
+            tree_write(tree, path, table[i].text);
+        else
+            tree_remove(tree, path);
+        ck_assert_int_eq(device_read_override(fd, &override), table[i].text ? 0 : -ENOENT);
+        ck_assert_pstr_eq(override, table[i].wanted);
+    }
 }
 END_TEST
 
@@ -422,6 +443,7 @@ int main(void)
     tcase_add_test(cases, ids_without_modalias);
     tcase_add_test(cases, garbage_attributes_are_absent);
     tcase_add_test(cases, reads_a_platform_device);
+    tcase_add_test(cases, reads_driver_override);
     tcase_add_test(cases, reads_a_virtual_function);
     tcase_add_loop_test(cases, judges_trust, 0, G_N_ELEMENTS(trust));
     tcase_add_test(cases, an_iommu_is_told_by_its_folder);

@@ -14,12 +14,12 @@ static int collect(GVariant *group, void *userdata)
 
     ck_assert(g_variant_is_of_type(owned, G_VARIANT_TYPE(SCAN_GROUP_FORMAT)));
     g_ptr_array_add(texts, g_variant_print(owned, FALSE));
-    return texts->len == 5 ? -ECANCELED : 0;
+    return texts->len == 6 ? -ECANCELED : 0;
 }
 
 START_TEST(scans)
 {
-    static const unsigned ids[] = { 1, 2, 3, 4, 9 };
+    static const unsigned ids[] = { 1, 2, 3, 4, 5, 9 };
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Tree) tree = tree_new();
     g_autofree char *key = NULL;
@@ -27,24 +27,27 @@ START_TEST(scans)
 
     g_free(tree_add_device(tree, &(TreeDevice){ .name = "0000:00:04.0", .group = 3 }));
     tree_set_group(tree, 1, "DMA-FQ", "0x0000000000000000 0x0000000000ffffff direct\n");
-    tree_write(tree, "sys/kernel/iommu_groups/1/name", "vfio-noiommu\n");
+    tree_write(tree, "sys/kernel/iommu_groups/1/name", "nobody asks\n");
     tree_set_group(tree, 2, "nonsense", "");
     tree_set_group(tree, 4, "unknown", "nonsense\n");
+    tree_set_group(tree, 5, "unknown", "");
+    tree_write(tree, "sys/kernel/iommu_groups/5/name", "vfio-noiommu\n");
     ck_assert_int_eq(record_group_key(tree->fd, 3, &key), 0);
     ck_assert_str_eq(key, "pci:0000:00:04.0");
     lock = record_lock(tree->fd, key, false);
     ck_assert_int_ge(lock, 0);
 
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), 0);
-    ck_assert_uint_eq(texts->len, 4);
-    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', 'vfio-noiommu', [], [(0, 16777215, 'direct')])");
+    ck_assert_uint_eq(texts->len, 5);
+    ck_assert_str_eq(texts->pdata[0], "(1, 0, 'DMA-FQ', '', [], [(0, 16777215, 'direct')])");
     ck_assert_str_eq(texts->pdata[1], "(2, 74, '', '', [], [])"); /* EBADMSG */
     ck_assert_str_eq(texts->pdata[2], "(4, 74, '', '', [], [])");
-    ck_assert_str_eq(texts->pdata[3], "(9, 2, '', '', [], [])"); /* ENOENT */
+    ck_assert_str_eq(texts->pdata[3], "(5, 0, 'unknown', 'vfio-noiommu', [], [])");
+    ck_assert_str_eq(texts->pdata[4], "(9, 2, '', '', [], [])"); /* ENOENT */
 
     close(lock);
     ck_assert_int_eq(scan_groups(tree->fd, ids, G_N_ELEMENTS(ids), collect, texts), -ECANCELED);
-    ck_assert_uint_eq(texts->len, 5);
+    ck_assert_uint_eq(texts->len, 6);
 }
 END_TEST
 

@@ -203,8 +203,7 @@ char *tree_add_device(Tree *tree, const TreeDevice *device)
         write_pci_attributes(tree, syspath, device);
     else
         ATTRIBUTE(tree, syspath, "modalias", "%s:%s\n", bus, device->name);
-    if (!device->no_override)
-        ATTRIBUTE(tree, syspath, "driver_override", "(null)\n");
+    ATTRIBUTE(tree, syspath, "driver_override", "(null)\n");
     if (device->removable)
         ATTRIBUTE(tree, syspath, "removable", "%s\n", device->removable);
     if (device->physfn)

@@ -58,7 +58,6 @@ typedef struct TreeDevice {
     const char *iommu;     /* name below sys/class/iommu; NULL: no link */
     const char *removable; /* NULL: no such attribute */
     const char *physfn;    /* SYSPATH of the physical function; NULL: not a virtual function */
-    bool no_override;      /* leave out driver_override */
 } TreeDevice;
 
 /*
