@@ -295,12 +295,11 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* With the group's lock held and its `type` opened, so that neither can become another's. */
+/* With the group's lock held. TYPE_FD was opened before VIEW was read, so that it is no other group's; or it is the
+ * error of that. */
 static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view,
-                         const Decision *decision)
+                         const Decision *decision, int type_fd)
 {
-    _cleanup_close_ int type_fd = group_open_type(pass->root_fd, group->id);
-
     if (type_fd < 0)
         explain(pass, group, type_fd);
     else if (!group_view_is_current(pass->root_fd, type_fd, view))
@@ -310,7 +309,7 @@ static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *v
 }
 
 static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView *view,
-                            const Decision *decision)
+                            const Decision *decision, int type_fd)
 {
     _cleanup_close_ int lock_fd = record_lock(pass->root_fd, view->key, false);
 
@@ -319,7 +318,7 @@ static void lock_and_change(const Pass *pass, EarlyGroup *group, const GroupView
     else if (lock_fd < 0)
         conclude_refusal(group, EARLY_FAILED, REFUSAL_RECORD_FAILED, g_strerror(-lock_fd));
     else
-        change_group(pass, group, view, decision);
+        change_group(pass, group, view, decision, type_fd);
 }
 
 /* Of all groups, also those for which no rule asks for anything yet: what the next boot's pass will come
@@ -349,11 +348,12 @@ static void note_unbound_members(const Pass *pass, unsigned id)
 
 static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
 {
+    _cleanup_close_ int type_fd = group_open_type(pass->root_fd, id);
     g_autoptr(GroupView) view = NULL;
     g_autoptr(Decision) decision = NULL;
     EarlyGroup *group;
 
-    if (group_view_read(pass->root_fd, id, &view) < 0 || !view->key)
+    if (group_view_read_opened(pass->root_fd, id, type_fd, &view) < 0 || !view->key)
         return NULL;
     for (guint i = 0; i < view->devices->len; i++) {
         const Device *device = view->devices->pdata[i];
@@ -366,7 +366,7 @@ static const EarlyGroup *pass_group(const Pass *pass, unsigned id)
     group = early_note_add_group(pass->note, id);
     take_decision(group, view, decision);
     if (judge(group, view, decision))
-        lock_and_change(pass, group, view, decision);
+        lock_and_change(pass, group, view, decision, type_fd);
     return group;
 }
 

@@ -42,6 +42,8 @@ char *plain_text(const char *text, size_t max)
 
 bool is_bus_character(gunichar c)
 {
+    if (c < 0x80)
+        return c >= 0x20 && c != 0x7f;
     return !g_unichar_iscntrl(c) && (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
 }
 
@@ -49,11 +51,15 @@ char *bus_text(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *carried = g_string_sized_new(strlen(valid));
+    const char *good = valid; /* from here on all may be carried */
 
     for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-
-        g_string_append_unichar(carried, is_bus_character(c) ? c : 0xfffd);
+        if (is_bus_character(g_utf8_get_char(p)))
+            continue;
+        g_string_append_len(carried, good, p - good);
+        g_string_append_unichar(carried, 0xfffd);
+        good = g_utf8_next_char(p);
     }
+    g_string_append(carried, good);
     return g_string_free(carried, FALSE);
 }

@@ -19,6 +19,11 @@ void group_view_free(GroupView *view)
 
 int group_view_read(int root_fd, unsigned id, GroupView **ret)
 {
+    return group_view_read_opened(root_fd, id, -EBADF, ret);
+}
+
+int group_view_read_opened(int root_fd, unsigned id, int type_fd, GroupView **ret)
+{
     g_autoptr(GroupView) view = g_new0(GroupView, 1);
     g_auto(GStrv) paths = NULL;
     int r;
@@ -36,7 +41,7 @@ int group_view_read(int root_fd, unsigned id, GroupView **ret)
             return r == -ENOENT ? -ENODEV : r;
         g_ptr_array_add(view->devices, device);
     }
-    r = group_read_type(root_fd, id, &view->type);
+    r = type_fd < 0 ? group_read_type(root_fd, id, &view->type) : group_read_open_type(type_fd, &view->type);
     if (r == -EBADMSG)
         view->type = DOMAIN_TYPE_UNKNOWN;
     else if (r < 0)

@@ -19,6 +19,9 @@ typedef struct GroupView {
 /* Returns 0 with *ret; -ENOENT: no such group; -ENODEV: a member vanished while it was read; -errno. */
 int group_view_read(int root_fd, unsigned id, GroupView **ret);
 
+/* The same with the type that TYPE_FD shows, the opened `type` of that group, if it is not negative. */
+int group_view_read_opened(int root_fd, unsigned id, int type_fd, GroupView **ret);
+
 /* group_explain_unsupported() of VIEW; NULL: its type can be changed. The caller frees it. */
 char *group_view_unsupported(const GroupView *view);
 
