@@ -50,12 +50,26 @@ static bool rests(const Situation *situation, NextStep *ret)
     return true;
 }
 
+/* All drivers of the group, and there are some, would keep it on a newer kernel: this one (before 6.4) wants each
+ * driver unbound, which is not done to a device that was given to VFIO. Nobody lost a race there. */
+static bool stands_for_good(const ManagedGroup *group)
+{
+    bool bound = false;
+
+    for (guint i = 0; i < group->members->len; i++) {
+        const ManagedDevice *managed = group->members->pdata[i];
+
+        bound = bound || managed->device->driver;
+    }
+    return bound && !managed_group_unbinds(group);
+}
+
 static NextStep after_try(const ManagedGroup *group)
 {
     if (group->tried_in_use)
         return pend(PENDING_IN_USE, NEXT_NOTHING);
     if (group->tried_race)
-        return pend(PENDING_DRIVER_RACE, NEXT_NOTHING);
+        return pend(stands_for_good(group) ? PENDING_UNBIND_NOT_ALLOWED : PENDING_DRIVER_RACE, NEXT_NOTHING);
     return rest_in(GROUP_FAILED);
 }
 

@@ -191,6 +191,21 @@ START_TEST(what_failed_is_not_tried_again)
 }
 END_TEST
 
+/* vfio-pci on a kernel that lets no driver keep the group. */
+START_TEST(driver_that_nobody_unbinds)
+{
+    g_autoptr(Scene) scene = scene_new();
+
+    scene->device.driver = (char *) "vfio-pci";
+    scene->facts.manages_dma = true;
+    scene->situation.tried = scene->group.tried_race = true;
+    check_step(scene, GROUP_PENDING, PENDING_UNBIND_NOT_ALLOWED, NEXT_NOTHING);
+    scene->device.driver = NULL; /* one that is just binding has no link yet */
+    scene->facts.manages_dma = false;
+    check_step(scene, GROUP_PENDING, PENDING_DRIVER_RACE, NEXT_NOTHING);
+}
+END_TEST
+
 /* The word is for who lost a race, and only as long as that is what stands in the way. */
 START_TEST(driver_that_was_first)
 {
@@ -324,6 +339,7 @@ int main(void)
     tcase_add_test(cases, without_unbinding_when_nobody_owns_it);
     tcase_add_test(cases, only_when_idle);
     tcase_add_test(cases, what_failed_is_not_tried_again);
+    tcase_add_test(cases, driver_that_nobody_unbinds);
     tcase_add_test(cases, driver_that_was_first);
     tcase_add_test(cases, left_to_the_next_boot);
     tcase_add_test(cases, a_use_as_long_as_the_machine_runs);

@@ -111,7 +111,7 @@ owned_unseen()
         is 'what the kernel says' "$(kernel_says "$1" DMA)" EBUSY
         refused InUse switch "$1" DMA
         forbid_type "$1" "$type"
-        wait_until 30 is_pending_for "$1" driver-race
+        wait_until 30 is_pending_for "$1" unbind-not-allowed
     else
         is 'what the kernel says' "$(kernel_says "$1" DMA)" EPERM
         refused OwnedByUser switch "$1" DMA
@@ -157,7 +157,7 @@ let_go_and_settle()
     "$@"
     # It is looked once a minute, too; this is before that.
     if vfio_stands_against "$address"; then
-        wait_until 45 is_pending_for "$address" driver-race
+        wait_until 45 is_pending_for "$address" unbind-not-allowed
         is 'the type' "$(type_of "$address")" "$old"
         echo "$address" >/sys/bus/pci/drivers/vfio-pci/unbind
         wait_until 45 is_type "$address" "$type"
