@@ -5,7 +5,6 @@
  * file that is none of its first three descriptors, or a folder. Exits with 99 if it was killed, else as the
  * program did.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -116,6 +116,15 @@ functions_of()
     done < <(members_of "$1")
 }
 
+# The first of these devices that is a PCI bridge.
+driven_bridge_of()
+{
+    local device
+    for device; do
+        [[ $(<"/sys/bus/pci/devices/$device/class") != 0x0604* ]] || { echo "$device"; return; }
+    done
+}
+
 # needs_switch WHAT ADDRESS: goes on if the device is there, with a group whose type can be switched.
 needs_switch()
 {

@@ -156,7 +156,7 @@ case_switch()
 # changes_group ADDRESS: a group of several members, to another type and back; an older kernel switches none.
 changes_group()
 {
-    local device devices=() sum='' type own_driver
+    local bridge device devices=() sum='' type own_driver
     mapfile -t devices < <(functions_of "$1")
     own_driver=$(driver_of "$1")
     type=$(type_of "$1")
@@ -174,6 +174,16 @@ changes_group()
         done
         refused_as_expected 'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
     fi
+    bridge=$(driven_bridge_of "${devices[@]}")
+    if [[ -n $bridge ]]; then
+        client_set 3 "$1" "$(unlike_by_unbinding "$type")"
+        for device in "${devices[@]}"; do
+            is "the type of $device" "$(type_of "$device")" "$type"
+        done
+        is "the driver of $1" "$(driver_of "$1")" "$own_driver"
+        [[ $said == *"$bridge is a bridge on $(driver_of "$bridge")"* ]] || fail "the refusal does not say why: $said"
+        refused_as_expected "by the daemon, as the bridge of the group is on $(driver_of "$bridge"); nothing was unbound"
+    fi
     ! has_data "$1" || { fill "$1"; sum=$(checksum "$1"); }
     set_and_check "$1" "$(other_than "$type")" "$(other_than "$type")"
     set_and_check "$1" "$type" "$type"
@@ -182,6 +192,12 @@ changes_group()
         unchanged "$device" "$type" "$own_driver"
     done
     pass "${#devices[@]} devices unbound and bound twice"
+}
+
+# One that is not the live change of DMA to DMA-FQ.
+unlike_by_unbinding()
+{
+    if [[ $1 == identity ]]; then echo DMA; else echo identity; fi
 }
 
 other_than()
