@@ -516,6 +516,7 @@ prepare()
     look_for_devices >"$scratch/devices"
     # shellcheck disable=SC1091
     . "$scratch/devices"
+    printf 'fault="%s"\n' "$(fault_of_machine)" >>"$scratch/devices"
     {
         printf 'generation=%s\n' "$(find_generation)"
         printf 'boot_type=%s\n' "$(! has_group "$free" || type_of "$free")"
