@@ -393,7 +393,7 @@ static void obstruct_unbind(Deciding *d)
         g_autofree char *origin = rule_origin(find_forbidding(d, d->input->current), true);
 
         set_obstacle(d, PENDING_FORBIDDEN_TYPE,
-                     g_strdup_printf("today's type %s is forbidden (%s), but no rule allows to unbind %s",
+                     g_strdup_printf("today's type %s is forbidden (%s), but no rule allows unbinding %s",
                                      domain_type_to_string(d->input->current), origin,
                                      (d->never ?: d->unnamed)->member->facts->name));
     } else if (d->never)
