@@ -148,10 +148,11 @@ static bool bus_claims_group(const char *bus)
 }
 
 /*
- * Linux before 6.2 frees memory of an NVMe when its last disk is closed (drivers/nvme/host/pci.c, nvme_pci_free_ctrl()),
- * and other architectures than x86 take the device's DMA operations away with its driver (arch_teardown_dma_ops()): a
- * claim that is closed after the unbind makes such a kernel oops. Only one before 6.4 answers the cheap try with EBUSY.
- * There the claims end right before the unbind: the moment between is the lesser evil.
+ * Linux before 6.2 frees memory of an NVMe when its last disk is closed (drivers/nvme/host/pci.c,
+ * nvme_pci_free_ctrl()), and other architectures than x86 take the device's DMA operations away with its
+ * driver (arch_teardown_dma_ops()): a claim that is closed after the unbind makes such a kernel oops. Only
+ * one before 6.4 answers the cheap try with EBUSY. There the claims end right before the unbind: the moment
+ * between is the lesser evil.
  */
 static bool closes_before_unbind(int error)
 {
