@@ -156,9 +156,10 @@ case_switch()
 # changes_group ADDRESS: a group of several members, to another type and back; an older kernel switches none.
 changes_group()
 {
-    local bridge device devices=() sum='' type
+    local bridge device devices=() sum='' type own_driver
     local -A drivers=()
     mapfile -t devices < <(functions_of "$1")
+    own_driver=$(driver_of "$1")
     for device in "${devices[@]}"; do
         drivers[$device]=$(driver_of "$device")
     done
