@@ -29,8 +29,8 @@ typedef struct Machine {
  */
 int machine_read(int root_fd, struct udev *udev, Machine **ret);
 
-/* What RULES want for GROUP. What the kernel forces is known as far as the devices tell it; late keys are not, but
- * for a bound driver. */
+/* What RULES want for GROUP. What the kernel forces is known as far as the devices tell it; late keys are
+ * not, but for a bound driver. */
 Decision *machine_decide(const Machine *machine, const MachineGroup *group, const RuleSet *rules);
 
 void machine_free(Machine *machine);

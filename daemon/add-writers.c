@@ -117,8 +117,8 @@ static int take_device(const AddWriters *writers, int socket_fd, const char *sys
                                      (guint64) g_get_monotonic_time() - begin));
 }
 
-/* The first time costs more than every other, for pages that are copied and symbols that are looked up; and of
- * a machine's hot-plugs most are a first. So it is tried on a group that is there. */
+/* The first time costs more than every other, for pages that are copied and symbols that are looked up; and
+ * of a machine's hot-plugs most are a first. So it is tried on a group that is there. */
 static void warm_up(const AddWriters *writers)
 {
     g_autoptr(Decision) decision = NULL;

@@ -139,9 +139,10 @@ static int on_name_owner(sd_bus_message *message, void *userdata, sd_bus_error *
     if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || *new_owner)
         return 0;
     /*
-     * polkit closes the dialog by itself when the one it is about leaves the bus. A cancellation that meets the
-     * agent's answer to that locks polkit 122 up for good: its main thread holds the GCancellable and waits for
-     * the GDBusConnection, the thread that delivers the answer the other way round. So it is not told.
+     * polkit closes the dialog by itself when the one it is about leaves the bus. A cancellation that meets
+     * the agent's answer to that locks polkit 122 up for good: its main thread holds the GCancellable and
+     * waits for the GDBusConnection, the thread that delivers the answer the other way round. So it is not
+     * told.
      */
     g_clear_pointer(&question->cancellation, g_free);
     answer(question, AUTH_CALLER_GONE);

@@ -46,7 +46,7 @@ int auth_ask(const AuthCaller *caller, CallLimits *limits, const char *const *ac
              AuthQuestion **ret);
 
 /*
- * Cancels: tells polkit (CancelCheckAuthorization), unless the sender is gone, which polkit sees for itself; and
- * never calls back. Accepts NULL; returns NULL.
+ * Cancels: tells polkit (CancelCheckAuthorization), unless the sender is gone, which polkit sees for itself;
+ * and never calls back. Accepts NULL; returns NULL.
  */
 AuthQuestion *auth_question_free(AuthQuestion *question);

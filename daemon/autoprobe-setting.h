@@ -8,8 +8,8 @@
 #include "file-watch.h"
 
 /*
- * sriov_drivers_autoprobe of one physical function, while a 0 of ours may stand in it, and the record that says so. The
- * record is written before the 0, and removed after what was there is back.
+ * sriov_drivers_autoprobe of one physical function, while a 0 of ours may stand in it, and the record that
+ * says so. The record is written before the 0, and removed after what was there is back.
  */
 typedef struct AutoprobeSetting {
     int root_fd;       /* borrowed */
@@ -25,12 +25,13 @@ typedef struct AutoprobeSetting {
 } AutoprobeSetting;
 
 /* Fills RET for DEVICE at SYSPATH. While the setting is ours FILES tells IN_MODIFY with FILE, for
- * autoprobe_setting_written(). Returns 0; -ENODEV: the device is gone; -errno. RET is to be closed in any case. */
+ * autoprobe_setting_written(). Returns 0; -ENODEV: the device is gone; -errno. RET is to be closed in any
+ * case. */
 int autoprobe_setting_open(AutoprobeSetting *ret, int root_fd, const char *syspath, const Device *device,
                            FileWatch *files, void *file);
 
-/* Writes the record, with the virtual functions that are there, unless there is one, and then the 0. Returns 0, or
- * -errno: nothing is ours then, but a record may have been left. */
+/* Writes the record, with the virtual functions that are there, unless there is one, and then the 0. Returns
+ * 0, or -errno: nothing is ours then, but a record may have been left. */
 int autoprobe_setting_take(AutoprobeSetting *setting);
 
 /* What an earlier daemon had taken, by its RECORD, which is owned from then on. */

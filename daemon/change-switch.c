@@ -34,6 +34,7 @@ typedef struct Switch {
     Claims *claims;
     uint64_t looked_usec; /* when the findings had been gathered */
     bool may_write;    /* all are unbound, and nobody holds a node of them */
+    bool closes_first; /* see closes_before_unbind() */
 } Switch;
 
 static void switch_clear(Switch *w)
@@ -147,13 +148,29 @@ static bool bus_claims_group(const char *bus)
 }
 
 /*
+ * Linux before 6.2 frees memory of an NVMe when its last disk is closed (drivers/nvme/host/pci.c,
+ * nvme_pci_free_ctrl()), and other architectures than x86 take the device's DMA operations away with its
+ * driver (arch_teardown_dma_ops()): a claim that is closed after the unbind makes such a kernel oops. Only
+ * one before 6.4 answers the cheap try with EBUSY. There the claims end right before the unbind: the moment
+ * between is the lesser evil.
+ */
+static bool closes_before_unbind(int error)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return false;
+#else
+    return error == -EBUSY;
+#endif
+}
+
+/*
  * Step 3, the cheap try: the wanted type with everything bound. A kernel that takes it has spared us the
  * disruption, one that will never take it says so before anything is lost. Done before disks are claimed, so
  * that a type is never written while a claim is held, not even if somebody else unbinds in this moment
  * (Linux 6.1 then frees the memory of a claimed NVMe with the wrong operations). Not done where a bus would
  * let the kernel switch under a driver at work. Returns true if the change goes on.
  */
-static bool try_bound(const Switch *w)
+static bool try_bound(Switch *w)
 {
     const Sequence *sequence = w->sequence;
     const ChangeRequest *request = w->request;
@@ -163,6 +180,7 @@ static bool try_bound(const Switch *w)
         if (!bus_claims_group(((const HeldDevice *) g_ptr_array_index(w->held, i))->bus))
             return true;
     r = type_write(sequence, request->group, request->type);
+    w->closes_first = closes_before_unbind(r);
     if (r == -EPERM || r == -EBUSY)
         return true;
     if (r < 0) {
@@ -282,6 +300,8 @@ static bool take_devices(Switch *w, bool persist)
 {
     bool taken = true;
 
+    if (w->closes_first)
+        w->claims = claims_release(w->claims);
     for (guint i = 0; i < w->held->len && (taken || persist); i++) {
         HeldDevice *held = g_ptr_array_index(w->held, i);
         int r;

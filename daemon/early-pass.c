@@ -295,8 +295,8 @@ static EarlyOutcome write_type(const Pass *pass, EarlyGroup *group, int type_fd,
 
 /* --- one group */
 
-/* With the group's lock held. TYPE_FD was opened before VIEW was read, so that it is no other group's; or it is the
- * error of that. */
+/* With the group's lock held. TYPE_FD was opened before VIEW was read, so that it is no other group's; or it
+ * is the error of that. */
 static void change_group(const Pass *pass, EarlyGroup *group, const GroupView *view,
                          const Decision *decision, int type_fd)
 {

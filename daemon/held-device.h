@@ -45,8 +45,8 @@ int held_device_driver(const HeldDevice *held, char **ret);
 bool held_device_has_driver(const HeldDevice *held);
 
 /* Reads driver_override into the device, where its bus has one: our own token, left behind, counts as unset.
- * Blocks on the device's lock. Returns 0; -EBUSY with *ret_other (caller frees): it names another driver than the one
- * that is bound; -errno. */
+ * Blocks on the device's lock. Returns 0; -EBUSY with *ret_other (caller frees): it names another driver
+ * than the one that is bound; -errno. */
 int held_device_read_override(HeldDevice *held, char **ret_other);
 
 /*

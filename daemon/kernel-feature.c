@@ -31,7 +31,8 @@ static bool has_managed_driver(const ManagedGroup *group)
 
 unsigned kernel_features_of_change(const ManagedGroup *group, DomainType from, const ChangeResult *result)
 {
-    /* The older kernels make this one switch as well, whatever driver the only member has, and none of several. */
+    /* The older kernels make this one switch as well, whatever driver the only member has, and none of
+     * several. */
     bool lazily = from == DOMAIN_TYPE_DMA && result->type == DOMAIN_TYPE_DMA_FQ, many = group->members->len > 1;
     unsigned shown;
 

@@ -6,9 +6,9 @@
 #include "transaction.h"
 
 /*
- * What the running kernel has shown that it can do: by a type that a group reads, by a change that succeeded, by a
- * group that appeared. Never by its version, as distributions port single changes back; so a feature that has not
- * been seen may be there all the same, and one that has been seen stays.
+ * What the running kernel has shown that it can do: by a type that a group reads, by a change that
+ * succeeded, by a group that appeared. Never by its version, as distributions port single changes back; so a
+ * feature that has not been seen may be there all the same, and one that has been seen stays.
  */
 typedef enum KernelFeature {
     KERNEL_LIVE_FQ,           /* DMA becomes DMA-FQ with the driver bound: since a group reads DMA-FQ, which came with it

@@ -50,8 +50,8 @@ static bool rests(const Situation *situation, NextStep *ret)
     return true;
 }
 
-/* All drivers of the group, and there are some, would keep it on a newer kernel: this one (before 6.4) wants each
- * driver unbound, which is not done to a device that was given to VFIO. Nobody lost a race there. */
+/* All drivers of the group, and there are some, would keep it on a newer kernel: this one (before 6.4) wants
+ * each driver unbound, which is not done to a device that was given to VFIO. Nobody lost a race there. */
 static bool stands_for_good(const ManagedGroup *group)
 {
     bool bound = false;

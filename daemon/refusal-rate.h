@@ -9,9 +9,9 @@
 
 /*
  * How much room the refusals of one user get in the journal, which everybody on the bus can make grow. What
- * met a limit is told once in a minute, and of users other than root REFUSAL_RATE_MAX refusals in all, unless
- * a call of the user that needs an authorisation succeeds. Nothing waits for the minute to end: it is looked
- * at when the next refusal comes.
+ * met a limit is told once in a minute, and of users other than root REFUSAL_RATE_MAX refusals in all,
+ * unless a call of the user that needs an authorisation succeeds. Nothing waits for the minute to end: it is
+ * looked at when the next refusal comes.
  */
 #define REFUSAL_RATE_MAX 60u
 

@@ -56,8 +56,8 @@ void report_goes_on(const ManagedGroup *group, const Change *change);
 /* Somebody else has written TYPE. */
 void report_drift(const ManagedGroup *group, DomainType type);
 
-/* --- report-rule.c: what rules ask for and cannot have, told once, until it is something else. DECISION says what
- * is wanted. */
+/* --- report-rule.c: what rules ask for and cannot have, told once, until it is something else. DECISION
+ * says what is wanted. */
 
 /* The group is in a type that a rule forbids. */
 void report_forbidden_type(ManagedGroup *group, const Decision *decision);
@@ -81,7 +81,7 @@ void report_image(Manager *manager, bool stale);
 /* The rules are frozen from now on. CALLER NULL: found so at start. */
 void report_frozen(Manager *manager, const Caller *caller);
 
-/* A device was added to GROUP, and its type was written before a driver was bound: or after, as DECISION says what a
- * rule had wanted then. */
+/* A device was added to GROUP, and its type was written before a driver was bound: or after, as DECISION
+ * says what a rule had wanted then. */
 void report_add_before_driver(const ManagedGroup *group, const AddedDevice *added);
 void report_add_after_driver(const ManagedGroup *group, const Decision *decision);

@@ -6,7 +6,8 @@
 #include "group-view.h"
 #include "group.h"
 
-/* How long the kernel may take to let go of a device whose owner is gone. An owner that is not seen costs as much. */
+/* How long the kernel may take to let go of a device whose owner is gone. An owner that is not seen costs as
+ * much. */
 #define LET_GO_USEC (2 * UINT64_C(1000000))
 
 /*

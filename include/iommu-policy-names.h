@@ -28,7 +28,8 @@
 #define IOMMU_POLICY_AUTOPROBE_DIR "run/iommu-policy/autoprobe"
 #define IOMMU_POLICY_EARLY_DIR "run/iommu-policy/early"
 #define IOMMU_POLICY_EARLY_STAMP "image" /* in it: of an initramfs that was built since the boot */
-#define IOMMU_POLICY_KERNEL_CONFIG "run/credentials/iommu-policyd.service/kernel-config" /* the unit's LoadCredential= */
+/* LoadCredential= of the unit. */
+#define IOMMU_POLICY_KERNEL_CONFIG "run/credentials/iommu-policyd.service/kernel-config"
 #define IOMMU_POLICY_RULE_DIR_ETC "etc/iommu-policy.d"
 #define IOMMU_POLICY_DAEMON_CONF "etc/iommu-policy/daemon.conf"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the rules make of a group before its drivers are there: when a device is added, and at the next boot. */
+/* What the rules make of a group before its drivers are there: when a device is added, and at the next
+ * boot. */
 #include "decision.h"
 
 /* Nothing late is known then: no driver has been bound, and udev has not seen the device. Borrows from

@@ -119,14 +119,14 @@ bool decision_untranslated(const RuleSet *rules, const HostFacts *host, const De
 int decision_judge_call(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
                         DomainType type, char **ret_text, char **ret_origin);
 
-/* The same as it would have been before a driver was bound to any member: no late key is known then, and nothing has
- * to be unbound. */
+/* The same as it would have been before a driver was bound to any member: no late key is known then, and
+ * nothing has to be unbound. */
 Decision *decision_make_early(const RuleSet *rules, const HostFacts *host, const DecisionInput *input);
 
-/* The type that the group of INPUT will have after the next boot, if the early pass comes before its drivers and the
- * rules and devices are those of today: no call outlasts a boot, no late key is known so early, and nothing has to be
- * unbound. BOOT_DEFAULT is what the kernel gives it by itself; where that cannot be told (_DOMAIN_TYPE_INVALID) the
- * strictest is assumed, from which most has to be agreed to. Returns _DOMAIN_TYPE_INVALID if something stands against
- * it then, too, or if it cannot be told. */
+/* The type that the group of INPUT will have after the next boot, if the early pass comes before its drivers
+ * and the rules and devices are those of today: no call outlasts a boot, no late key is known so early, and
+ * nothing has to be unbound. BOOT_DEFAULT is what the kernel gives it by itself; where that cannot be told
+ * (_DOMAIN_TYPE_INVALID) the strictest is assumed, from which most has to be agreed to. Returns
+ * _DOMAIN_TYPE_INVALID if something stands against it then, too, or if it cannot be told. */
 DomainType decision_type_at_boot(const RuleSet *rules, const HostFacts *host, const DecisionInput *input,
                                  DomainType boot_default);

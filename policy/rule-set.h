@@ -31,8 +31,8 @@ typedef struct RuleSet RuleSet;
  */
 int rule_set_load(int root_fd, RuleSet *previous, RuleSet **ret_set, GPtrArray **ret_diagnostics);
 
-/* As rule_set_load() without a previous set, for who will not ask rule_set_changed_on_disk(), which says no for it:
- * what that would need later is not looked up. */
+/* As rule_set_load() without a previous set, for who will not ask rule_set_changed_on_disk(), which says no
+ * for it: what that would need later is not looked up. */
 int rule_set_load_once(int root_fd, RuleSet **ret_set, GPtrArray **ret_diagnostics);
 
 /* Reads the given files alone, in the order of their names (`iommuctl check FILE`, `iommuctl test FILE`): no

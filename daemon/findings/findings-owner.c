@@ -112,8 +112,8 @@ static bool is_owner_node_of(const OpenFile *file, const Member *member)
     return false;
 }
 
-/* Descriptors of which the kernel itself says that they are for this device; those of its own node are found by
- * the node. */
+/* Descriptors of which the kernel itself says that they are for this device; those of its own node are found
+ * by the node. */
 static void judge_device_descriptors(const Evidence *evidence, const Member *member, GPtrArray *findings)
 {
     g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));

@@ -59,8 +59,8 @@ static bool is_ironlake(int root_fd)
     return false;
 }
 
-/* Whether UNIT's driver turns the lazy default into the strict one. Where VT-d's first stage is used, in scalable
- * mode, new entries need no telling; which stage it is nothing shows. */
+/* Whether UNIT's driver turns the lazy default into the strict one. Where VT-d's first stage is used, in
+ * scalable mode, new entries need no telling; which stage it is nothing shows. */
 static Tristate makes_strict(int root_fd, const HostUnit *unit)
 {
     if (g_str_equal(unit->family, "amd"))

@@ -38,8 +38,9 @@ static Forced by_distrust(const Sight *sight)
 }
 
 /*
- * VT-d without pass-through (ECAP.PT): 6.12 and later force DMA, 6.1 makes identity of page tables. A group that shows
- * identity has been given it. DMA as the kernel made it, where the default is another, is what forcing looks like.
+ * VT-d without pass-through (ECAP.PT): 6.12 and later force DMA, 6.1 makes identity of page tables. A group
+ * that shows identity has been given it. DMA as the kernel made it, where the default is another, is what
+ * forcing looks like.
  */
 static Forced by_missing_pass_through(const Sight *sight)
 {
@@ -52,8 +53,9 @@ static Forced by_missing_pass_through(const Sight *sight)
 }
 
 /*
- * AMD-Vi: what could use PASID is kept in identity, if the IOMMU has what that takes, and unless memory is encrypted,
- * which such a device might not reach otherwise. force_isolation on the kernel command line ends it.
+ * AMD-Vi: what could use PASID is kept in identity, if the IOMMU has what that takes, and unless memory is
+ * encrypted, which such a device might not reach otherwise. force_isolation on the kernel command line ends
+ * it.
  */
 static Forced by_pasid(const Sight *sight)
 {

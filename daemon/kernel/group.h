@@ -47,17 +47,17 @@ int group_read_type(int root_fd, unsigned id, DomainType *ret);
 int group_read_reserved_regions(int root_fd, unsigned id, GArray **ret);
 
 /*
- * Reads `name`, which few groups have (iommu_group_set_name()): -ENOENT without. It is worth a look only where the type
- * cannot be changed: a group of VFIO without an IOMMU has no default domain, so its type reads unknown
- * (drivers/vfio/group.c, vfio_noiommu_group_alloc()). The caller frees *ret.
+ * Reads `name`, which few groups have (iommu_group_set_name()): -ENOENT without. It is worth a look only
+ * where the type cannot be changed: a group of VFIO without an IOMMU has no default domain, so its type
+ * reads unknown (drivers/vfio/group.c, vfio_noiommu_group_alloc()). The caller frees *ret.
  */
 int group_read_name(int root_fd, unsigned id, char **ret);
 
 /*
  * Why the type of a group can never be changed, for people, or NULL if it can: TYPE as it reads, NAME as
- * group_read_name() gives it (or NULL), FAMILY of the IOMMU that serves its members (or NULL). Without a default
- * domain a write is EINVAL, and Linux 5.15 dereferences NULL (drivers/iommu/iommu.c, iommu_group_store_type()).
- * The caller frees it.
+ * group_read_name() gives it (or NULL), FAMILY of the IOMMU that serves its members (or NULL). Without a
+ * default domain a write is EINVAL, and Linux 5.15 dereferences NULL (drivers/iommu/iommu.c,
+ * iommu_group_store_type()). The caller frees it.
  */
 char *group_explain_unsupported(DomainType type, const char *name, const char *family);
 
@@ -74,9 +74,9 @@ int group_open_type(int root_fd, unsigned id);
 int group_read_open_type(int type_fd, DomainType *ret);
 
 /*
- * Blocking. Reads `type`, and where that is DMA, DMA-FQ or identity writes it once: every write of a type goes
- * through here. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c, iommu_group_store_type());
- * -ENODEV: the group that was opened is gone, whatever has its number now; -ENOTSUP: it reads something else, and
- * nothing was written.
+ * Blocking. Reads `type`, and where that is DMA, DMA-FQ or identity writes it once: every write of a type
+ * goes through here. Returns 0 or the kernel's -errno untranslated (drivers/iommu/iommu.c,
+ * iommu_group_store_type()); -ENODEV: the group that was opened is gone, whatever has its number now;
+ * -ENOTSUP: it reads something else, and nothing was written.
  */
 int group_write_type(int type_fd, DomainType type);

@@ -122,8 +122,8 @@ static char *read_processor_flags(int root_fd)
     return NULL;
 }
 
-/* SME and SEV of AMD (arch/x86/kernel/cpu/amd.c, early_detect_mem_encrypt()): without the flags it is not there;
- * with them no file tells whether it is used. */
+/* SME and SEV of AMD (arch/x86/kernel/cpu/amd.c, early_detect_mem_encrypt()): without the flags it is not
+ * there; with them no file tells whether it is used. */
 static Tristate host_encrypts_memory(int root_fd, char **words)
 {
     g_autofree char *flags = NULL;

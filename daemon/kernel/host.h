@@ -25,8 +25,8 @@ typedef struct Host {
 } Host;
 
 /* Reads it below ROOT_FD: /proc/cmdline, /proc/vmcore, /proc/iomem, /proc/cpuinfo, the registers below
- * /sys/class/iommu, the kernel's configuration in /boot. Does not block for long: nothing of a device is read.
- * Returns 0 with *ret owned by the caller; -errno if the kernel command line cannot be read. */
+ * /sys/class/iommu, the kernel's configuration in /boot. Does not block for long: nothing of a device is
+ * read. Returns 0 with *ret owned by the caller; -errno if the kernel command line cannot be read. */
 int host_read(int root_fd, Host **ret);
 
 /* The IOMMU NAME (or NULL), or NULL if it was not there when the host was read. */

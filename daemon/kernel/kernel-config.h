@@ -3,8 +3,8 @@
 
 /*
  * The configuration that the running kernel was built with, as distributions install it:
- * /boot/config-RELEASE; the service, which does not see /boot, is given a copy (LoadCredential= of its unit, see
- * systemd.exec(5)). It has some 10 000 lines and is read anew at each call.
+ * /boot/config-RELEASE; the service, which does not see /boot, is given a copy (LoadCredential= of its unit,
+ * see systemd.exec(5)). It has some 10 000 lines and is read anew at each call.
  */
 
 /*

@@ -42,8 +42,8 @@ static RefusalCode still_bound(const Device *device, char **ret_detail)
 }
 
 /*
- * EPERM, since 6.4: no member, a driver that uses the DMA API, or a user-space owner (owner_cnt). A driver that is
- * just being bound counts before its `driver` link is there (seen on 6.12).
+ * EPERM, since 6.4: no member, a driver that uses the DMA API, or a user-space owner (owner_cnt). A driver
+ * that is just being bound counts before its `driver` link is there (seen on 6.12).
  */
 static RefusalCode explain_permission(const GroupView *view, char **ret_detail)
 {

@@ -24,8 +24,8 @@ static void check_properties(GHashTable *properties)
     }
 }
 
-/* What libudev 252 takes for itself, and writes through NULL for if it is empty. udevd, which alone it listens to,
- * sends neither of them so. */
+/* What libudev 252 takes for itself, and writes through NULL for if it is empty. udevd, which alone it
+ * listens to, sends neither of them so. */
 static bool is_for_libudev(const char *key)
 {
     return g_str_equal(key, "TAGS") || g_str_equal(key, "CURRENT_TAGS");

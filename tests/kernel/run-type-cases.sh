@@ -7,7 +7,8 @@
 # a machine whose devices nobody uses (they lose their driver, and their type changes). The DEVICEs are those members
 # that a driver has which does not manage DMA itself; `absent`: a device without a group. GENERATION is 6.1 (5.15 to
 # 6.3) or 6.12 (6.4 and later). Prints each answer as a line of the list with one case, `answer ...`, and if it is
-# not the one of the list `FAIL CASE: what was seen`; last `N passed, N failed`. Exit 1 if one failed, or none was
+# not the one of the list `FAIL CASE: what was seen`; last `N passed, N failed, N not for this machine`
+# (states that it cannot be brought to, files that it has not). Exit 1 if one failed, or none was
 # asked. The devices get their driver and type back.
 #   --states GLOB         the states of the list that are asked for (an extended pattern of bash; default: all)
 #   --vfio-user COMMAND   COMMAND GROUP open|owned says `ready` once it has the group open, or a container attached,
@@ -290,6 +291,5 @@ if [[ $members != absent ]]; then
     let_go
     for device in "${devices[@]}"; do bind_to "$device" "${own[$device]}"; done
 fi
-echo "not for this machine: $away"
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $away not for this machine"
 (( failed == 0 && passed > 0 ))

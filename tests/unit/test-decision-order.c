@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The order in which the devices of a group arrive is chance: whatever it is, rules that contradict each other must
- * come to one outcome, and both must be named. Every order of four members, with the other members that a group can
- * have among them.
+ * The order in which the devices of a group arrive is chance: whatever it is, rules that contradict each
+ * other must come to one outcome, and both must be named. Every order of four members, with the other
+ * members that a group can have among them.
  */
 #include "rules-fixture.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The type that the kernel gives by itself: words, configuration, and what the IOMMUs make of it. The registers are
- * those of machines that were booted (docs/kernel-notes.md); what they had given stands beside. */
+/* The type that the kernel gives by itself: words, configuration, and what the IOMMUs make of it. The
+ * registers are those of machines that were booted (docs/kernel-notes.md); what they had given stands
+ * beside. */
 #include "default-type.h"
 #include "tree.h"
 #include "unit.h"
@@ -16,8 +17,8 @@
 #define STRICT "CONFIG_IOMMU_DEFAULT_DMA_STRICT=y"
 #define PASSTHROUGH "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y"
 
-/* VT-d of QEMU; with caching-mode=on; in scalable mode with caching-mode=on. AMD-Vi of QEMU, which has NpCache; and
- * without. */
+/* VT-d of QEMU; with caching-mode=on; in scalable mode with caching-mode=on. AMD-Vi of QEMU, which has
+ * NpCache; and without. */
 #define VTD "dmar0", "d2008c22260206", "f00f4a"
 #define VTD_CACHING "dmar0", "d2008c22260286", "f00f4a"
 #define VTD_SCALABLE "dmar0", "d2008c22260286", "29d0f80f00f5e"

@@ -120,8 +120,8 @@ START_TEST(without_unbinding_at_once)
 }
 END_TEST
 
-/* Nothing would be unbound, but the kernel does not write the type under a virtual machine that owns a device of
- * the group. A use that only stands against unbinding is no matter. */
+/* Nothing would be unbound, but the kernel does not write the type under a virtual machine that owns a
+ * device of the group. A use that only stands against unbinding is no matter. */
 START_TEST(without_unbinding_when_nobody_owns_it)
 {
     g_autoptr(Scene) scene = scene_new();

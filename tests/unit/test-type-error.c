@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What each errno of a write to `type` means beside what is seen afterwards: every errno that the kernel has for it,
- * in every situation. What is told is rendered as people read it, and must name the object, the cause and what to do
- * next.
+ * What each errno of a write to `type` means beside what is seen afterwards: every errno that the kernel has
+ * for it, in every situation. What is told is rendered as people read it, and must name the object, the
+ * cause and what to do next.
  */
 #include <errno.h>
 #include <string.h>

@@ -157,41 +157,44 @@ case_switch()
 changes_group()
 {
     local bridge device devices=() sum='' type own_driver
+    local -A drivers=()
     mapfile -t devices < <(functions_of "$1")
     own_driver=$(driver_of "$1")
+    for device in "${devices[@]}"; do
+        drivers[$device]=$(driver_of "$device")
+    done
     type=$(type_of "$1")
     if is_forced "$1"; then
         client_set 5 "$1" "$(other_than "$type")"
-        for device in "${devices[@]}"; do
-            unchanged "$device" "$type" "$own_driver"
-        done
+        all_unchanged
         refused_as_expected "$forced"
     fi
     if [[ $generation == 6.1 && $(members_of "$1" | wc -l) -gt 1 ]]; then
         client_set 1 "$1" "$(other_than "$type")"
-        for device in "${devices[@]}"; do
-            unchanged "$device" "$type" "$own_driver"
-        done
+        all_unchanged
         refused_as_expected 'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
     fi
     bridge=$(driven_bridge_of "${devices[@]}")
     if [[ -n $bridge ]]; then
         client_set 3 "$1" "$(unlike_by_unbinding "$type")"
-        for device in "${devices[@]}"; do
-            is "the type of $device" "$(type_of "$device")" "$type"
-        done
-        is "the driver of $1" "$(driver_of "$1")" "$own_driver"
-        [[ $said == *"$bridge is a bridge on $(driver_of "$bridge")"* ]] || fail "the refusal does not say why: $said"
-        refused_as_expected "by the daemon, as the bridge of the group is on $(driver_of "$bridge"); nothing was unbound"
+        [[ $said == *"$bridge is a bridge on ${drivers[$bridge]}"* ]] || fail "the refusal does not say why: $said"
+        all_unchanged
+        refused_as_expected "by the daemon, as the bridge of the group is on ${drivers[$bridge]}; nothing was unbound"
     fi
     ! has_data "$1" || { fill "$1"; sum=$(checksum "$1"); }
     set_and_check "$1" "$(other_than "$type")" "$(other_than "$type")"
     set_and_check "$1" "$type" "$type"
     client 0 revert "$1"
-    for device in "${devices[@]}"; do
-        unchanged "$device" "$type" "$own_driver"
-    done
+    all_unchanged
     pass "${#devices[@]} devices unbound and bound twice"
+}
+
+# The devices of changes_group, in its type and each with its driver.
+all_unchanged()
+{
+    for device in "${devices[@]}"; do
+        unchanged "$device" "$type" "${drivers[$device]}"
+    done
 }
 
 # One that is not the live change of DMA to DMA-FQ.
