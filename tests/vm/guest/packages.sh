@@ -11,6 +11,8 @@ cd "$(dirname "$0")"
 . ./lib.sh
 # shellcheck source=tests/vm/guest/case-lib.sh
 . ./case-lib.sh
+# shellcheck source=tests/vm/guest/moments.sh
+. ./moments.sh
 # shellcheck source=tests/vm/guest/cases/stuck.sh
 . ./cases/stuck.sh
 
@@ -170,11 +172,12 @@ is_at_the_unbind()
     [[ $(group_property "$share" Step) == "unbind $share" ]]
 }
 
-# A change that hangs in the unbind, until let_go.
+# A change to the other type that hangs in the unbind, until let_go.
 begin_held_change()
 {
     hold_share
-    group_call "$share" SetType "$1" "$(allow_all "$share")" >/run/held 2>&1 &
+    wanted=$(other_type "$share")
+    group_call "$share" SetType "$wanted" "$(allow_all "$share")" >/run/held 2>&1 &
     held=$!
     wait_until 30 is_at_the_unbind
 }
@@ -183,7 +186,7 @@ upgrade_with_a_change_that_hangs()
 {
     local pid
     pid=$(daemon_pid)
-    begin_held_change identity
+    begin_held_change
     apt install /root/next/*.deb
     version_is "$(dpkg-deb --field /root/next/iommu-policy_*.deb Version)"
     (( $(daemon_pid) != pid )) || fail 'the daemon is still that of the old version'
@@ -191,7 +194,7 @@ upgrade_with_a_change_that_hangs()
     wait_until 30 is_at_the_unbind || fail "the new daemon does not know of the change: $(iommuctl show "$share")"
     let_go
     wait_until 60 ends_well
-    is 'the type' "$(type_of "$share")" identity
+    is 'the type' "$(type_of "$share")" "$wanted"
     ok upgraded_while_a_change_hangs
 }
 
@@ -278,14 +281,14 @@ has_its_driver()
 purge_with_a_change_that_hangs()
 {
     apt install /root/*.deb
-    begin_held_change DMA
+    begin_held_change
     apt-get --assume-yes purge 'iommu-policy*' >/run/said 2>&1
     grep -qF 'a device is being changed' /run/said
     wait "$held" || true
     is 'the driver' "$(driver_of "$share")" ''
     let_go
     wait_until 60 has_its_driver
-    is 'the type' "$(type_of "$share")" DMA
+    is 'the type' "$(type_of "$share")" "$wanted"
     is 'the records' "$(find /run/iommu-policy/change -type f ! -name '*.lock')" ''
     rm -r /run/iommu-policy
     nothing_is_left
