@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The Ansible role, played on a machine that has the daemon: the play's own report, and what it has left."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+from harness import MANAGER, ROOT, case, equal
+
+RULES = pathlib.Path("/etc/iommu-policy.d")
+WORK = pathlib.Path("/run/play")
+CARD = {"name": "30-card", "match": {"Address": "0000:00:06.0"}, "policy": {"Type": "DMA", "Unbind": "idle"}}
+EXTERNAL = {"name": "90-external", "match": {"Removable": True},
+            "policy": {"Forbid": ["identity", "DMA-FQ"], "Reason": "firmware # marks them; 100 %"}}
+EXTERNAL_TEXT = """# Written by the Ansible role iommu_policy: what is changed here will be lost
+[Match]
+Removable=yes
+
+[Policy]
+Forbid=identity DMA-FQ
+Reason=firmware # marks them; 100 %
+"""
+
+
+def environment(context):
+    """That of a host of its own: iommuctl is where a shell finds it, and Ansible has a home."""
+    programs = WORK / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    if not (programs / "iommuctl").exists():
+        (programs / "iommuctl").symlink_to(context.options.client)
+    return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(WORK), "LC_ALL": "C.UTF-8",
+            "ANSIBLE_ROLES_PATH": f"{context.options.source}/contrib/ansible/roles",
+            "ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).with_name("ansible")),
+            "ANSIBLE_STDOUT_CALLBACK": "report", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}
+
+
+class Play:
+    """One run of the role; VARIABLES without their prefix. FAILS: it must."""
+
+    def __init__(self, context, *options, fails=False, tasks_from="main", **variables):
+        variables = {"packages": [], "manage_service": False, **variables}
+        play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [
+            {"name": "Play the role", "ansible.builtin.include_role": {"name": "iommu_policy",
+                                                                      "tasks_from": tasks_from}},
+            {"name": "Show the facts", "ansible.builtin.debug": {"var": "iommu_policy_facts"}}],
+            "vars": {f"iommu_policy_{name}": value for name, value in variables.items()}}]
+        env = environment(context)
+        (WORK / "play.json").write_text(json.dumps(play), encoding="utf-8")
+        ended = subprocess.run(["ansible-playbook", "--inventory=localhost,", *options, WORK / "play.json"], env=env, cwd=WORK, text=True,
+                               stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=False)
+        self.text = ended.stdout + ended.stderr
+        equal(ended.returncode, 2 if fails else 0, self.text)
+        # What it warns of, people would have to read at each run.
+        equal(ended.stderr, "", "said beside the report")
+        report = json.loads(ended.stdout)
+        self.tasks, self.stats = report["results"], report["stats"]
+
+    def results(self, name):
+        """Of the tasks of this name."""
+        return [result for result in self.tasks if result["task"].endswith(name)]
+
+    @property
+    def changed(self):
+        """Names of the tasks that have changed something."""
+        return [result["task"].removeprefix("iommu_policy : ") for result in self.tasks if result.get("changed")]
+
+    @property
+    def facts(self):
+        (result,) = self.results("Show the facts")
+        return result["iommu_policy_facts"]
+
+
+def files():
+    return {path.name: path.read_text(encoding="utf-8") for path in RULES.glob("*.conf")}
+
+
+def in_force(context):
+    return [pathlib.Path(path).name for path in context.get(ROOT, MANAGER, "RuleFiles")]
+
+
+OWN = "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"
+
+
+@case(topology="machine", rules={"50-own.conf": OWN})
+def fleet_role_twice(context):
+    first = Play(context, rules=[CARD, EXTERNAL])
+    assert first.stats["changed"] > 0, first.text
+    equal(files(), {"30-card.conf": files()["30-card.conf"], "90-external.conf": EXTERNAL_TEXT, "50-own.conf": OWN})
+    equal(in_force(context), ["30-card.conf", "50-own.conf", "90-external.conf"])
+    equal((RULES / "90-external.conf").stat().st_mode & 0o7777, 0o644)
+
+    second = Play(context, rules=[CARD, EXTERNAL])
+    equal((second.stats["changed"], second.changed), (0, []))
+    equal(second.facts["state"], "running")
+    equal([rule["file"] for rule in second.facts["rule_files"]], [f"{RULES}/{name}" for name in sorted(files())])
+    equal(second.facts["groups"][0]["id"], 0)
+    equal(second.facts["figures"]["rule_files"], 3)
+
+
+@case(topology="machine")
+def fleet_role_in_check_mode(context):
+    Play(context, rules=[CARD, EXTERNAL])
+    before = files()
+    relaxed = {**EXTERNAL, "policy": {"Forbid": "identity"}}
+    foretold = Play(context, "--check", "--diff", rules=[relaxed])
+    equal(foretold.changed, ["Write the rules", "Remove the files of rules that are not in the list any more"])
+    (written,) = foretold.results("Write the rules")
+    (difference,) = written["results"][0]["diff"]
+    equal(difference["before"], before["90-external.conf"])
+    equal(difference["after"], EXTERNAL_TEXT.replace(" DMA-FQ", "").rpartition("Reason=")[0])
+    equal(files(), before)
+    equal(in_force(context), sorted(before))
+
+    bad = Play(context, "--check", fails=True, rules=[{**CARD, "policy": {"Typ": "DMA"}}])
+    assert "error: " in bad.text and "Type=" in bad.text, bad.text
+
+
+@case(topology="machine", rules={"50-own.conf": OWN})
+def fleet_role_refuses_a_bad_rule(context):
+    """No file is touched then, neither the one that would be replaced nor the good ones of the same list."""
+    Play(context, rules=[CARD])
+    before = files()
+    for rule in ({**CARD, "policy": {"Type": "DMA-FAST"}}, {**CARD, "match": {"Class": 0x0108}},
+                 {**CARD, "policy": {"Type": "DMA", "Reason": "two\nUnbind=idle"}},
+                 {**CARD, "policy": {"Type": "DMA", "Reason": "more \\"}},
+                 {**CARD, "match": {"Serial": ["one two"]}}):
+        refused = Play(context, fails=True, rules=[EXTERNAL, rule])
+        equal(refused.stats["changed"], 0, refused.text)
+        equal(files(), before)
+    equal(in_force(context), ["30-card.conf", "50-own.conf"])
+
+    removed = Play(context, rules=[])
+    equal(files(), {"50-own.conf": OWN})
+    equal(in_force(context), ["50-own.conf"])
+    assert "Remove the files of rules that are not in the list any more" in removed.changed, removed.text
+
+
+@case(topology="machine")
+def fleet_role_makes_up_for_a_play_that_broke_off(context):
+    """The files are there, and nobody has told the daemon."""
+    Play(context, rules=[CARD, EXTERNAL])
+    written = files()
+    Play(context, rules=[])
+    for name, text in written.items():
+        context.write_rule(name, text)
+    again = Play(context, rules=[CARD, EXTERNAL])
+    equal(again.changed, ["Ask whether the rules on disk are those in force", "Reload the rules of iommu-policyd"])
+    equal(in_force(context), sorted(written))
+
+
+@case(topology="machine")
+def fleet_role_applies(context):
+    live = {"name": "30-lazy", "match": {"Class": "network"}, "policy": {"Type": "DMA"}}
+    waiting = Play(context, rules=[live], apply=True)
+    equal({group["id"]: group["pending_reason"] for group in waiting.facts["groups"] if group["state"] == "pending"},
+          {6: "unbind-not-allowed"})
+    equal(Play(context, rules=[live], apply=True).stats["changed"], 0)
+    equal(Play(context, tasks_from="facts").facts["figures"]["not_as_wanted_groups"], 1)
+
+
+@case(topology="machine", start=False)
+def fleet_role_in_an_image(context):
+    """There is no daemon, and none is started; and what cannot be foretold is no failure."""
+    built = Play(context, rules=[EXTERNAL], live=False)
+    equal(files(), {"90-external.conf": EXTERNAL_TEXT})
+    equal(built.facts, "VARIABLE IS NOT DEFINED!")
+    equal(Play(context, "--check", rules=[CARD]).changed,
+          ["Write the rules", "Remove the files of rules that are not in the list any more"])
