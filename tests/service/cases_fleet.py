@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Ansible role, played on a machine that has the daemon: the play's own report, and what it has left."""
+"""What a fleet is kept with: the Ansible role, played on a machine that has the daemon, and the alerts on its
+figures."""
 
 import json
 import os
 import pathlib
 import subprocess
 
+from cases_client import run
+from cases_report import samples
 from harness import MANAGER, ROOT, case, equal
 
+ALERTS = "contrib/prometheus/iommu-policy.rules.yml"
 RULES = pathlib.Path("/etc/iommu-policy.d")
 WORK = pathlib.Path("/run/play")
 CARD = {"name": "30-card", "match": {"Address": "0000:00:06.0"}, "policy": {"Type": "DMA", "Unbind": "idle"}}
@@ -48,8 +52,9 @@ class Play:
             "vars": {f"iommu_policy_{name}": value for name, value in variables.items()}}]
         env = environment(context)
         (WORK / "play.json").write_text(json.dumps(play), encoding="utf-8")
-        ended = subprocess.run(["ansible-playbook", "--inventory=localhost,", *options, WORK / "play.json"], env=env, cwd=WORK, text=True,
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=False)
+        ended = subprocess.run(["ansible-playbook", "--inventory=localhost,", *options, WORK / "play.json"],
+                               env=env, cwd=WORK, text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                               timeout=200, check=False)
         self.text = ended.stdout + ended.stderr
         equal(ended.returncode, 2 if fails else 0, self.text)
         # What it warns of, people would have to read at each run.
@@ -168,3 +173,29 @@ def fleet_role_in_an_image(context):
     equal(built.facts, "VARIABLE IS NOT DEFINED!")
     equal(Play(context, "--check", rules=[CARD]).changed,
           ["Write the rules", "Remove the files of rules that are not in the list any more"])
+
+
+def check_alerts(context, fired):
+    """These alerts, and no others, have fired when the figures of now have stood there for two hours."""
+    figures = samples(run(context, "export", "--prometheus"))
+    expected = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in fired]
+    test = {"rule_files": [f"{context.options.source}/{ALERTS}"], "evaluation_interval": "1m", "tests": [{
+        "interval": "1m", "input_series": [{"series": name, "values": f"{value}x120"}
+                                           for name, value in figures.items()],
+        "promql_expr_test": [{"eval_time": "2h", "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                              "exp_samples": expected}]}]}
+    pathlib.Path("/run/alerts.json").write_text(json.dumps(test), encoding="utf-8")
+    ended = subprocess.run(["promtool", "test", "rules", "/run/alerts.json"], capture_output=True, text=True, check=False)
+    equal(ended.returncode, 0, ended.stdout + ended.stderr)
+
+
+@case(topology="machine", rules={"50-own.conf": OWN})
+def fleet_alerts_on_what_is_exported(context):
+    check_alerts(context, [])
+    context.write_rule("30-card.conf", "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=DMA\n")
+    check_alerts(context, ["IommuPolicyRulesNotRead"])
+    run(context, "reload")
+    check_alerts(context, ["IommuPolicyDrift"])
+    context.write_rule("60-broken.conf", "[Match]\n")
+    run(context, "reload", code=1)
+    check_alerts(context, ["IommuPolicyDrift", "IommuPolicyNotRunning"])
