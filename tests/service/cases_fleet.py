@@ -5,11 +5,16 @@ figures."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 
+import yaml
+
+import cases_manual
+import manual
 from cases_client import run
 from cases_report import samples
-from harness import MANAGER, ROOT, case, equal
+from harness import MANAGER, ROOT, USER, case, equal
 
 ALERTS = "contrib/prometheus/iommu-policy.rules.yml"
 RULES = pathlib.Path("/etc/iommu-policy.d")
@@ -199,3 +204,118 @@ def fleet_alerts_on_what_is_exported(context):
     context.write_rule("60-broken.conf", "[Match]\n")
     run(context, "reload", code=1)
     check_alerts(context, ["IommuPolicyDrift", "IommuPolicyNotRunning"])
+
+
+class Document:
+    """A page in Markdown: its fenced blocks, and the files that it has people write."""
+
+    def __init__(self, path):
+        self.name = path.name
+        text = path.read_text(encoding="utf-8")
+        self.blocks = [(text[:found.start()].count("\n") + 1, found[1], found[2])
+                       for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+        known = {"console", "systemd", "yaml"}
+        assert {kind for _, kind, _ in self.blocks} <= known, f"{self.name}: blocks that no test looks at"
+
+    def of_kind(self, kind):
+        return [(f"{self.name}:{line}", text) for line, shown, text in self.blocks if shown == kind]
+
+    def yaml(self):
+        return [(place, yaml.safe_load(text)) for place, text in self.of_kind("yaml")]
+
+    def units(self):
+        """Name -> text."""
+        return {pathlib.Path(text.splitlines()[0].removeprefix("# ")).name: text for _, text in self.of_kind("systemd")
+                if text.startswith("# /etc/systemd/system/")}
+
+    def sessions(self):
+        for place, text in self.of_kind("console"):
+            yield manual.Example(place, text.splitlines())
+
+
+def rule_of(document):
+    """(path, text) of the rule that the configuration of a machine carries, if it does."""
+    if document.get("variant") == "openshift":
+        (file,) = document["storage"]["files"]
+        equal((file["mode"], file["overwrite"]), (0o644, True))
+        return file["path"], file["contents"]["inline"]
+    if document.get("kind") == "EtcFileConfig":
+        equal(document["mode"], "0o644")
+        return f"/etc/{document['name']}", document["contents"]
+    return None
+
+
+@case(topology="manual")
+def fleet_document_sessions(context):
+    document = Document(pathlib.Path(context.options.source) / "docs/fleet.md")
+    rules = [rule_of(content) for _, content in document.yaml() if isinstance(content, dict) and rule_of(content)]
+    equal(len(rules), 2)
+    for path, text in rules:
+        context.write_rule(pathlib.Path(path).name, text)
+        equal(run(context, "check", path), "rules: 1, errors: 0, warnings: 0\n")
+
+    count, folder = 0, pathlib.Path("/run/user")
+    folder.mkdir()
+    os.chown(folder, USER, USER)
+    os.chdir(folder)
+    shell = cases_manual.variables(context)
+    for session in document.sessions():
+        for command in session.commands():
+            cases_manual.run(context, session, command, shell)
+            count += 1
+    assert count >= 8, count
+
+
+@case(topology="machine")
+def fleet_document_units(context):
+    """systemd has nothing to say against them, and what they start does what the page says."""
+    units = Document(pathlib.Path(context.options.source) / "docs/fleet.md").units()
+    equal(sorted(units), [f"iommu-policy-{name}.{kind}" for name in ("figures", "labels") for kind in ("service", "timer")])
+    folder = pathlib.Path("/run/units")
+    folder.mkdir()
+    for name, text in units.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    said = subprocess.run(["systemd-analyze", "verify", "--man=no", *[folder / name for name in units]], text=True,
+                          env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}, capture_output=True, check=False)
+    equal((said.returncode, said.stdout + said.stderr), (0, ""))
+
+    for name, made, hidden in (("figures", "iommu-policy.prom", "iommu-policy.new"),
+                               ("labels", "iommu-policy", ".iommu-policy")):
+        text = units[f"iommu-policy-{name}.service"].replace("\\\n", " ")
+        place = re.search("^WorkingDirectory=(.*)$", text, re.MULTILINE)[1]
+        assert f"ReadWritePaths={place}\n" in text
+        command = re.search("^ExecStart=/bin/sh -c '(.*)'$", text, re.MULTILINE)[1]
+        work = WORK / name
+        work.mkdir(parents=True)
+        start = lambda: subprocess.run(["/bin/sh", "-c", command], cwd=work, env=environment(context), check=False,
+                                       capture_output=True, text=True).returncode
+        option = "--prometheus" if name == "figures" else "--nfd"
+        equal(start(), 0)
+        equal((work / made).read_text(encoding="utf-8"), run(context, "export", option))
+        assert not (work / hidden).exists()
+
+        context.daemon.stop()
+        equal(start(), 0)
+        if name == "figures":
+            equal(samples((work / made).read_text(encoding="utf-8")), {"iommu_policy_up": "0"})
+        else:
+            assert not (work / made).exists()
+        context.daemon.start()
+
+
+@case(start=False)
+def fleet_document_plays(context):
+    """Those of docs/fleet.md and of the role's own page are plays, and what they give the role are rules."""
+    source, plays = pathlib.Path(context.options.source), []
+    for page in "docs/fleet.md", "contrib/ansible/roles/iommu_policy/README.md":
+        plays += [play for _, content in Document(source / page).yaml() if isinstance(content, list) for play in content]
+    equal(len(plays), 3)
+    env = environment(context)
+    (WORK / "plays.json").write_text(json.dumps(plays), encoding="utf-8")
+    said = subprocess.run(["ansible-playbook", "--syntax-check", "--inventory=localhost,", WORK / "plays.json"], text=True,
+                          env={**env, "ANSIBLE_STDOUT_CALLBACK": "default"}, capture_output=True, check=False)
+    equal((said.returncode, said.stderr), (0, ""))
+    rules = [rule for play in plays for role in play.get("roles", []) for rule in role["iommu_policy_rules"]]
+    names = sorted({f"{rule['name']}.conf" for rule in rules})
+    Play(context, live=False, rules=list({rule["name"]: rule for rule in rules}.values()))
+    equal(sorted(files()), names)
