@@ -132,7 +132,8 @@ def fleet_role_refuses_a_bad_rule(context):
     """No file is touched then, neither the one that would be replaced nor the good ones of the same list."""
     Play(context, rules=[CARD])
     before = files()
-    for rule in ({**CARD, "policy": {"Type": "DMA-FAST"}}, {**CARD, "match": {"Class": 0x0108}},
+    for rule in ({**CARD, "name": EXTERNAL["name"]}, {**CARD, "name": "../30-card"},
+                 {**CARD, "policy": {"Type": "DMA-FAST"}}, {**CARD, "match": {"Class": 0x0108}},
                  {**CARD, "policy": {"Type": "DMA", "Reason": "two\nUnbind=idle"}},
                  {**CARD, "policy": {"Type": "DMA", "Reason": "more \\"}},
                  {**CARD, "match": {"Serial": ["one two"]}}):
@@ -299,7 +300,7 @@ def fleet_document_units(context):
         if name == "figures":
             equal(samples((work / made).read_text(encoding="utf-8")), {"iommu_policy_up": "0"})
         else:
-            assert not (work / made).exists()
+            equal(list(work.iterdir()), [])
         context.daemon.start()
 
 
@@ -319,3 +320,14 @@ def fleet_document_plays(context):
     names = sorted({f"{rule['name']}.conf" for rule in rules})
     Play(context, live=False, rules=list({rule["name"]: rule for rule in rules}.values()))
     equal(sorted(files()), names)
+
+
+@case(start=False)
+def fleet_document_variables(context):
+    """The variables of the role are the same in its defaults, in what Ansible checks, and on its page."""
+    role = pathlib.Path(context.options.source) / "contrib/ansible/roles/iommu_policy"
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    equal({name: option["default"] for name, option in options["options"].items()}, defaults)
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    equal({name: yaml.safe_load(value) for name, value in rows}, defaults)
