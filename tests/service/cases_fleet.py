@@ -331,3 +331,14 @@ def fleet_document_variables(context):
     equal({name: option["default"] for name, option in options["options"].items()}, defaults)
     rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     equal({name: yaml.safe_load(value) for name, value in rows}, defaults)
+
+
+@case(start=False)
+def fleet_role_before_its_package(context):
+    """In check mode the package may still be to come; else there is nothing to check the rules with."""
+    environment(context)
+    (WORK / "bin/iommuctl").unlink()
+    (WORK / "bin/iommuctl").symlink_to("/bin/false")
+    equal(Play(context, "--check", rules=[CARD]).changed, [])
+    Play(context, fails=True, rules=[CARD])
+    equal(files(), {})
