@@ -163,11 +163,14 @@ def fleet_role_makes_up_for_a_play_that_broke_off(context):
 
 @case(topology="machine")
 def fleet_role_applies(context):
-    live = {"name": "30-lazy", "match": {"Class": "network"}, "policy": {"Type": "DMA"}}
-    waiting = Play(context, rules=[live], apply=True)
+    strict = {"name": "30-strict", "match": [{"Class": ["network", "gpu"], "Bus": "pci"}, {"Class": "0x0401*"}],
+              "policy": {"Type": "DMA"}}
+    waiting = Play(context, rules=[strict], apply=True)
+    equal(files()["30-strict.conf"].splitlines()[1:],
+          ["[Match]", "Class=network gpu", "Bus=pci", "", "[Match]", "Class=0x0401*", "", "[Policy]", "Type=DMA"])
     equal({group["id"]: group["pending_reason"] for group in waiting.facts["groups"] if group["state"] == "pending"},
           {6: "unbind-not-allowed"})
-    equal(Play(context, rules=[live], apply=True).stats["changed"], 0)
+    equal(Play(context, rules=[strict], apply=True).stats["changed"], 0)
     equal(Play(context, tasks_from="facts").facts["figures"]["not_as_wanted_groups"], 1)
 
 
