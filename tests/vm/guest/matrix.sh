@@ -52,6 +52,7 @@ ask_about()
 case_raw_one()
 {
     has_groups || not_possible "$(no_group_reason)"
+    [[ -z $fault ]] || not_possible "$fault"
     [[ $(kind_of "$free") == static ]] || ask_about "$free" --states '!(vfio*)'
     not_possible 'the groups have no type that could be switched'
 }
