@@ -136,7 +136,13 @@ needs_switch()
 
 no_group_reason()
 {
-    if has_groups; then echo 'the kernel gives the device no group'; else echo 'the machine has no IOMMU'; fi
+    if has_groups; then
+        echo 'the kernel gives the device no group'
+    elif [[ -n $(ls /sys/class/iommu 2>/dev/null) || -e /sys/bus/virtio/drivers/virtio_iommu ]]; then
+        echo 'the kernel gives no device a group, although there is an IOMMU'
+    else
+        echo 'the machine has no IOMMU'
+    fi
 }
 
 has_groups()
