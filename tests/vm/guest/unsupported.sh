@@ -151,7 +151,7 @@ case_owner()
         IFS= read -r said <&"${vfio[0]}"
         is 'the user of VFIO' "$said" ready
         client 0 usage "$free"
-        [[ $said == *vfio-user* ]]
+        [[ $said == *"(iommufd-user)"* ]]
         client 1 set "$free" DMA
         is 'the driver' "$(driver_of "$free")" vfio-pci
         eval "exec ${vfio[1]}>&-"
