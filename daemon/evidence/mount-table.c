@@ -195,6 +195,7 @@ int mount_table_read(int root_fd, MountTable **ret)
     g_autoptr(GHashTable) views = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(MountTable) table = g_new0(MountTable, 1);
+    g_autoptr(GPtrArray) failed = g_ptr_array_new(); /* of names */
     _cleanup_close_ int proc_fd = -EBADF;
     g_auto(GStrv) names = NULL;
     int r;
@@ -211,8 +212,12 @@ int mount_table_read(int root_fd, MountTable **ret)
     if (r < 0)
         return r;
 
-    for (char **name = names; *name; name++) {
-        r = read_process(table, views, seen, proc_fd, *name);
+    for (char **name = names; *name; name++)
+        if (read_process(table, views, seen, proc_fd, *name) < 0)
+            g_ptr_array_add(failed, *name);
+    /* One that was just ending has left by now, and what cannot be read at all fails again. */
+    for (guint i = 0; i < failed->len; i++) {
+        r = read_process(table, views, seen, proc_fd, failed->pdata[i]);
         if (r < 0) {
             table->n_unreadable++;
             table->error = table->error ?: r;
