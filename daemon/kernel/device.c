@@ -278,6 +278,12 @@ static Tristate reads_removable(int fd, const char *path)
     return g_str_equal(buffer, "removable") ? TRISTATE_YES : TRISTATE_NO;
 }
 
+/* VT-d and AMD-Vi are found in ACPI's tables alone (DMAR, IVRS): there is no devicetree to ask. */
+static bool is_described_by_acpi(const Device *device)
+{
+    return g_strcmp0(device->facts->iommu, "intel") == 0 || g_strcmp0(device->facts->iommu, "amd") == 0;
+}
+
 /*
  * The device, each ancestor up to sys/devices and the physical function. A function and its virtual
  * functions have the same parent (drivers/pci/iov.c), so the ancestors are walked once. The kernel marks
@@ -306,7 +312,7 @@ static Tristate read_untrusted(int fd, const Device *device)
         up += 3;
         strcpy(path + up, "removable");
         answer = reads_removable(fd, path);
-        if (answer == TRISTATE_NO) {
+        if (answer == TRISTATE_NO && !is_described_by_acpi(device)) {
             strcpy(path + up, "of_node/external-facing");
             if (faccessat(fd, path, F_OK, 0) >= 0)
                 answer = TRISTATE_YES;

@@ -189,6 +189,7 @@ END_TEST
 static const struct {
     const char *path, *text;
     Tristate untrusted;
+    const char *iommu;
 } trust[] = {
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/removable", "removable\n", TRISTATE_YES },
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/removable", "fixed\n", TRISTATE_NO },
@@ -198,6 +199,9 @@ static const struct {
     { "sys/devices/pci0000:00/removable", "removable\n", TRISTATE_YES },
     { "sys/devices/removable", "removable\n", TRISTATE_NO },
     { "sys/devices/pci0000:00/0000:00:05.0/of_node/external-facing", "", TRISTATE_YES },
+    { "sys/devices/pci0000:00/0000:00:05.0/of_node/external-facing", "", TRISTATE_YES, "smmu3.0x8050000" },
+    { "sys/devices/pci0000:00/0000:00:05.0/of_node/external-facing", "", TRISTATE_NO, "dmar0" },
+    { "sys/devices/pci0000:00/0000:00:05.0/removable", "removable\n", TRISTATE_YES, "dmar0" },
     { "sys/devices/pci0000:00/0000:00:05.0/0000:01:00.1/of_node/external-facing", "", TRISTATE_NO },
     { "sys/devices/pci0000:00/0000:00:05.0/removable",
       "a text that is far too long to be any word the kernel uses\n", TRISTATE_UNKNOWN },
@@ -213,7 +217,8 @@ START_TEST(judges_trust)
     device = read_device(
         tree,
         &(TreeDevice){
-            .name = "0000:01:00.1", .parent = "pci0000:00/0000:00:05.0", .group = 8, .physfn = physical },
+            .name = "0000:01:00.1", .parent = "pci0000:00/0000:00:05.0", .group = 8, .physfn = physical,
+            .iommu = trust[_i].iommu },
         NULL);
     ck_assert_int_eq(device->facts->untrusted, trust[_i].untrusted);
 }
