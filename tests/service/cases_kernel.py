@@ -14,7 +14,7 @@ def wait_features(context, expected):
     connection = Connection()
     connection.match(f"type='signal',sender='{NAME}',path='{ROOT}',interface='{PROPERTIES}'")
     while features(context) != expected:
-        connection.wait_signal(lambda message: "KernelFeatures" in message.body[1])
+        connection.wait_signal(lambda message: len(message.body) > 1 and "KernelFeatures" in message.body[1])
     connection.close()
 
 
