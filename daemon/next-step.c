@@ -50,18 +50,17 @@ static bool rests(const Situation *situation, NextStep *ret)
     return true;
 }
 
-/* All drivers of the group, and there are some, would keep it on a newer kernel: this one (before 6.4) wants
- * each driver unbound, which is not done to a device that was given to VFIO. Nobody lost a race there. */
+/* Each member has a driver that would keep the group on a newer kernel: this one (before 6.4) wants it
+ * unbound, which is not done to a device that was given to VFIO. Nobody lost a race there. */
 static bool stands_for_good(const ManagedGroup *group)
 {
-    bool bound = false;
-
     for (guint i = 0; i < group->members->len; i++) {
         const ManagedDevice *managed = group->members->pdata[i];
 
-        bound = bound || managed->device->driver;
+        if (!managed->device->driver) /* one that is just binding has no link yet */
+            return false;
     }
-    return bound && !managed_group_unbinds(group);
+    return !managed_group_unbinds(group);
 }
 
 static NextStep after_try(const ManagedGroup *group)

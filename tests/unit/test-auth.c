@@ -111,6 +111,18 @@ static sd_bus_message *next_call(Scene *scene, const char *member)
     return NULL;
 }
 
+/* A scene in which polkit has been asked: its call. */
+static sd_bus_message *begin(Scene *scene)
+{
+    sd_bus_message *call;
+
+    scene_init(scene, true);
+    ck_assert_int_eq(ask(scene, "x"), 0);
+    call = next_call(scene, "CheckAuthorization");
+    ck_assert_ptr_nonnull(call);
+    return call;
+}
+
 static char *sent_value(sd_bus_message *call)
 {
     const char *key, *value;
@@ -189,10 +201,7 @@ START_TEST(each_action_is_asked_for_in_turn)
     g_autoptr(sd_bus_message) first = NULL, second = NULL;
     Scene scene;
 
-    scene_init(&scene, true);
-    ck_assert_int_eq(ask(&scene, "x"), 0);
-    first = next_call(&scene, "CheckAuthorization");
-    ck_assert_ptr_nonnull(first);
+    first = begin(&scene);
     reply(first, true, false);
     second = next_call(&scene, "CheckAuthorization");
     ck_assert_ptr_nonnull(second);
@@ -211,10 +220,7 @@ START_TEST(an_error_without_an_answer_cancels)
     g_autoptr(sd_bus_message) call = NULL, cancelled = NULL;
     Scene scene;
 
-    scene_init(&scene, true);
-    ck_assert_int_eq(ask(&scene, "x"), 0);
-    call = next_call(&scene, "CheckAuthorization");
-    ck_assert_ptr_nonnull(call);
+    call = begin(&scene);
     ck_assert_int_ge(sd_bus_reply_method_errorf(call, SD_BUS_ERROR_NO_REPLY, "too late"), 0);
     ck_assert_int_ge(sd_bus_flush(scene.peer), 0);
     cancelled = next_call(&scene, "CancelCheckAuthorization");
@@ -248,10 +254,7 @@ START_TEST(a_sender_that_is_gone_is_not_cancelled)
     g_autoptr(sd_bus_message) call = NULL, cancelled = NULL;
     Scene scene;
 
-    scene_init(&scene, true);
-    ck_assert_int_eq(ask(&scene, "x"), 0);
-    call = next_call(&scene, "CheckAuthorization");
-    ck_assert_ptr_nonnull(call);
+    call = begin(&scene);
     tell_that_sender_is_gone(&scene);
     pump(&scene);
     ck_assert(scene.answered);
@@ -269,10 +272,7 @@ START_TEST(a_question_that_is_given_up_is_cancelled)
     g_autoptr(sd_bus_message) call = NULL, cancelled = NULL;
     Scene scene;
 
-    scene_init(&scene, true);
-    ck_assert_int_eq(ask(&scene, "x"), 0);
-    call = next_call(&scene, "CheckAuthorization");
-    ck_assert_ptr_nonnull(call);
+    call = begin(&scene);
     scene.question = auth_question_free(scene.question);
     cancelled = next_call(&scene, "CancelCheckAuthorization");
     ck_assert_ptr_nonnull(cancelled);
