@@ -251,8 +251,7 @@ static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_
 
 /*
  * The driver that was recorded is asked to let go, not the one that the device has: what others have given to
- * another driver since the look is not ours to unbind. The look can be long ago: what reads or writes
- * driver_override waits for the device's lock, which somebody else's unbind holds.
+ * another driver since the look is not ours to unbind.
  */
 int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 {
@@ -361,6 +360,17 @@ static bool is_promised_to_others(const HeldDevice *held)
            !is_token(override) && g_strcmp0(override, held->driver) != 0;
 }
 
+/*
+ * The device goes to whom it was promised. He may have tried himself, too early: the kernel probes nothing while
+ * a driver is being unbound (drivers/base/bus.c, bus_rescan_devices_helper()), and does not say so.
+ */
+static void probe_for_others(const Sequence *sequence, const HeldDevice *held)
+{
+    g_autofree char *probe = g_strdup_printf("sys/bus/%s/drivers_probe", held->bus);
+
+    (void) write_name(sequence, held, sequence->root_fd, probe);
+}
+
 int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
 {
     g_autofree char *driver = NULL;
@@ -375,8 +385,10 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
         return -EEXIST;
     if (!driver)
         r = bind_unbound(sequence, held, events);
-    if (r == -ENODEV && is_promised_to_others(held))
+    if (r == -ENODEV && is_promised_to_others(held)) {
+        probe_for_others(sequence, held);
         r = -EEXIST;
+    }
     held->given_back = r >= 0;
     return r;
 }

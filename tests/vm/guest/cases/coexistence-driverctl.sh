@@ -128,13 +128,13 @@ override_at_random()
     random_moment "$span"
     driverctl set-override "$free" vfio-pci 2>/run/driverctl || result=$?
     wait "$change" || true
-    if [[ $(driver_of "$free") == vfio-pci ]]; then
+    # Its look, its word or its probe can be overtaken by ours; it says so, and ends.
+    (( result == 0 )) || grep -qE 'unbinding .* failed|failed to bind' /run/driverctl ||
+        fail "driverctl: $(</run/driverctl); the change: $(</run/reply)"
+    if [[ $(override_of "$free") == vfio-pci ]]; then
         is_overridden "$free" vfio-pci
         overridden=$((overridden + 1))
     else
-        # Its look or its word was overtaken by ours, and it has given up; or was it overtaken after it had looked?
-        (( result == 0 )) || grep -qE 'unbinding .* failed|failed to bind' /run/driverctl ||
-            fail "driverctl: $(</run/driverctl); the change: $(</run/reply)"
         has_driver "$free" nvme '(null)'
     fi
     results+="$result:$(driver_of "$free") "
