@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The dialog: it says what would be done, does it, and says what has become of it."""
+
+import pathlib
+import subprocess
+
+from selenium.webdriver.common.keys import Keys
+
+from cases_shown import check_mark, compare, mark
+from dialog import Dialog
+from harness import GROUP, ROOT, case, equal
+from page import opened
+
+DISK, CARD = 4, 6
+CARD_DRIVER = "*/0000:00:06.0/driver/unbind"
+
+
+def plan_of(context, group, kind):
+    """What the daemon says: how, texts of the steps, findings, refusal, action."""
+    how, steps, findings, refusal, action = context.call(f"{ROOT}/group/{group}", GROUP, "Plan", "sa{sv}", kind, {})
+    return how, [step["text"] for step in steps], findings, refusal, action
+
+
+def focus_is_on(page, group):
+    return page.script("""
+        const focused = document.activeElement;
+        return focused.closest(`[data-group="${arguments[0]}"]`) !== null && focused.textContent === "Change type";
+        """, group)
+
+
+@case(topology="machine")
+def cockpit_plan_by_keyboard(context):
+    """Nothing is clicked: to the button, into the dialog, to a type, and out again. Nothing is written."""
+    with opened(context) as page:
+        page.press_tab_until(lambda _: focus_is_on(page, DISK), "the button cannot be reached")
+        page.press(Keys.ENTER)
+        dialog = Dialog(page, DISK).wait()
+        page.press_tab_until(lambda focused: focused.get_attribute("type") == "radio", "no type can be reached")
+        for _ in range(4):
+            if page.focused().accessible_name == "identity" and page.focused().is_selected():
+                break
+            page.press(Keys.ARROW_DOWN)
+        how, steps, _, _, action = plan_of(context, DISK, "identity")
+        dialog.plan(how)
+        equal(dialog.steps(), steps)
+        dialog.wait_text("[data-plan]", action)
+        page.screenshot("dialog")
+        # The focus stays in the dialog.
+        for key in Keys.TAB, Keys.SHIFT + Keys.TAB:
+            for _ in range(12):
+                page.press(key)
+                assert page.script("return document.activeElement.closest('[role=dialog]') !== null"), "the focus has left the dialog"
+        dialog.escape()
+        page.until(lambda: focus_is_on(page, DISK), "the focus is not where it was")
+        equal(context.kernel.writes(), [])
+
+
+@case(topology="machine")
+def cockpit_plan_of_each_type(context):
+    with opened(context) as page:
+        for group in 4, 3, 7:
+            dialog = Dialog(page, group).open()
+            for kind in context.group(group, "SettableTypes"):
+                how, steps, _, refusal, _ = plan_of(context, group, kind)
+                dialog.choose(kind)
+                dialog.plan(how)
+                equal(dialog.steps(), steps, f"group {group}, {kind}")
+                if refusal:
+                    dialog.wait_text("[data-plan]", refusal)
+            dialog.escape()
+        equal(context.kernel.writes(), [])
+
+
+@case(topology="machine")
+def cockpit_change_after_a_finding(context):
+    """The interface is in use. What is found is allowed one by one, and then it is done."""
+    with opened(context) as page:
+        dialog = Dialog(page, CARD).open()
+        how, _, findings, refusal, _ = plan_of(context, CARD, "identity")
+        equal([(finding["id"], finding["severity"]) for finding in findings], [("netns:eth0@0000:00:06.0", "fatal")])
+        dialog.choose("identity")
+        dialog.plan(how)
+        dialog.wait_text("[data-plan]", refusal)
+        dialog.wait_text("[data-plan]", findings[0]["text"])
+        page.screenshot("refusal")
+        change = dialog.control("Change")
+        if change.is_enabled():
+            # Then it is the daemon that refuses.
+            change.click()
+            dialog.wait_text("[role=alert]", refusal)
+        equal([text for path, text, _ in context.kernel.writes() if path.endswith("/unbind")], [])
+        allowed = dialog.finding("netns:eth0@0000:00:06.0")
+        equal(allowed.get_attribute("type"), "checkbox")
+        assert findings[0]["text"] in allowed.accessible_name, allowed.accessible_name
+        allowed.click()
+        dialog.control("Change").click()
+        page.wait_cell(CARD, "type", "identity")
+        equal(context.kernel.type(CARD), "identity")
+        equal(context.kernel.driver("0000:00:06.0"), "e1000e")
+
+
+@case(topology="two-disks", start=False)
+def cockpit_mounted_disk_is_refused(context):
+    """Nobody may pass this, so there is nothing to tick."""
+    table = pathlib.Path("/run/mountinfo")
+    table.write_text(pathlib.Path("/proc/1/mountinfo").read_text(encoding="utf-8") +
+                     "9999 1 259:0 / /srv rw,relatime - ext4 /dev/nvme0n1 rw\n", encoding="utf-8")
+    subprocess.run(["mount", "--bind", table, "/proc/1/mountinfo"], check=True)
+    context.daemon.start()
+    with opened(context) as page:
+        dialog = Dialog(page, DISK).open()
+        how, _, findings, refusal, _ = plan_of(context, DISK, "DMA")
+        severities = {finding["id"]: finding["severity"] for finding in findings}
+        assert "absolute" in severities.values() and "disruptive" in severities.values(), severities
+        dialog.choose("DMA")
+        dialog.plan(how)
+        dialog.wait_text("[data-plan]", refusal)
+        for finding in findings:
+            shown = dialog.finding(finding["id"])
+            equal(shown.tag_name == "input", finding["severity"] != "absolute", finding["id"])
+            dialog.wait_text("[data-plan]", finding["text"])
+            if finding["severity"] != "absolute":
+                shown.click()
+        change = dialog.control("Change")
+        if change.is_enabled():
+            change.click()
+            dialog.wait_text("[role=alert]", "mount:/srv@nvme0n1")
+        page.screenshot("mounted")
+        equal([path for path, _, _ in context.kernel.writes() if path.endswith("/unbind")], [])
+
+
+@case(topology="machine")
+def cockpit_change_with_progress(context):
+    """The kernel is held at two points; what the daemon does just then is told in the dialog and in the table."""
+    with opened(context) as page:
+        mark(page)
+        dialog = Dialog(page, CARD).open()
+        dialog.choose("identity")
+        dialog.finding("netns:eth0@0000:00:06.0").click()
+        context.kernel("rule first op=write path=*/drivers/e1000e/unbind block")
+        context.kernel("rule second op=write path=*/drivers/e1000e/bind block")
+        dialog.control("Change").click()
+        seen = []
+        for point in "first", "second":
+            context.kernel(f"wait-blocked {point}")
+            step = context.group(CARD, "Step")
+            assert step and step not in seen, f"{point}: {step}, {seen}"
+            seen.append(step)
+            dialog.wait_text("[role=status]", step)
+            page.until(lambda: "changing" in page.cell(CARD, "state"), lambda: page.cell(CARD, "state"))
+            if point == "first":
+                page.screenshot("progress")
+            context.kernel(f"release {point}")
+        page.wait_cell(CARD, "type", "identity")
+        page.wait_cell(CARD, "wanted", "identity by call:uid=0")
+        compare(context, page, CARD)
+        page.screenshot("done")
+        check_mark(page)
+        equal(context.kernel.type(CARD), "identity")
+
+
+@case(topology="machine")
+def cockpit_failed_change(context):
+    """The kernel refuses in the middle. The text is the daemon's, word by word, and the group is as it was."""
+    with opened(context) as page:
+        dialog = Dialog(page, CARD).open()
+        dialog.choose("DMA")
+        dialog.finding("netns:eth0@0000:00:06.0").click()
+        context.kernel(f"rule bad op=write path=sys/kernel/iommu_groups/{CARD}/type fail EIO")
+        dialog.control("Change").click()
+        context.wait_group(CARD, State="failed")
+        _, _, name, text = context.group(CARD, "LastResult")
+        equal(name, "org.iommupolicy1.Error.SwitchFailed")
+        dialog.wait_text("[role=alert]", " ".join(text.split()))
+        page.screenshot("failed")
+        dialog.escape()
+        compare(context, page, CARD)
+        equal(context.kernel.driver("0000:00:06.0"), "e1000e")
+
+
+@case(topology="machine")
+def cockpit_change_that_lasts(context):
+    """With a rule file, and a reason that is kept in it."""
+    with opened(context) as page:
+        dialog = Dialog(page, DISK).open()
+        dialog.choose("identity")
+        dialog.control("Keep it after a reboot").click()
+        dialog.control("Change").click()
+        page.wait_cell(DISK, "type", "identity")
+        page.until(lambda: list(pathlib.Path("/etc/iommu-policy.d").iterdir()), "no rule file")
+        compare(context, page, DISK)
