@@ -39,7 +39,7 @@ def cockpit_user_with_a_polkit_rule(context):
     with opened(context, uid=NOBODY) as page:
         ask(page)
         page.wait_cell(GROUP, "type", "DMA")
-        page.wait_cell(GROUP, "wanted", f"DMA by call:uid={NOBODY}")
+        page.wait_cell(GROUP, "by", f"by call:uid={NOBODY}")
         equal(context.kernel.type(GROUP), "DMA")
 
 
@@ -82,4 +82,4 @@ def cockpit_user_is_asked(context):
         agent.say_yes()
         page.wait_cell(GROUP, "type", "DMA")
         equal(context.kernel.type(GROUP), "DMA")
-        page.wait_cell(GROUP, "wanted", f"DMA by call:uid={USER}")
+        page.wait_cell(GROUP, "by", f"by call:uid={USER}")

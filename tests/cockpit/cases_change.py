@@ -152,7 +152,7 @@ def cockpit_change_with_progress(context):
                 page.screenshot("progress")
             context.kernel(f"release {point}")
         page.wait_cell(CARD, "type", "identity")
-        page.wait_cell(CARD, "wanted", "identity by call:uid=0")
+        page.wait_cell(CARD, "by", "by call:uid=0")
         compare(context, page, CARD)
         page.screenshot("done")
         check_mark(page)

@@ -84,7 +84,7 @@ def cockpit_rules(context):
     context.write_rule("30-card.conf", CARD_RULE)
     with opened(context) as page:
         wait_banner(page, "rules", True)
-        page.named("Reload", "button").click()
+        page.named("Reload").click()
         page.until(lambda: diagnostics(page), "no diagnostics")
         said = context.call(ROOT, MANAGER, "Reload")
         assert said, "the file is not refused"
@@ -95,7 +95,7 @@ def cockpit_rules(context):
         page.until(lambda: "frozen" in page.one("main").text, "nobody is told that the rules are frozen")
         page.screenshot("rules-bad")
         pathlib.Path("/etc/iommu-policy.d/40-bad.conf").unlink()
-        page.named("Reload", "button").click()
+        page.named("Reload").click()
         page.until(lambda: not diagnostics(page), lambda: diagnostics(page))
         wait_banner(page, "rules", False)
         files = context.get(ROOT, MANAGER, "RuleFiles")
@@ -111,7 +111,7 @@ def cockpit_rules(context):
 def cockpit_apply(context):
     """It says what is not settled, and why."""
     with opened(context) as page:
-        page.named("Apply", "button").click()
+        page.named("Apply").click()
         page.until(lambda: any("unbind-not-allowed" in item.text and "6" in item.text
                                for item in page.all("[data-apply-result]")), "the result is not shown")
         page.screenshot("applied")
@@ -123,7 +123,7 @@ def cockpit_rules_by_a_user(context):
     context.write_rule("30-card.conf", CARD_RULE)
     with opened(context, uid=65534) as page:
         for name in "Reload", "Apply":
-            page.named(name, "button").click()
+            page.named(name).click()
             page.until(lambda: any("not authorised" in item.text for item in page.all("[role=alert]")),
                        lambda: [item.text for item in page.all("[role=alert]")])
         equal(context.get(ROOT, MANAGER, "RuleFiles"), [])

@@ -10,7 +10,7 @@ class Dialog:
         self.group = group
 
     def open(self):
-        self.page.named("Change type", "button", self.page.row(self.group)).click()
+        self.page.named("Change type", inside=self.page.row(self.group)).click()
         return self.wait()
 
     def wait(self):

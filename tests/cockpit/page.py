@@ -21,8 +21,9 @@ FOLDER = "/cockpit/@localhost/iommu-policy/"
 DATA = pathlib.Path("/run/cockpit-data")
 WAIT = 30
 
-# Who has a name can be clicked or typed into.
-CONTROLS = "button, input, select, textarea, a[href], summary, [role=button], [role=tab], [role=switch], [role=option]"
+# What can be clicked or typed into.
+CONTROLS = ("button", "checkbox", "combobox", "link", "menuitem", "option", "radio", "searchbox", "switch", "tab",
+            "textbox")
 
 
 def install(build):
@@ -127,13 +128,25 @@ class Page:
         """Waits for it."""
         return self.until(lambda: next(iter(self.all(selector, inside)), None), f"no {selector}")
 
-    def named(self, name, selector=CONTROLS, inside=None):
-        """The control with this accessible name."""
+    def named(self, name, roles=CONTROLS, inside=None):
+        """The control with this accessible name, looked up where screen readers look."""
         def find():
-            return next((element for element in self.all(selector, inside)
-                         if element.is_displayed() and element.accessible_name == name), None)
-        return self.until(find, lambda: f"no control \"{name}\" among "
-                          f"{[element.accessible_name for element in self.all(selector, inside)]}")
+            found = next((node for node in self.names(inside, accessibleName=name)
+                          if node["role"]["value"] in roles), None)
+            return found and self.element_of(found)
+        return self.until(find, lambda: f"no control \"{name}\" among " + str(
+            [node["name"]["value"] for node in self.names(inside) if node["role"]["value"] in roles][:50]))
+
+    def names(self, inside=None, **wanted):
+        self.script("window.inside = arguments[0] ?? document", inside)
+        root = self.command("Runtime.evaluate", expression="window.inside")["result"]["objectId"]
+        return [node for node in self.command("Accessibility.queryAXTree", objectId=root, **wanted)["nodes"]
+                if not node["ignored"]]
+
+    def element_of(self, node):
+        identifier = self.command("DOM.resolveNode", backendNodeId=node["backendDOMNodeId"])["object"]["objectId"]
+        self.command("Runtime.callFunctionOn", objectId=identifier, functionDeclaration="function() { window.found = this; }")
+        return self.script("return window.found")
 
     def row(self, group):
         return self.one(f"[data-group='{group}']")
@@ -172,6 +185,7 @@ class Page:
 
     def screenshot(self, name):
         """At both widths, of all that there is to scroll through."""
+        self.until(lambda: self.script("return document.fonts.status === 'loaded'"), "the fonts do not come")
         for width in 400, 1280:
             self.resize(width)
             height = self.script("return Math.max(900, document.scrollingElement.scrollHeight)")
