@@ -14,9 +14,8 @@ YES = "polkit.addRule(function(action) { return action.id.indexOf('org.iommupoli
 
 def ask(page, kind="DMA"):
     dialog = Dialog(page, GROUP).open()
-    dialog.choose(kind)
-    dialog.plan("live")
-    dialog.control("Change").click()
+    dialog.choose(kind, "live")
+    dialog.change()
     return dialog
 
 
@@ -37,7 +36,7 @@ def cockpit_user_without_rights(context):
 @case(topology="machine", polkit=YES)
 def cockpit_user_with_a_polkit_rule(context):
     with opened(context, uid=NOBODY) as page:
-        ask(page)
+        ask(page).wait_done("Group 4: DMA")
         page.wait_cell(GROUP, "type", "DMA")
         page.wait_cell(GROUP, "by", f"by call:uid={NOBODY}")
         equal(context.kernel.type(GROUP), "DMA")
@@ -80,6 +79,6 @@ def cockpit_user_is_asked(context):
         dialog = ask(page)
         agent.wait_for_question()
         agent.say_yes()
-        page.wait_cell(GROUP, "type", "DMA")
+        dialog.wait_done("Group 4: DMA")
         equal(context.kernel.type(GROUP), "DMA")
         page.wait_cell(GROUP, "by", f"by call:uid={USER}")

@@ -104,7 +104,7 @@ def cockpit_is_accessible(context):
                 look(page)
                 page.screenshot(f"{view.lower()}-{style}")
             dialog = Dialog(page, 6).open()
-            dialog.choose("identity")
+            dialog.choose("identity", "disruptive")
             look(page)
             page.screenshot(f"dialog-{style}")
             dialog.escape()

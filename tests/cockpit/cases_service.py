@@ -8,7 +8,6 @@ from dialog import Dialog
 from harness import MANAGER, ROOT, case, equal
 from page import opened
 
-RULE = "[Match]\nAddress=0000:00:05.0\n[Policy]\nType=identity\nUnbind=idle\n"
 CARD_RULE = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\nUnbind=never\n"
 
 
@@ -25,13 +24,13 @@ def wait_banner(page, name, there):
 def cockpit_daemon_stops_and_starts(context):
     with opened(context) as page:
         mark(page)
-        equal(banner(page, "service"), None)
+        equal(banner(page, "missing"), None)
         context.daemon.stop()
-        wait_banner(page, "service", True)
-        assert "systemctl" in banner(page, "service"), banner(page, "service")
+        wait_banner(page, "missing", True)
+        assert "systemctl" in banner(page, "missing"), banner(page, "missing")
         page.screenshot("stopped")
         context.daemon.start()
-        wait_banner(page, "service", False)
+        wait_banner(page, "missing", False)
         context.change(4, "identity")
         compare(context, page, 4)
         equal(page.cell(4, "type"), "identity")
@@ -42,10 +41,10 @@ def cockpit_daemon_stops_and_starts(context):
 def cockpit_before_the_daemon(context):
     with opened(context, load=False) as page:
         page.load(ready=False)
-        wait_banner(page, "service", True)
+        wait_banner(page, "missing", True)
         equal(page.all("tr[data-group]"), [])
         context.daemon.start()
-        wait_banner(page, "service", False)
+        wait_banner(page, "missing", False)
         for group in context.groups():
             compare(context, page, group)
 
@@ -55,53 +54,63 @@ def cockpit_daemon_dies_in_a_change(context):
     """The dialog says so; the next daemon brings the device back, and the page tells that."""
     with opened(context) as page:
         dialog = Dialog(page, 6).open()
-        dialog.choose("identity")
+        dialog.choose("identity", "disruptive")
         dialog.finding("netns:eth0@0000:00:06.0").click()
         context.kernel("rule held op=write path=*/drivers/e1000e/unbind block")
-        dialog.control("Change").click()
+        dialog.change()
         context.kernel("wait-blocked held")
         context.daemon.kill()
         page.until(lambda: any(alert.text for alert in page.all("[role=alert]", dialog.element)), "the dialog says nothing")
-        wait_banner(page, "service", True)
+        wait_banner(page, "missing", True)
         context.kernel("release held")
         context.daemon.start()
-        wait_banner(page, "service", False)
+        wait_banner(page, "missing", False)
         dialog.escape()
         context.wait_group(6, State="settled")
         compare(context, page, 6)
         page.until(lambda: "driver e1000e" in page.cell(6, "devices"), lambda: page.cell(6, "devices"))
 
 
-def diagnostics(page):
-    return [" ".join(item.text.split()) for item in page.all("[data-diagnostic]") if item.is_displayed()]
+def rows(page, place):
+    """The texts of the cells of each row of the table there."""
+    return page.script("return [...document.querySelectorAll(`[data-${arguments[0]}] tbody tr`)].map("
+                       "row => [...row.cells].map(cell => cell.innerText.trim()))", place)
+
+
+def wait_rows(page, place, wanted):
+    page.until(lambda: rows(page, place) == wanted, lambda: f"{place}: {rows(page, place)}, expected {wanted}")
 
 
 @case(topology="machine")
 def cockpit_rules(context):
-    """A file that cannot be read is told with line and column; when it is mended, it is in force after a reload."""
+    """A file that cannot be read is told with line and column as soon as it is there; when it is mended, it is in force after
+    a reload."""
     bad = pathlib.Path(context.options.source) / "tests/rules/bad/unknown-key.conf"
-    context.write_rule("40-bad.conf", bad.read_bytes())
-    context.write_rule("30-card.conf", CARD_RULE)
     with opened(context) as page:
-        wait_banner(page, "rules", True)
+        wait_rows(page, "diagnostics", [])
+        context.write_rule("30-card.conf", CARD_RULE)
+        context.write_rule("40-bad.conf", bad.read_bytes())
+        wait_banner(page, "changed", True)
+        page.until(lambda: rows(page, "diagnostics"), "nobody looks at the files")
         page.named("Reload").click()
-        page.until(lambda: diagnostics(page), "no diagnostics")
+        page.until(lambda: rows(page, "results"), "no diagnostics")
         said = context.call(ROOT, MANAGER, "Reload")
         assert said, "the file is not refused"
-        for file, line, column, severity, text in said:
-            wanted = f"{file}:{line}:{column}: {severity}: {text}"
-            page.until(lambda: wanted in diagnostics(page), lambda: f"\"{wanted}\" is not among {diagnostics(page)}")
+        wanted = [[f"{file}:{line}:{column}", severity, text] for file, line, column, severity, text in said]
+        wait_rows(page, "results", wanted)
+        wait_rows(page, "diagnostics", wanted)
         equal(context.get(ROOT, MANAGER, "State"), "frozen")
-        page.until(lambda: "frozen" in page.one("main").text, "nobody is told that the rules are frozen")
+        wait_banner(page, "frozen", True)
         page.screenshot("rules-bad")
         pathlib.Path("/etc/iommu-policy.d/40-bad.conf").unlink()
-        page.named("Reload").click()
-        page.until(lambda: not diagnostics(page), lambda: diagnostics(page))
-        wait_banner(page, "rules", False)
-        files = context.get(ROOT, MANAGER, "RuleFiles")
-        equal(files, ["/etc/iommu-policy.d/30-card.conf"])
-        page.until(lambda: [item.get_attribute("data-rule-file") for item in page.all("[data-rule-file]")] == files,
-                   lambda: [item.get_attribute("data-rule-file") for item in page.all("[data-rule-file]")])
+        wait_rows(page, "diagnostics", [])
+        wait_banner(page, "changed", True)
+        page.named("Reload the rules").click()
+        wait_rows(page, "results", [])
+        wait_banner(page, "changed", False)
+        wait_banner(page, "frozen", False)
+        equal(context.get(ROOT, MANAGER, "RuleFiles"), ["/etc/iommu-policy.d/30-card.conf"])
+        page.until(lambda: "/etc/iommu-policy.d/30-card.conf" in page.one("section[aria-labelledby=rules]").text, "the file is not shown")
         compare(context, page, 6)
         equal(page.cell(6, "state"), "pending (unbind-not-allowed)")
         page.screenshot("rules")
@@ -112,8 +121,7 @@ def cockpit_apply(context):
     """It says what is not settled, and why."""
     with opened(context) as page:
         page.named("Apply").click()
-        page.until(lambda: any("unbind-not-allowed" in item.text and "6" in item.text
-                               for item in page.all("[data-apply-result]")), "the result is not shown")
+        wait_rows(page, "results", [["6", "pending", "unbind-not-allowed"]])
         page.screenshot("applied")
 
 

@@ -37,13 +37,15 @@ def install(build):
 
 
 class Server:
-    """cockpit-ws with one session, whose bridge runs as UID; CGROUP: a file that is the bridge's /proc/PID/cgroup."""
+    """cockpit-ws with one session, whose bridge runs as UID; CGROUP: a file that is the bridge's /proc/PID/cgroup. FOLDER has
+    iommuctl."""
 
-    def __init__(self, uid=0, cgroup=None):
+    def __init__(self, folder, uid=0, cgroup=None):
         bridge = pathlib.Path("/run/bridge")
         bridge.write_text(
             "#!/bin/sh -e\n"
-            "echo $$ >/run/bridge.pid\n" +
+            "echo $$ >/run/bridge.pid\n"
+            f"export PATH={folder}:$PATH\n" +
             (f"mount --bind {cgroup} /proc/$$/cgroup\n" if cgroup else "") +
             (f"exec setpriv --reuid={uid} --regid={uid} --clear-groups cockpit-bridge\n" if uid
              else "exec cockpit-bridge\n"))
@@ -227,7 +229,7 @@ def opened(context, uid=0, cgroup=None, load=True):
     """The page of a bridge that runs as UID. Afterwards nothing may stand in the browser's logs; what a person wants to see
     of a failure is saved beside the screenshots."""
     install(pathlib.Path(context.options.daemon).parents[1])
-    server = Server(uid, cgroup)
+    server = Server(pathlib.Path(context.options.client).parent, uid, cgroup)
     page = Page(context)
     page.server = server
     try:
