@@ -12,7 +12,7 @@ export function element(tag, attributes, ...children) {
         else if (value !== null && value !== undefined && value !== false)
             node.setAttribute(name, value === true ? "" : value);
     }
-    node.append(...children.flat().filter(child => child !== null && child !== undefined));
+    node.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined));
     return node;
 }
 

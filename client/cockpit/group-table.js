@@ -65,6 +65,25 @@ export class GroupTable {
         this.element.insertBefore(row.element, after?.element ?? null);
     }
 
+    /** Opens the details of the groups with these numbers, and closes those of the others. */
+    open(ids) {
+        for (const row of this.rows.values())
+            if (row.isExpanded() !== ids.has(String(row.id)))
+                row.expand(!row.isExpanded());
+    }
+
+    /** Opens the details of one group, and puts the focus there. */
+    focus(path) {
+        const row = this.rows.get(path);
+
+        if (!row)
+            return;
+        if (!row.isExpanded())
+            row.expand(true);
+        row.element.scrollIntoView({ block: "nearest" });
+        row.toggle.focus();
+    }
+
     /** Shows the rows that have all WORDS, and tells how many these are. */
     filter(words) {
         this.words = words;

@@ -10,6 +10,8 @@ export const DEVICE = "org.iommupolicy1.Device";
 export const PROPERTIES = "org.freedesktop.DBus.Properties";
 export const OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager";
 
+const NOT_RUNNING = "The service is not running; see: systemctl status iommu-policyd";
+
 const BUS = { name: "org.freedesktop.DBus", path: "/org/freedesktop/DBus" };
 
 /** {t: TYPE, v: VALUE} is how Cockpit writes a variant. */
@@ -27,7 +29,6 @@ export class Service extends EventTarget {
     constructor() {
         super();
         this.client = null;
-        this.administrator = null;
         this.line = Promise.resolve();
     }
 
@@ -56,8 +57,6 @@ export class Service extends EventTarget {
     disconnect() {
         this.client.close();
         this.client = null;
-        this.administrator?.close();
-        this.administrator = null;
     }
 
     /** The signals of all objects of the daemon, for as long as this connection is there. */
@@ -65,22 +64,27 @@ export class Service extends EventTarget {
         this.client.subscribe({ path_namespace: ROOT }, listener);
     }
 
-    /**
-     * Calls METHOD; the result is the list of what it returns. polkit may ask ("i"). With `administrator` the call is made
-     * by Cockpit's administrative access, as root.
-     */
-    async call(path, interfaceName, method, type = "", values = [], { administrator = false } = {}) {
-        const client = administrator ? this.administrativeClient() : this.client;
-
-        if (!client)
-            throw new Error("The service is not running; see: systemctl status iommu-policyd");
-        return client.call(path, interfaceName, method, values, { type, flags: "i" });
+    /** Calls METHOD; the result is the list of what it returns. */
+    async call(path, interfaceName, method, type = "", values = []) {
+        if (!this.client)
+            throw new Error(NOT_RUNNING);
+        return this.client.call(path, interfaceName, method, values, { type });
     }
 
-    administrativeClient() {
-        if (this.client && !this.administrator)
-            this.administrator = cockpit.dbus(NAME, { bus: "system", superuser: "require" });
-        return this.administrator;
+    /**
+     * As call(), for methods that change something. Root is never asked, so where administrative access is on in Cockpit,
+     * that is who calls ("try"); else the user does, and polkit may ask ("i").
+     */
+    async change(path, interfaceName, method, type = "", values = []) {
+        if (!this.client)
+            throw new Error(NOT_RUNNING);
+        const client = cockpit.dbus(NAME, { bus: "system", superuser: "try" });
+
+        try {
+            return await client.call(path, interfaceName, method, values, { type, flags: "i" });
+        } finally {
+            client.close();
+        }
     }
 
     /** As call(), for what the daemon looks up for each connection one at a time: Plan, GetFindings, GetFeatures. */
