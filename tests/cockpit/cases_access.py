@@ -2,7 +2,7 @@
 """Who may change something through the page: polkit decides, as everywhere."""
 
 import logins
-from bus import Connection, Variant
+from bus import Variant
 from cases_shown import compare
 from dialog import Dialog
 from harness import NOBODY, POLKIT, USER, case, equal, error_of
@@ -14,7 +14,7 @@ YES = "polkit.addRule(function(action) { return action.id.indexOf('org.iommupoli
 
 def ask(page, kind="DMA"):
     dialog = Dialog(page, GROUP).open()
-    dialog.choose(kind, "live")
+    dialog.choose(kind, "unbound")
     dialog.change()
     return dialog
 
@@ -53,10 +53,11 @@ def cockpit_own_agent_answers_no_other(context):
     file.write_text(f"1:name=systemd:{cgroup}\n")
     with opened(context, uid=USER, cgroup=file) as page:
         session = ("unix-session", {"session-id": Variant("s", logins.session_of(USER))})
-        another = Connection()
+        another = logins.Caller(USER)
         error = error_of(another.call, POLKIT, "/org/freedesktop/PolicyKit1/Authority", f"{POLKIT}.Authority",
                          "RegisterAuthenticationAgent", "(sa{sv})ss", session, "C", "/test/agent")
         assert "already exists" in error.text, error
+        another.close()
         dialog = ask(page)
         dialog.wait_text("[role=alert]", "not authorised")
         equal(context.kernel.writes(), [])

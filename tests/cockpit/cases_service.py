@@ -5,7 +5,7 @@ import pathlib
 
 from cases_shown import check_mark, compare, mark
 from dialog import Dialog
-from harness import MANAGER, ROOT, case, equal
+from harness import MANAGER, NOBODY, ROOT, case, equal
 from page import opened
 
 CARD_RULE = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\nUnbind=never\n"
@@ -129,9 +129,10 @@ def cockpit_apply(context):
 def cockpit_rules_by_a_user(context):
     """Who may not is told, and nothing is read again."""
     context.write_rule("30-card.conf", CARD_RULE)
-    with opened(context, uid=65534) as page:
+    with opened(context, uid=NOBODY) as page:
         for name in "Reload", "Apply":
             page.named(name).click()
-            page.until(lambda: any("not authorised" in item.text for item in page.all("[role=alert]")),
+            page.until(lambda: any(f"{name}: " in item.text and "org.iommupolicy1.manage-rules" in item.text
+                                   for item in page.all("[role=alert]")),
                        lambda: [item.text for item in page.all("[role=alert]")])
         equal(context.get(ROOT, MANAGER, "RuleFiles"), [])

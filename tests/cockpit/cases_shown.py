@@ -64,7 +64,7 @@ def cockpit_shows_the_tree(context):
         page.one("[data-device]")
         seen = page.script("""
             return [...document.querySelectorAll("[data-device]")].map(node => {
-                const level = node.closest("[aria-level]")?.getAttribute("aria-level");
+                const level = node.querySelector("th").textContent.match(/^Level (\\d+): /)?.[1];
                 const cell = name => node.querySelector(`[data-cell="${name}"]`)?.innerText.trim();
                 return [node.dataset.device, Number(level), cell("type"), cell("state")];
             });""")
