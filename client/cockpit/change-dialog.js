@@ -18,7 +18,7 @@ function choices(group) {
         group.LiveTypes.includes(type) ? "live" : null,
         type === "auto" ? "what the kernel would choose" : null,
     ].filter(note => note).join(", ");
-    const types = [...new Set([...group.SettableTypes, "auto"])].map(type => [type, type, notes(type)]);
+    const types = group.SettableTypes.map(type => [type, type, notes(type)]);
 
     if (group.WantedBy.startsWith("call:"))
         types.push(["", "Back to the rules", `drops what ${group.WantedBy} asked for`]);
@@ -276,7 +276,7 @@ export class ChangeDialog {
         setText(this.cancel, "Cancel");
         this.outcome.replaceChildren(errorBox(error));
         this.moreField.hidden = error.name !== IN_USE;
-        this.outcome.scrollIntoView({ block: "nearest" });
+        this.outcome.parentNode.scrollIntoView({ block: "end" });
         if (this.group()) {
             this.enable(true);
             this.plan();
