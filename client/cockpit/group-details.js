@@ -107,14 +107,18 @@ export class GroupDetails {
     }
 
     askTrail() {
-        return this.fill(this.trail, this.inventory.service.call(this.path, GROUP, "Explain"), ([, trail]) =>
+        const call = this.inventory.service.call(this.path, GROUP, "Explain");
+
+        return this.fill(this.trail, call, ([, trail]) =>
             listTable("Why it is so", ["Device", "Verdict", "Where", "Why"],
                 trail.map(entry => [entry.member.v, entry.verdict.v, entry.origin.v, entry.text.v]),
                 "No rule, call or force of the kernel concerns it."));
     }
 
     askFindings() {
-        return this.fill(this.findings, this.inventory.service.callInTurn(this.path, GROUP, "GetFindings"), ([findings]) =>
+        const call = this.inventory.service.callInTurn(this.path, GROUP, "GetFindings");
+
+        return this.fill(this.findings, call, ([findings]) =>
             listTable("What uses it", ["Finding", "Device", "Severity", "What is in use"],
                 findings.map(finding => [finding.id.v, finding.member.v, finding.severity.v, finding.text.v]),
                 "Nothing is seen to use it."));

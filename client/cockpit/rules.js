@@ -35,7 +35,8 @@ export class Rules {
         this.results = element("div", { class: "iommu-stack", "aria-live": "polite", "data-results": true });
         this.element = element("section", { class: "pf-c-card", "aria-labelledby": "rules" },
             element("div", { class: "pf-c-card__header" },
-                element("h2", { class: "pf-c-title pf-m-xl", id: "rules" }, "Rules"), this.reloadButton, this.applyButton),
+                element("h2", { class: "pf-c-title pf-m-xl", id: "rules" }, "Rules"),
+                this.reloadButton, this.applyButton),
             element("div", { class: "pf-c-card__body iommu-stack" }, this.results, this.files, this.diagnostics));
     }
 
@@ -84,7 +85,8 @@ export class Rules {
             one.disabled = true;
         this.reloaded = [];
         this.hideRepetition();
-        this.results.replaceChildren(element("p", { role: "status" }, hiddenText(`${label}: `), "The service has been asked."));
+        this.results.replaceChildren(
+            element("p", { role: "status" }, hiddenText(`${label}: `), "The service has been asked."));
         try {
             this.results.replaceChildren(...show(await this.service.change(ROOT, MANAGER, method)));
         } catch (error) {
@@ -97,7 +99,8 @@ export class Rules {
 
     reload() {
         return this.run(this.reloadButton, "Reload", ([diagnostics]) => {
-            const entries = diagnostics.map(([file, line, column, severity, text]) => ({ file, line, column, severity, text }));
+            const entries = diagnostics.map(([file, line, column, severity, text]) =>
+                ({ file, line, column, severity, text }));
 
             this.reloaded = entries.map(entry => JSON.stringify(entry));
             this.hideRepetition();
