@@ -4,14 +4,14 @@
 import { button, element } from "./dom.js";
 import { alertBox } from "./message.js";
 
-/** name: [is it so, kind, title, what to do, label of a button]. */
+/** name: [is it so, kind, title (null: the failure), what to do, label of a button]. */
 const BANNERS = {
     lost: [state => state.lost, "danger", "Cockpit has no connection to the system bus", "Reload the page."],
     missing: [
         state => !state.lost && state.missing, "danger", "The service is not running",
         "Start it with 'systemctl start iommu-policyd'. The page goes on by itself as soon as it is there.",
     ],
-    failed: [state => state.failure, "danger", state => state.failure],
+    failed: [state => state.failure, "danger", null],
     disabled: [
         state => state.manager?.State === "disabled", "warning", "Nothing is changed on this boot",
         "This is a kdump kernel, or iommu_policy=off is on the kernel command line.",
@@ -46,7 +46,7 @@ export class Banners {
     /** A box that stays is left as it is, so that it is not read aloud again. */
     update(state) {
         for (const [name, [holds, kind, title, advice, label]] of Object.entries(BANNERS)) {
-            const text = holds(state) ? [title].flat().map(part => typeof part === "function" ? part(state) : part)[0] : null;
+            const text = holds(state) ? title ?? state.failure : null;
 
             if (text === (this.shown[name]?.text ?? null))
                 continue;

@@ -18,7 +18,7 @@ function choices(group) {
         group.LiveTypes.includes(type) ? "live" : null,
         type === "auto" ? "what the kernel would choose" : null,
     ].filter(note => note).join(", ");
-    const types = [...new Set([...group.SettableTypes, "auto"])].map(type => [type, type, notes(type)]);
+    const types = group.SettableTypes.map(type => [type, type, notes(type)]);
 
     if (group.WantedBy.startsWith("call:"))
         types.push(["", "Back to the rules", `drops what ${group.WantedBy} asked for`]);
@@ -72,7 +72,8 @@ export class ChangeDialog {
         const name = freshId("type");
         const radios = choices(group).map(([type, label, note]) =>
             field("radio", label, note, {
-                name, value: type, checked: type === group.WantedType && type !== group.Type, onchange: () => this.choose(),
+                name, value: type, checked: type === group.WantedType && type !== group.Type,
+                onchange: () => this.choose(),
             })[1]);
         const [unbind, unbindField] = field("checkbox", "Only without unbinding a driver", null,
             { onchange: () => this.plan() });
@@ -87,7 +88,8 @@ export class ChangeDialog {
             this.devices(group), this.types,
             element("div", null, unbindField, persistField),
             element("div", null,
-                element("label", { class: "pf-c-form__label", for: reasonId }, "Reason, for the journal and the rule file"),
+                element("label", { class: "pf-c-form__label", for: reasonId },
+                    "Reason, for the journal and the rule file"),
                 this.reason));
         return this.form;
     }
@@ -109,7 +111,8 @@ export class ChangeDialog {
 
         this.more = element("input", { class: "pf-c-form-control", id, type: "text", autocomplete: "off" });
         this.moreField = element("div", { hidden: true },
-            element("label", { class: "pf-c-form__label", for: id }, "Allow also these findings, by their ids"), this.more);
+            element("label", { class: "pf-c-form__label", for: id }, "Allow also these findings, by their ids"),
+            this.more);
         this.progress = element("div", { class: "iommu-progress", role: "status" });
         this.outcome = element("div", { class: "iommu-stack" });
         return element("div", { class: "iommu-stack" }, this.progress, this.outcome, this.moreField);
@@ -153,15 +156,17 @@ export class ChangeDialog {
         this.planSection.hidden = false;
         this.planBody.setAttribute("aria-busy", "true");
         try {
-            const plan = await this.service.callInTurn(this.path, GROUP, "Plan", "sa{sv}", [this.type(), this.options()]);
+            const plan = await this.service.callInTurn(this.path, GROUP, "Plan", "sa{sv}",
+                [this.type(), this.options()]);
 
-            if (asked === this.asked && !this.running)
+            if (asked === this.asked)
                 this.showPlan(plan);
         } catch (error) {
-            if (asked === this.asked && !this.running)
+            if (asked === this.asked)
                 this.planBody.replaceChildren(errorBox(error));
         }
-        this.planBody.removeAttribute("aria-busy");
+        if (asked === this.asked)
+            this.planBody.removeAttribute("aria-busy");
     }
 
     showPlan(plan) {
@@ -240,6 +245,7 @@ export class ChangeDialog {
 
     begin() {
         this.running = true;
+        this.asked += 1;
         this.enable(false);
         this.outcome.replaceChildren();
         setText(this.cancel, "Close");
@@ -276,7 +282,7 @@ export class ChangeDialog {
         setText(this.cancel, "Cancel");
         this.outcome.replaceChildren(errorBox(error));
         this.moreField.hidden = error.name !== IN_USE;
-        this.outcome.scrollIntoView({ block: "nearest" });
+        this.outcome.parentNode.scrollIntoView({ block: "end" });
         if (this.group()) {
             this.enable(true);
             this.plan();

@@ -7,6 +7,7 @@ import { errorBox } from "./message.js";
 import { DEVICE } from "./service.js";
 import { FEATURES } from "./words.js";
 
+const INLINE = "pf-c-button pf-m-link pf-m-inline iommu-small";
 const NONE = 0xffffffff;
 
 function hexadecimal(number, digits) {
@@ -64,7 +65,7 @@ export function deviceNodes(device, path, service) {
     return [
         descriptionList(facts(device)),
         button("Show features", "link", () => showFeatures(path, service, features),
-            { class: "pf-c-button pf-m-link pf-m-inline iommu-small", "aria-label": `Show features of ${device.Name}` }),
+            { class: INLINE, "aria-label": `Show features of ${device.Name}` }),
         features,
     ];
 }

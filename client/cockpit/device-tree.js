@@ -101,7 +101,8 @@ export class DeviceTree {
     /** Rows that are there already keep their place and their elements. */
     load() {
         const wanted = lines(this.inventory.devices);
-        const rows = new Map(wanted.map(line => [line.key, this.rows.get(line.key) ?? new TreeRow(line, this.actions)]));
+        const rows = new Map(wanted.map(line =>
+            [line.key, this.rows.get(line.key) ?? new TreeRow(line, this.actions)]));
 
         for (const [key, row] of this.rows)
             if (rows.get(key) !== row)

@@ -42,5 +42,6 @@ export function freshId(word) {
 
 /** A button; KIND is one of PatternFly's: primary, secondary, link, plain. */
 export function button(label, kind, listener, attributes) {
-    return element("button", { type: "button", class: `pf-c-button pf-m-${kind}`, onclick: listener, ...attributes }, label);
+    return element("button",
+        { type: "button", class: `pf-c-button pf-m-${kind}`, onclick: listener, ...attributes }, label);
 }

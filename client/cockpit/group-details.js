@@ -51,7 +51,7 @@ export class GroupDetails {
     constructor(path, inventory) {
         this.path = path;
         this.inventory = inventory;
-        this.shown = "";
+        this.shown = {};
         this.asked = "";
         this.summary = element("div", { class: "iommu-details__section" });
         this.trail = element("div", null, "Looking …");
@@ -68,16 +68,22 @@ export class GroupDetails {
     refresh() {
         const group = this.inventory.groups.get(this.path);
         const members = this.inventory.members(group);
-        const shown = JSON.stringify([group, members]);
 
-        if (shown === this.shown)
-            return;
-        this.shown = shown;
-        this.summary.replaceChildren(...stateNodes(group), ...groupNodes(group));
-        this.devices.replaceChildren(...members.map((device, i) =>
+        this.show("summary", group, () => [stateNodes(group), groupNodes(group)].flat());
+        this.show("devices", members, () => members.map((device, i) =>
             section(`Device ${device.Bus}:${device.Name}`,
                 deviceNodes(device, group.Devices[i], this.inventory.service))));
         this.ask(group);
+    }
+
+    /** Makes the nodes of a part anew if FACTS, which it is made of, are others. */
+    show(part, facts, make) {
+        const shown = JSON.stringify(facts);
+
+        if (shown === this.shown[part])
+            return;
+        this.shown[part] = shown;
+        this[part].replaceChildren(...make());
     }
 
     /** Not while a change runs: each of its steps is a signal. */
@@ -101,14 +107,18 @@ export class GroupDetails {
     }
 
     askTrail() {
-        return this.fill(this.trail, this.inventory.service.call(this.path, GROUP, "Explain"), ([, trail]) =>
+        const call = this.inventory.service.call(this.path, GROUP, "Explain");
+
+        return this.fill(this.trail, call, ([, trail]) =>
             listTable("Why it is so", ["Device", "Verdict", "Where", "Why"],
                 trail.map(entry => [entry.member.v, entry.verdict.v, entry.origin.v, entry.text.v]),
                 "No rule, call or force of the kernel concerns it."));
     }
 
     askFindings() {
-        return this.fill(this.findings, this.inventory.service.callInTurn(this.path, GROUP, "GetFindings"), ([findings]) =>
+        const call = this.inventory.service.callInTurn(this.path, GROUP, "GetFindings");
+
+        return this.fill(this.findings, call, ([findings]) =>
             listTable("What uses it", ["Finding", "Device", "Severity", "What is in use"],
                 findings.map(finding => [finding.id.v, finding.member.v, finding.severity.v, finding.text.v]),
                 "Nothing is seen to use it."));

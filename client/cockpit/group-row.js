@@ -37,7 +37,8 @@ export class GroupRow {
         this.toggle = element("button", {
             type: "button", class: "pf-c-button pf-m-plain iommu-toggle", "aria-expanded": "false",
             "aria-controls": this.detailsId, onclick: () => this.expand(!this.isExpanded()),
-        }, element("span", { class: "iommu-chevron", "aria-hidden": "true" }), hiddenText(`Details of group ${group.Id}`));
+        }, element("span", { class: "iommu-chevron", "aria-hidden": "true" }),
+        hiddenText(`Details of group ${group.Id}`));
         this.devices = cell("devices", "Devices");
         this.type = cell("type", "Type");
         this.wanted = element("span", { "data-cell": "wanted" });
@@ -58,7 +59,8 @@ export class GroupRow {
 
     makeDetailsRow() {
         this.content = element("div", { class: "pf-c-table__expandable-row-content" });
-        this.detailsRow = element("tr", { role: "row", class: "pf-c-table__expandable-row", id: this.detailsId, hidden: true },
+        this.detailsRow = element("tr",
+            { role: "row", class: "pf-c-table__expandable-row", id: this.detailsId, hidden: true },
             element("td", { role: "cell", colspan: COLUMNS }, this.content));
         return this.detailsRow;
     }
@@ -84,7 +86,8 @@ export class GroupRow {
     update() {
         const group = this.inventory.groups.get(this.path);
         const devices = this.inventory.members(group);
-        const seen = JSON.stringify(devices.map(device => [device.Name, device.ModelName, device.ClassName, device.Driver]));
+        const seen = JSON.stringify(devices.map(device =>
+            [device.Name, device.ModelName, device.ClassName, device.Driver]));
 
         if (seen !== this.seen) {
             this.seen = seen;

@@ -12,7 +12,8 @@ export class GroupTable {
         this.actions = actions;
         this.rows = new Map();
         this.words = [];
-        this.element = element("table", { class: "pf-c-table iommu-groups pf-m-grid-md", role: "table", "aria-labelledby": "groups" },
+        this.element = element("table",
+            { class: "pf-c-table iommu-groups pf-m-grid-md", role: "table", "aria-labelledby": "groups" },
             element("thead", { role: "rowgroup" }, element("tr", { role: "row" },
                 element("td", { role: "cell" }),
                 HEADERS.map(text => element("th", { role: "columnheader", scope: "col" }, text)),

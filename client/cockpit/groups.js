@@ -12,6 +12,7 @@ export class Groups {
         const changeType = (path, opener) => new ChangeDialog(path, service, inventory).open(opener);
 
         this.inventory = inventory;
+        this.treeIsOld = true;
         this.state = readView();
         this.table = new GroupTable(inventory, { changeType, expanded: (path, on) => this.expanded(path, on) });
         this.tree = new DeviceTree(inventory, { changeType, showGroup: path => this.showGroup(path) });
@@ -24,11 +25,13 @@ export class Groups {
 
     makeToolbar() {
         this.filter = element("input", {
-            class: "pf-c-form-control iommu-filter", type: "search", placeholder: "Filter", "aria-label": "Filter groups",
-            value: this.state.filter, oninput: () => this.setState({ filter: this.filter.value }),
+            class: "pf-c-form-control iommu-filter", type: "search", placeholder: "Filter",
+            "aria-label": "Filter groups", value: this.state.filter,
+            oninput: () => this.setState({ filter: this.filter.value }),
         });
         this.buttons = ["table", "tree"].map(view => element("button", {
-            type: "button", class: "pf-c-toggle-group__button", "data-view": view, onclick: () => this.setState({ view }),
+            type: "button", class: "pf-c-toggle-group__button", "data-view": view,
+            onclick: () => this.setState({ view }),
         }, view === "table" ? "Table" : "Tree"));
         return element("div", { class: "pf-c-card__header" },
             element("h2", { class: "pf-c-title pf-m-xl", id: "groups" }, "Groups"), this.filter,
@@ -63,14 +66,16 @@ export class Groups {
             setAttribute(one, "aria-pressed", String(one.dataset.view === view));
         this.table.element.hidden = view !== "table";
         this.tree.element.hidden = view !== "tree";
+        if (view === "tree" && this.treeIsOld)
+            this.loadTree();
         this.applyFilter();
     }
 
     applyFilter() {
         const words = this.state.filter.toLowerCase().split(/\s+/).filter(word => word);
-        const counts = { table: this.table.filter(words), tree: this.tree.filter(words) };
+        const count = this[this.state.view].filter(words);
 
-        this.shown.hidden = !this.inventory.loaded || counts[this.state.view] > 0 || words.length === 0;
+        this.shown.hidden = !this.inventory.loaded || count > 0 || words.length === 0;
         setText(this.shown, this.shown.hidden ? "" : "Nothing here has these words.");
     }
 
@@ -91,9 +96,21 @@ export class Groups {
 
     load() {
         this.table.load();
-        this.tree.load();
         this.table.open(this.state.open);
-        this.applyFilter();
+        this.treeIsOld = true;
+        this.showView();
+    }
+
+    loadTree() {
+        this.treeIsOld = false;
+        this.tree.load();
+    }
+
+    /** Devices have come or gone. They do so in crowds: the tree is made when it is to be seen, once for all. */
+    treeChanged() {
+        if (this.state.view === "tree" && !this.treeIsOld)
+            window.requestAnimationFrame(() => this.showView());
+        this.treeIsOld = true;
     }
 
     groupChanged(path) {
@@ -104,8 +121,8 @@ export class Groups {
     deviceChanged(path) {
         const device = this.inventory.devices.get(path);
 
-        if (!device || !this.tree.rows.has(path))
-            this.tree.load();
+        if (!device || device.Group === "/" || !this.tree.rows.has(path))
+            this.treeChanged();
         else
             this.tree.update(path);
         if (this.inventory.groups.has(device?.Group))

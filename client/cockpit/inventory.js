@@ -4,7 +4,8 @@
 import { DEVICE, GROUP, MANAGER, OBJECT_MANAGER, PROPERTIES, ROOT, plain } from "./service.js";
 
 /**
- * Events: "loaded" (everything is new), "manager", "reloaded", "groups" and "devices" (`detail.path` is new, other, or gone).
+ * Events: "loaded" (everything is new), "manager", "reloaded", "groups" and "devices" (`detail.path` is new, other,
+ * or gone).
  */
 export class Inventory extends EventTarget {
     constructor(service) {

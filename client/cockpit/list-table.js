@@ -18,7 +18,9 @@ export function listTable(caption, headers, rows, empty) {
 
 /** Terms and what they are; empty ones are left out. */
 export function descriptionList(pairs) {
-    return element("dl", { class: "pf-c-description-list pf-m-horizontal" }, pairs.filter(([, text]) => text).map(([term, text]) =>
+    const told = pairs.filter(([, text]) => text);
+
+    return element("dl", { class: "pf-c-description-list pf-m-horizontal" }, told.map(([term, text]) =>
         element("div", { class: "pf-c-description-list__group" },
             element("dt", { class: "pf-c-description-list__term" }, term),
             element("dd", { class: "pf-c-description-list__description" }, text))));

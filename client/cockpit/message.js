@@ -23,8 +23,8 @@ export function messageOf(error) {
     return error.problem ? cockpit.message(error) : error.message;
 }
 
-/** An error of a call, in the daemon's words. Cockpit answers no question of polkit but its own: who has to be asked needs
- * its administrative access. */
+/** An error of a call, in the daemon's words. Cockpit answers no question of polkit but its own: who has to be asked
+ * needs its administrative access. */
 export function errorBox(error) {
     const help = NOT_AUTHORISED.includes(error.name) && permission.allowed === false
         ? "Turn on administrative access in Cockpit, and try again." : null;

@@ -23,20 +23,21 @@ const MEANINGS = {
 export class Overview {
     constructor() {
         this.values = {};
-        this.list = element("dl", { class: "pf-c-description-list" }, Object.keys(FACTS).map(name => {
+        const list = element("dl", { class: "pf-c-description-list" }, Object.keys(FACTS).map(name => {
             this.values[name] = element("dd", { class: "pf-c-description-list__description", "data-fact": name });
             return element("div", { class: "pf-c-description-list__group", title: MEANINGS[name] },
                 element("dt", { class: "pf-c-description-list__term" }, name), this.values[name]);
         }));
+        this.body = element("div", { class: "pf-c-card__body" }, list);
         this.element = element("section", { class: "pf-c-card", "aria-labelledby": "title" },
             element("div", { class: "pf-c-card__header" },
                 element("h1", { class: "pf-c-title pf-m-2xl", id: "title" }, "IOMMU")),
-            element("div", { class: "pf-c-card__body" }, this.list));
+            this.body);
     }
 
     /** MANAGER: the properties, or null. */
     update(manager) {
-        this.list.hidden = !manager;
+        this.body.hidden = !manager;
         if (manager)
             for (const [name, text] of Object.entries(FACTS))
                 setText(this.values[name], text(manager));

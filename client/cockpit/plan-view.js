@@ -44,7 +44,7 @@ function findingsList(findings, ticked, changed) {
         element("ul", { class: "iommu-plain-list" }, findings.map(finding => findingItem(finding, ticked, changed))));
 }
 
-/** PLAN: the reply of Plan as a list; TICKED: the ids that are allowed; CHANGED(id, on): a box was ticked or cleared. */
+/** The nodes for a reply of Plan. TICKED: the ids that are allowed; CHANGED(id, on): a box was ticked or cleared. */
 export function planNodes([how, steps, findings, refusal, action], ticked, changed) {
     return [
         element("p", { "data-how": how }, HOW[how] ?? how),

@@ -26,6 +26,8 @@ export class Rules {
     constructor(service, inventory) {
         this.service = service;
         this.inventory = inventory;
+        this.onDisk = [];
+        this.reloaded = [];
         this.reloadButton = button("Reload", "secondary", () => this.reload());
         this.applyButton = button("Apply", "secondary", () => this.apply());
         this.files = element("div");
@@ -33,7 +35,8 @@ export class Rules {
         this.results = element("div", { class: "iommu-stack", "aria-live": "polite", "data-results": true });
         this.element = element("section", { class: "pf-c-card", "aria-labelledby": "rules" },
             element("div", { class: "pf-c-card__header" },
-                element("h2", { class: "pf-c-title pf-m-xl", id: "rules" }, "Rules"), this.reloadButton, this.applyButton),
+                element("h2", { class: "pf-c-title pf-m-xl", id: "rules" }, "Rules"),
+                this.reloadButton, this.applyButton),
             element("div", { class: "pf-c-card__body iommu-stack" }, this.results, this.files, this.diagnostics));
     }
 
@@ -64,8 +67,15 @@ export class Rules {
     }
 
     showDiagnostics(diagnostics) {
+        this.onDisk = diagnostics.map(entry => JSON.stringify(entry));
         this.diagnostics.replaceChildren(
             element("h3", { class: "pf-c-title pf-m-md" }, "The files on disk"), diagnosticsTable(diagnostics));
+        this.hideRepetition();
+    }
+
+    /** What Reload has just said need not be said again of the same files. */
+    hideRepetition() {
+        this.diagnostics.hidden = this.onDisk.length > 0 && this.onDisk.every(entry => this.reloaded.includes(entry));
     }
 
     async run(pressed, method, show) {
@@ -73,7 +83,10 @@ export class Rules {
 
         for (const one of [this.reloadButton, this.applyButton])
             one.disabled = true;
-        this.results.replaceChildren(element("p", { role: "status" }, hiddenText(`${label}: `), "The service has been asked."));
+        this.reloaded = [];
+        this.hideRepetition();
+        this.results.replaceChildren(
+            element("p", { role: "status" }, hiddenText(`${label}: `), "The service has been asked."));
         try {
             this.results.replaceChildren(...show(await this.service.change(ROOT, MANAGER, method)));
         } catch (error) {
@@ -86,7 +99,11 @@ export class Rules {
 
     reload() {
         return this.run(this.reloadButton, "Reload", ([diagnostics]) => {
-            const entries = diagnostics.map(([file, line, column, severity, text]) => ({ file, line, column, severity, text }));
+            const entries = diagnostics.map(([file, line, column, severity, text]) =>
+                ({ file, line, column, severity, text }));
+
+            this.reloaded = entries.map(entry => JSON.stringify(entry));
+            this.hideRepetition();
             const errors = entries.some(entry => entry.severity === "error");
 
             return [errors ? alertBox("danger", "A rule file is refused; the rules in force stay.")

@@ -22,8 +22,8 @@ export function plain(dictionary) {
 /**
  * Events: "appeared" (a connection is there), "vanished", "lost" (Cockpit itself has no bus any more).
  *
- * The name is watched at the bus itself: a channel to a name that nobody has would start the daemon, which may have been
- * stopped on purpose, and ends with "not-found" if that fails.
+ * The name is watched at the bus itself: a channel to a name that nobody has would start the daemon, which may have
+ * been stopped on purpose, and ends with "not-found" if that fails.
  */
 export class Service extends EventTarget {
     constructor() {
@@ -72,8 +72,8 @@ export class Service extends EventTarget {
     }
 
     /**
-     * As call(), for methods that change something. Root is never asked, so where administrative access is on in Cockpit,
-     * that is who calls ("try"); else the user does, and polkit may ask ("i").
+     * As call(), for methods that change something. Where administrative access is on in Cockpit, root calls, who is
+     * never asked ("try"); else the user does, and polkit may ask ("i").
      */
     async change(path, interfaceName, method, type = "", values = []) {
         if (!this.client)

@@ -7,7 +7,8 @@ const dark = window.matchMedia("(prefers-color-scheme: dark)");
 function setTheme(style) {
     const chosen = style || window.localStorage.getItem("shell:style") || "auto";
 
-    document.documentElement.classList.toggle("pf-theme-dark", chosen === "dark" || (chosen === "auto" && dark.matches));
+    document.documentElement.classList.toggle("pf-theme-dark",
+        chosen === "dark" || (chosen === "auto" && dark.matches));
 }
 
 export function followTheme() {

@@ -5,7 +5,11 @@
 export function readView() {
     const { view, filter, open } = cockpit.location.options;
 
-    return { view: view === "tree" ? "tree" : "table", filter: filter ?? "", open: new Set((open ?? "").split(",").filter(id => id)) };
+    return {
+        view: view === "tree" ? "tree" : "table",
+        filter: filter ?? "",
+        open: new Set((open ?? "").split(",").filter(id => id)),
+    };
 }
 
 export function writeView({ view, filter, open }) {
