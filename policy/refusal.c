@@ -253,7 +253,8 @@ static const struct {
                                "('pkaction' lists the actions).",
                                NULL},
     [REFUSAL_INTERACTION_REQUIRED] =
-        {ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
+        {ERROR_INTERACTION_REQUIRED,
+         "a password has to be asked for, and the call did not allow that or nobody is there to ask",
          "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.",
          NULL},
     [REFUSAL_INVALID_TARGET] = {ERROR_INVALID_ARGS, "names no group and no device",
