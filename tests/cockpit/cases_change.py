@@ -6,9 +6,10 @@ import subprocess
 
 from selenium.webdriver.common.keys import Keys
 
+from bus import Variant
 from cases_shown import check_mark, compare, mark
 from dialog import Dialog
-from harness import GROUP, ROOT, case, equal
+from harness import GROUP, ROOT, case, equal, error_of
 from page import opened
 
 DISK, CARD = 4, 6
@@ -161,17 +162,68 @@ def cockpit_failed_change(context):
         equal(context.kernel.driver("0000:00:06.0"), "e1000e")
 
 
+def keep(dialog):
+    dialog.control("Also write a rule file, so that it holds after a reboot").click()
+
+
 @case(topology="machine")
 def cockpit_change_that_lasts(context):
     """With a rule file, and a reason that is kept in it."""
     with opened(context) as page:
-        dialog = Dialog(page, DISK).open()
-        dialog.choose("identity", "unbound")
-        dialog.control("Also write a rule file, so that it holds after a reboot").click()
+        dialog = Dialog(page, CARD).open()
+        dialog.choose("identity", "disruptive")
+        dialog.finding("netns:eth0@0000:00:06.0").click()
+        keep(dialog)
         dialog.control("Reason, for the journal and the rule file").send_keys("measured <in May>")
         dialog.change()
-        dialog.wait_done("Group 4: identity")
-        compare(context, page, DISK)
+        dialog.wait_done("Group 6: identity")
+        compare(context, page, CARD)
         files = list(pathlib.Path("/etc/iommu-policy.d").iterdir())
-        equal(len(files), 1)
+        equal([file.name for file in files], ["05-call-pci-0000:00:06.0.conf"])
         assert "Reason=measured <in May>" in files[0].read_text(encoding="utf-8"), files[0].read_text(encoding="utf-8")
+
+
+@case(topology="machine")
+def cockpit_change_that_cannot_last(context):
+    """A rule names no bridge, which the daemon says when it is asked to do it. Without the file it is done."""
+    with opened(context) as page:
+        dialog = Dialog(page, DISK).open()
+        dialog.choose("identity", "unbound")
+        keep(dialog)
+        dialog.change()
+        error = error_of(context.set_type, DISK, "identity", persist=Variant("b", True))
+        equal(error.name, "org.iommupolicy1.Error.PersistFailed")
+        dialog.wait_text("[role=alert]", error.text)
+        equal(context.kernel.writes(), [])
+        keep(dialog)
+        dialog.change()
+        dialog.wait_done("Group 4: identity")
+        equal(context.kernel.type(DISK), "identity")
+
+
+@case(topology="machine")
+def cockpit_back_to_the_rules(context):
+    """What a call asked for is dropped again."""
+    context.change(DISK, "identity")
+    with opened(context) as page:
+        compare(context, page, DISK)
+        dialog = Dialog(page, DISK).open()
+        dialog.choose("Back to the rules", "nothing")
+        dialog.change()
+        dialog.wait_done("Group 4: identity")
+        page.wait_cell(DISK, "by", "")
+        compare(context, page, DISK)
+        equal(context.group(DISK, "WantedBy"), "")
+
+
+@case(topology="machine")
+def cockpit_device_goes_while_the_dialog_is_open(context):
+    with opened(context) as page:
+        dialog = Dialog(page, CARD).open()
+        dialog.choose("identity", "disruptive")
+        context.kernel("remove 0000:00:06.0")
+        dialog.wait_text("[role=alert]", "gone")
+        assert not dialog.control("Change").is_enabled(), "a group that has gone can be changed"
+        dialog.escape()
+        equal(page.all("[data-group='6']"), [])
+        equal(context.kernel.writes(), [])

@@ -111,6 +111,23 @@ def cockpit_is_accessible(context):
 
 
 @case(topology="machine")
+def cockpit_on_a_small_screen(context):
+    """The dialog is longer than the screen: all of it can be reached, and nothing lies beside the screen."""
+    with opened(context) as page:
+        page.resize(400, 600)
+        dialog = Dialog(page, 6).open()
+        dialog.choose("identity", "disruptive")
+        page.check_width()
+        top, bottom = page.script("const box = arguments[0].getBoundingClientRect(); return [box.top, box.bottom];", dialog.element)
+        assert top >= 0 and bottom <= 600, f"the dialog goes from {top} to {bottom}"
+        for control in dialog.finding("netns:eth0@0000:00:06.0"), dialog.control("Change"), dialog.control("DMA"):
+            page.script("arguments[0].scrollIntoView()", control)
+            box = page.script("const box = arguments[0].getBoundingClientRect(); return [box.top, box.bottom];", control)
+            assert box[0] >= top and box[1] <= bottom, f"{control.accessible_name}: {box} in {top} to {bottom}"
+        page.save("dialog-small.png")
+
+
+@case(topology="machine")
 def cockpit_theme(context):
     """The one that was chosen in Cockpit, and by default the system's."""
     with opened(context) as page:

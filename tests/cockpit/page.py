@@ -192,8 +192,11 @@ class Page:
             self.resize(width)
             height = self.script("return Math.max(900, document.scrollingElement.scrollHeight)")
             self.resize(width, min(height, 4000))
-            self.path(f"{name}-{width}.png").write_bytes(self.driver.get_screenshot_as_png())
+            self.save(f"{name}-{width}.png")
         self.resize(1280)
+
+    def save(self, name):
+        self.path(name).write_bytes(self.driver.get_screenshot_as_png())
 
     def read_logs(self):
         """The browser gives each line once."""
@@ -218,7 +221,7 @@ class Page:
     def save_failure(self):
         name = self.context.options.cases[0]
         self.read_logs()
-        self.path(f"FAILED-{name}.png").write_bytes(self.driver.get_screenshot_as_png())
+        self.save(f"FAILED-{name}.png")
         self.path(f"FAILED-{name}.html").write_text(self.driver.page_source)
         self.path(f"FAILED-{name}.log").write_text(
             "\n".join(f"{entry['level']} {entry['message']}" for entry in self.console) + "\n")
