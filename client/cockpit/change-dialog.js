@@ -252,6 +252,7 @@ export class ChangeDialog {
         this.cancel.focus();
         setText(this.progress, "The service has been asked.");
         this.progress.classList.add("pf-m-running");
+        this.progress.scrollIntoView({ block: "nearest" });
     }
 
     end() {
