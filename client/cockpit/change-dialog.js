@@ -13,7 +13,7 @@ const IN_USE = "org.iommupolicy1.Error.InUse";
 /** What can be asked for, and what is to be known of it. */
 function choices(group) {
     const notes = type => [
-        type === group.Type ? "has it now" : null,
+        type === group.Type ? "the type now" : null,
         type === group.WantedType ? `wanted by ${group.WantedBy}` : null,
         group.LiveTypes.includes(type) ? "live" : null,
         type === "auto" ? "what the kernel would choose" : null,
@@ -252,6 +252,7 @@ export class ChangeDialog {
         this.cancel.focus();
         setText(this.progress, "The service has been asked.");
         this.progress.classList.add("pf-m-running");
+        this.progress.scrollIntoView({ block: "nearest" });
     }
 
     end() {

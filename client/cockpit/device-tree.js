@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The devices as they are connected, with their groups.
 
-import { button, element, hiddenText, setText } from "./dom.js";
+import { button, element, freshId, hiddenText, setText } from "./dom.js";
 import { StateLabel, orDash } from "./state-label.js";
 
 const HEADERS = ["Device", "Group", "Type", "Wanted", "State", "Driver"];
@@ -56,8 +56,9 @@ class TreeRow {
             element("td", { role: "cell", "data-label": label, "data-cell": label.toLowerCase() }, element("span")));
         this.cells[2].replaceChildren(this.label.element);
         this.change = button("Change type", "secondary", () => actions.changeType(this.groupPath, this.change),
-            { class: "pf-c-button pf-m-secondary pf-m-small" });
-        this.name = element("th", { role: "rowheader", scope: "row", class: "iommu-tree-name" },
+            { class: "pf-c-button pf-m-secondary pf-m-small", "aria-describedby": freshId("device") });
+        this.name = element("th", { role: "rowheader", scope: "row", class: "iommu-tree-name",
+            id: this.change.getAttribute("aria-describedby") },
             this.depth, element("span", { class: "iommu-name" }, line.name), this.model);
         this.element = element("tr", { role: "row", "data-device": line.name }, this.name,
             line.path ? [element("td", { role: "cell", "data-label": "Group" }, this.group), this.cells,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What is known of one group beyond its row. Explain and GetFindings are asked when the details are opened, and again
 // when the group has changed; the features of a device only when somebody wants them, as that may wake it.
-/* global cockpit */
 
 import { deviceNodes } from "./device-details.js";
 import { button, element } from "./dom.js";
@@ -30,7 +29,7 @@ function stateNodes(group) {
 function lastChange([time, type, error, text]) {
     if (time === 0)
         return "";
-    const when = new Date(time / 1000).toLocaleString(cockpit.language?.replace("_", "-") || undefined);
+    const when = new Date(time / 1000).toLocaleString();
 
     return `${when}, ${type}: ${error ? text : ["done", text].filter(part => part).join("; ")}`;
 }
