@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may change something through the page: polkit decides, as everywhere."""
 
+import pathlib
+
 import logins
 from bus import Variant
-from cases_shown import compare
+from cases_shown import compare, mark
 from dialog import Dialog
 from harness import NOBODY, POLKIT, USER, case, equal, error_of
 from page import opened
@@ -83,3 +85,33 @@ def cockpit_user_is_asked(context):
         dialog.wait_done("Group 4: DMA")
         equal(context.kernel.type(GROUP), "DMA")
         page.wait_cell(GROUP, "by", f"by call:uid={USER}")
+
+
+def become_administrator(page):
+    """As the button "Limited access" of Cockpit's shell does. Whoever asks for cockpit.permission() is loaded anew then."""
+    mark(page)
+    page.script("""
+        cockpit.dbus(null, { bus: "internal" }).call("/superuser", "cockpit.Superuser", "Start", ["sudo"], { type: "s" })
+            .catch(error => { window.refused = error.message });""")
+    page.until(lambda: page.script("return !window.sameDocument && document.body?.dataset.ready === 'true'"),
+               lambda: f"no administrator: {page.script('return window.refused')}")
+
+
+@case(topology="machine")
+def cockpit_administrative_access(context):
+    """A user whom nobody can ask gets it done once Cockpit has made an administrator of him, by sudo."""
+    logins.add_users()
+    # Links to the machine's.
+    for name, text in ("sudoers", f"#{USER} ALL=(ALL) NOPASSWD: ALL\n"), ("shadow", f"user{USER}:*:19000:0:99999:7:::\n"):
+        path = pathlib.Path("/etc") / name
+        path.unlink()
+        path.write_text(text)
+        path.chmod(0o440)
+    with opened(context, uid=USER) as page:
+        dialog = ask(page)
+        dialog.wait_text("[role=alert]", "nobody is there to ask")
+        dialog.wait_text("[role=alert]", "Turn on administrative access in Cockpit")
+        become_administrator(page)
+        ask(page).wait_done("Group 4: DMA")
+        page.wait_cell(GROUP, "by", "by call:uid=0")
+        equal(context.kernel.type(GROUP), "DMA")
