@@ -31,7 +31,7 @@ export class Page {
         this.service.addEventListener("appeared", () => this.load());
         this.service.addEventListener("vanished", () => {
             this.inventory.clear();
-            this.show({ missing: true });
+            this.show({ missing: true, failure: null });
         });
         this.service.addEventListener("lost", () => this.show({ lost: true }));
         cockpit.addEventListener("visibilitychange", () => cockpit.hidden || this.lookAtFiles());
