@@ -3,15 +3,21 @@
 
 import pathlib
 
+import harness
 import logins
 from bus import Variant
 from cases_shown import compare, mark
 from dialog import Dialog
-from harness import NOBODY, POLKIT, USER, case, equal, error_of
+from harness import NOBODY, POLKIT, ROOT, USER, case, equal, error_of
 from page import opened
 
 GROUP = 4
-YES = "polkit.addRule(function(action) { return action.id.indexOf('org.iommupolicy1.') == 0 ? polkit.Result.YES : null; });"
+YES = """
+polkit.addRule(function(action) {
+    if (action.id.indexOf("org.iommupolicy1.") == 0)
+        return polkit.Result.YES;
+});
+"""
 
 
 def ask(page, kind="DMA"):
@@ -28,8 +34,8 @@ def cockpit_user_without_rights(context):
     with opened(context, uid=NOBODY) as page:
         compare(context, page, GROUP)
         dialog = ask(page)
-        error = error_of(context.call, f"/org/iommupolicy1/group/{GROUP}", "org.iommupolicy1.Group", "SetType", "sa{sv}",
-                         "DMA", {}, uid=NOBODY, interactive=True)
+        error = error_of(context.call, f"{ROOT}/group/{GROUP}", harness.GROUP, "SetType", "sa{sv}", "DMA", {}, uid=NOBODY,
+                         interactive=True)
         dialog.wait_text("[role=alert]", error.text)
         page.screenshot("not-authorised")
         equal(context.kernel.writes(), [])
@@ -46,8 +52,8 @@ def cockpit_user_with_a_polkit_rule(context):
 
 @case(topology="machine", start=False)
 def cockpit_own_agent_answers_no_other(context):
-    """cockpit-bridge 287 is the polkit agent of its session, but answers only for its own action: whoever is asked for a
-    password elsewhere is refused here."""
+    """cockpit-bridge 287 is the polkit agent of its session, but answers only for its own action: who would be asked
+    for a password elsewhere is refused here."""
     logins.set_up(context.kernel)
     context.daemon.start()
     cgroup = f"/user.slice/user-{USER}.slice/session-{logins.session_of(USER)}.scope"
@@ -88,10 +94,11 @@ def cockpit_user_is_asked(context):
 
 
 def become_administrator(page):
-    """As the button "Limited access" of Cockpit's shell does. Whoever asks for cockpit.permission() is loaded anew then."""
+    """As the button "Limited access" of Cockpit's shell does. A page that uses cockpit.permission() is loaded anew."""
     mark(page)
     page.script("""
-        cockpit.dbus(null, { bus: "internal" }).call("/superuser", "cockpit.Superuser", "Start", ["sudo"], { type: "s" })
+        cockpit.dbus(null, { bus: "internal" })
+            .call("/superuser", "cockpit.Superuser", "Start", ["sudo"], { type: "s" })
             .catch(error => { window.refused = error.message });""")
     page.until(lambda: page.script("return !window.sameDocument && document.body?.dataset.ready === 'true'"),
                lambda: f"no administrator: {page.script('return window.refused')}")
@@ -101,10 +108,10 @@ def become_administrator(page):
 def cockpit_administrative_access(context):
     """A user whom nobody can ask gets it done once Cockpit has made an administrator of him, by sudo."""
     logins.add_users()
-    # Links to the machine's.
-    for name, text in ("sudoers", f"#{USER} ALL=(ALL) NOPASSWD: ALL\n"), ("shadow", f"user{USER}:*:19000:0:99999:7:::\n"):
+    for name, text in (("sudoers", f"#{USER} ALL=(ALL) NOPASSWD: ALL\n"),
+                       ("shadow", f"user{USER}:*:19000:0:99999:7:::\n")):
         path = pathlib.Path("/etc") / name
-        path.unlink()
+        path.unlink()  # a link to the machine's
         path.write_text(text)
         path.chmod(0o440)
     with opened(context, uid=USER) as page:

@@ -48,7 +48,8 @@ def cockpit_plan_by_keyboard(context):
         for key in Keys.TAB, Keys.SHIFT + Keys.TAB:
             for _ in range(12):
                 page.press(key)
-                assert page.script("return document.activeElement.closest('[role=dialog]') !== null"), "the focus has left the dialog"
+                assert page.script("return document.activeElement.closest('[role=dialog]') !== null"), \
+                    "the focus has left the dialog"
         dialog.escape()
         page.until(lambda: focus_is_on(page, DISK), "the focus is not where it was")
         equal(context.kernel.writes(), [])

@@ -50,7 +50,8 @@ def accessibility_tree(page):
     """(role, name, level) of all that a screen reader is told of."""
     for node in page.command("Accessibility.getFullAXTree")["nodes"]:
         if not node.get("ignored"):
-            level = next((item["value"]["value"] for item in node.get("properties", []) if item["name"] == "level"), None)
+            level = next((item["value"]["value"] for item in node.get("properties", [])
+                          if item["name"] == "level"), None)
             yield node["role"]["value"], node.get("name", {}).get("value", ""), level
 
 
@@ -118,12 +119,12 @@ def cockpit_on_a_small_screen(context):
         dialog = Dialog(page, 6).open()
         dialog.choose("identity", "disruptive")
         page.check_width()
-        top, bottom = page.script("const box = arguments[0].getBoundingClientRect(); return [box.top, box.bottom];", dialog.element)
+        top, bottom = page.edges(dialog.element)
         assert top >= 0 and bottom <= 600, f"the dialog goes from {top} to {bottom}"
         for control in dialog.finding("netns:eth0@0000:00:06.0"), dialog.control("Change"), dialog.control("DMA"):
             page.script("arguments[0].scrollIntoView()", control)
-            box = page.script("const box = arguments[0].getBoundingClientRect(); return [box.top, box.bottom];", control)
-            assert box[0] >= top and box[1] <= bottom, f"{control.accessible_name}: {box} in {top} to {bottom}"
+            edges = page.edges(control)
+            assert edges[0] >= top and edges[1] <= bottom, f"{control.accessible_name}: {edges} in {top} to {bottom}"
         page.save("dialog-small.png")
 
 

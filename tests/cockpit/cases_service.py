@@ -60,7 +60,8 @@ def cockpit_daemon_dies_in_a_change(context):
         dialog.change()
         context.kernel("wait-blocked held")
         context.daemon.kill()
-        page.until(lambda: any(alert.text for alert in page.all("[role=alert]", dialog.element)), "the dialog says nothing")
+        page.until(lambda: any(alert.text for alert in page.all("[role=alert]", dialog.element)),
+                   "the dialog says nothing")
         wait_banner(page, "missing", True)
         context.kernel("release held")
         context.daemon.start()
@@ -83,8 +84,8 @@ def wait_rows(page, place, wanted):
 
 @case(topology="machine")
 def cockpit_rules(context):
-    """A file that cannot be read is told with line and column as soon as it is there; when it is mended, it is in force after
-    a reload."""
+    """A file that cannot be read is told with line and column as soon as it is there; what is sound is in force after a
+    reload."""
     bad = pathlib.Path(context.options.source) / "tests/rules/bad/unknown-key.conf"
     with opened(context) as page:
         wait_rows(page, "diagnostics", [])
@@ -113,7 +114,8 @@ def cockpit_rules(context):
         wait_banner(page, "changed", False)
         wait_banner(page, "frozen", False)
         equal(context.get(ROOT, MANAGER, "RuleFiles"), ["/etc/iommu-policy.d/30-card.conf"])
-        page.until(lambda: "/etc/iommu-policy.d/30-card.conf" in page.one("section[aria-labelledby=rules]").text, "the file is not shown")
+        page.until(lambda: "/etc/iommu-policy.d/30-card.conf" in page.one("section[aria-labelledby=rules]").text,
+                   "the file is not shown")
         compare(context, page, 6)
         equal(page.cell(6, "state"), "pending (unbind-not-allowed)")
         page.screenshot("rules")

@@ -46,7 +46,8 @@ class Dialog:
     def finding(self, identifier):
         """The box to tick of this finding, found by what the attribute says, whatever characters there are in it."""
         def find():
-            return next((item.find_element("tag name", "input") for item in self.page.all("[data-finding]", self.element)
+            return next((item.find_element("tag name", "input")
+                         for item in self.page.all("[data-finding]", self.element)
                          if item.get_attribute("data-finding") == identifier), None)
         return self.page.until(find, lambda: f"no finding {identifier} in {self.element.text}")
 

@@ -37,8 +37,8 @@ def install(build):
 
 
 class Server:
-    """cockpit-ws with one session, whose bridge runs as UID; CGROUP: a file that is the bridge's /proc/PID/cgroup. FOLDER has
-    iommuctl."""
+    """cockpit-ws with one session, whose bridge runs as UID; CGROUP: a file that is the bridge's /proc/PID/cgroup.
+    FOLDER has iommuctl."""
 
     def __init__(self, folder, uid=0, cgroup=None):
         bridge = pathlib.Path("/run/bridge")
@@ -112,6 +112,10 @@ class Page:
                     .slice(0, 10).map(node => node.outerHTML.slice(0, 120))];""")
         assert not wide, f"wider than the window: {wide}"
 
+    def edges(self, element):
+        """Its top and bottom, from the top of the window."""
+        return self.script("const box = arguments[0].getBoundingClientRect(); return [box.top, box.bottom];", element)
+
     def until(self, condition, what, timeout=WAIT):
         """Waits for CONDITION, and returns what it gives. An element that has been replaced is asked for again."""
         wait = WebDriverWait(self.driver, timeout, poll_frequency=0.05,
@@ -147,7 +151,8 @@ class Page:
 
     def element_of(self, node):
         identifier = self.command("DOM.resolveNode", backendNodeId=node["backendDOMNodeId"])["object"]["objectId"]
-        self.command("Runtime.callFunctionOn", objectId=identifier, functionDeclaration="function() { window.found = this; }")
+        self.command("Runtime.callFunctionOn", objectId=identifier,
+                     functionDeclaration="function() { window.found = this; }")
         return self.script("return window.found")
 
     def row(self, group):
@@ -190,7 +195,10 @@ class Page:
         self.until(lambda: self.script("return document.fonts.status === 'loaded'"), "the fonts do not come")
         for width in 400, 1280:
             self.resize(width)
-            height = self.script("return Math.max(900, document.scrollingElement.scrollHeight)")
+            height = self.script("""
+                const hidden = [...document.querySelectorAll("dialog *")]
+                    .map(node => node.scrollHeight - node.clientHeight);
+                return Math.max(900 + Math.max(0, ...hidden), document.scrollingElement.scrollHeight);""")
             self.resize(width, min(height, 4000))
             self.save(f"{name}-{width}.png")
         self.resize(1280)
@@ -208,8 +216,8 @@ class Page:
                 self.requests.append(parameters["url"] if "url" in parameters else parameters["request"]["url"])
 
     def check_logs(self):
-        """No complaint of the browser, be it of an error, of a warning or of the content security policy, and nothing asked of
-        anybody else. Cockpit's shell and its overview complain of services that this machine has not."""
+        """No complaint of the browser, be it of an error, of a warning or of the content security policy, and nothing asked
+        of anybody else. Cockpit's shell and its overview complain of services that this machine has not."""
         self.read_logs()
         complaints = [entry["message"] for entry in self.console if entry["level"] in ("WARNING", "SEVERE")
                       and (not self.own_messages_only or FOLDER in entry["message"])]
@@ -229,8 +237,8 @@ class Page:
 
 @contextlib.contextmanager
 def opened(context, uid=0, cgroup=None, load=True):
-    """The page of a bridge that runs as UID. Afterwards nothing may stand in the browser's logs; what a person wants to see
-    of a failure is saved beside the screenshots."""
+    """The page of a bridge that runs as UID. Afterwards nothing may stand in the browser's logs; what a person wants to
+    see of a failure is saved beside the screenshots."""
     install(pathlib.Path(context.options.daemon).parents[1])
     server = Server(pathlib.Path(context.options.client).parent, uid, cgroup)
     page = Page(context)
