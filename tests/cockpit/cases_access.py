@@ -20,12 +20,11 @@ polkit.addRule(function(action) {
 """
 
 
-def ask(page, kind="DMA"):
+def ask(page):
     dialog = Dialog(page, GROUP).open()
-    dialog.choose(kind, "unbound")
+    dialog.choose("DMA", "unbound")
     dialog.change()
     return dialog
-
 
 
 @case(topology="machine")
@@ -34,8 +33,8 @@ def cockpit_user_without_rights(context):
     with opened(context, uid=NOBODY) as page:
         compare(context, page, GROUP)
         dialog = ask(page)
-        error = error_of(context.call, f"{ROOT}/group/{GROUP}", harness.GROUP, "SetType", "sa{sv}", "DMA", {}, uid=NOBODY,
-                         interactive=True)
+        error = error_of(context.call, f"{ROOT}/group/{GROUP}", harness.GROUP, "SetType", "sa{sv}", "DMA", {},
+                         uid=NOBODY, interactive=True)
         dialog.wait_text("[role=alert]", error.text)
         page.screenshot("not-authorised")
         equal(context.kernel.writes(), [])

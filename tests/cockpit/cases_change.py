@@ -28,18 +28,27 @@ def focus_is_on(page, group):
         """, group)
 
 
+def open_by_keyboard(page, group):
+    page.tab_to(lambda _: focus_is_on(page, group), "the button cannot be reached")
+    page.press(Keys.ENTER)
+    return Dialog(page, group).wait()
+
+
+def choose_by_keyboard(page, kind):
+    page.tab_to(lambda focused: focused.get_attribute("type") == "radio", "no type can be reached")
+    for _ in range(4):
+        if page.focused().accessible_name == kind and page.focused().is_selected():
+            return
+        page.press(Keys.ARROW_DOWN)
+    raise AssertionError(f"{kind} cannot be reached")
+
+
 @case(topology="machine")
 def cockpit_plan_by_keyboard(context):
     """Nothing is clicked: to the button, into the dialog, to a type, and out again. Nothing is written."""
     with opened(context) as page:
-        page.press_tab_until(lambda _: focus_is_on(page, DISK), "the button cannot be reached")
-        page.press(Keys.ENTER)
-        dialog = Dialog(page, DISK).wait()
-        page.press_tab_until(lambda focused: focused.get_attribute("type") == "radio", "no type can be reached")
-        for _ in range(4):
-            if page.focused().accessible_name == "identity" and page.focused().is_selected():
-                break
-            page.press(Keys.ARROW_DOWN)
+        dialog = open_by_keyboard(page, DISK)
+        choose_by_keyboard(page, "identity")
         how, steps, _, _, action = plan_of(context, DISK, "identity")
         dialog.plan(how, steps)
         dialog.wait_text("[data-plan]", action)
@@ -53,6 +62,28 @@ def cockpit_plan_by_keyboard(context):
         dialog.escape()
         page.until(lambda: focus_is_on(page, DISK), "the focus is not where it was")
         equal(context.kernel.writes(), [])
+
+
+@case(topology="machine")
+def cockpit_change_by_keyboard(context):
+    """A finding is ticked, the change is done, and the dialog is closed."""
+    with opened(context) as page:
+        dialog = open_by_keyboard(page, CARD)
+        choose_by_keyboard(page, "identity")
+        dialog.plan("disruptive")
+        finding = dialog.finding("netns:eth0@0000:00:06.0").accessible_name
+        page.tab_to(lambda focused: focused.accessible_name == finding, "the finding cannot be reached")
+        page.press(Keys.SPACE)
+        page.until(dialog.control("Change").is_enabled, "the change is refused still")
+        equal(page.focused().accessible_name, finding)
+        page.tab_to(lambda focused: focused.accessible_name == "Change", "the button cannot be reached")
+        page.press(Keys.ENTER)
+        dialog.wait_done("Group 6: identity")
+        equal(page.focused().accessible_name, "Close")
+        page.press(Keys.ENTER)
+        dialog.wait_closed()
+        page.until(lambda: focus_is_on(page, CARD), "the focus is not where it was")
+        equal(context.kernel.type(CARD), "identity")
 
 
 @case(topology="machine")

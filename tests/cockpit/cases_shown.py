@@ -8,7 +8,7 @@ from page import opened
 
 LAZY = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\nUnbind=never\n"
 STRICT = "[Match]\nClass=nvme\n[Policy]\nType=DMA\nUnbind=never\n"
-HOSTILE = "<img src=x onerror=\"document.body.dataset.broken='yes'\">"
+HOSTILE = '<img src=x onerror="document.body.dataset.broken=1">'
 
 
 def wanted_cells(context, group):
@@ -158,7 +158,10 @@ def cockpit_shows_many_groups(context):
 @case(rules={"30-hostile.conf": f"[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\nReason={HOSTILE}{'long' * 2000}\n",
              f"40-{HOSTILE}.conf": "[Match]\nAny=yes\n[Policy]\nType=keep\n"})
 def cockpit_shows_hostile_text_as_text(context):
+    """The reason and the name of a rule, and the name of a device."""
+    context.kernel(f"device platform '{HOSTILE}' group=5")
     with opened(context) as page:
+        page.until(lambda: HOSTILE in (page.cell(5, "devices") or ""), lambda: page.cell(5, "devices"))
         page.named("Details of group 0").click()
         page.until(lambda: HOSTILE in page.one("main").text, lambda: page.one("main").text)
         page.named("Rules", ["heading"])

@@ -68,8 +68,9 @@ class Server:
 
 
 class Page:
-    def __init__(self, context):
+    def __init__(self, context, server):
         self.context = context
+        self.server = server
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir=/run/browser",
@@ -176,11 +177,12 @@ class Page:
         for key in keys:
             self.focused().send_keys(key)
 
-    def press_tab_until(self, condition, what, limit=200, key=Keys.TAB):
-        for _ in range(limit):
-            self.press(key)
+    def tab_to(self, condition, what):
+        """Presses Tab until what has the focus is as wanted."""
+        for _ in range(100):
+            self.press(Keys.TAB)
             if condition(self.focused()):
-                return self.focused()
+                return
         raise AssertionError(what)
 
     # --- what is kept, and what the browser says
@@ -216,8 +218,8 @@ class Page:
                 self.requests.append(parameters["url"] if "url" in parameters else parameters["request"]["url"])
 
     def check_logs(self):
-        """No complaint of the browser, be it of an error, of a warning or of the content security policy, and nothing asked
-        of anybody else. Cockpit's shell and its overview complain of services that this machine has not."""
+        """No complaint of the browser, be it of an error, of a warning or of the content security policy, and nothing
+        asked of anybody else. Cockpit's shell and its overview complain of services that this machine has not."""
         self.read_logs()
         complaints = [entry["message"] for entry in self.console if entry["level"] in ("WARNING", "SEVERE")
                       and (not self.own_messages_only or FOLDER in entry["message"])]
@@ -241,8 +243,7 @@ def opened(context, uid=0, cgroup=None, load=True):
     see of a failure is saved beside the screenshots."""
     install(pathlib.Path(context.options.daemon).parents[1])
     server = Server(pathlib.Path(context.options.client).parent, uid, cgroup)
-    page = Page(context)
-    page.server = server
+    page = Page(context, server)
     try:
         if load:
             page.load()
