@@ -15,7 +15,7 @@ function choices(group) {
     const notes = type => [
         type === group.Type ? "the type now" : null,
         type === group.WantedType ? `wanted by ${group.WantedBy}` : null,
-        group.LiveTypes.includes(type) ? "live" : null,
+        group.LiveTypes.includes(type) ? "without unbinding" : null,
         type === "auto" ? "what the kernel would choose" : null,
     ].filter(note => note).join(", ");
     const types = group.SettableTypes.map(type => [type, type, notes(type)]);
