@@ -17,8 +17,8 @@ const RELAX = "org.iommupolicy1.relax";
 /** What is given up by a type that is less strict. */
 const GIVEN_UP = {
     identity: "A device that is not translated can read and write all memory.",
-    "DMA-FQ": "For a short time after each transfer a device can still reach memory that may be used for something else "
-        + "already.",
+    "DMA-FQ": "For a short time after each transfer a device can still reach memory that may be used for something "
+        + "else already.",
 };
 const LESS_STRICT = "The type is less strict than now. A device that is not translated can read and write all memory.";
 
@@ -54,7 +54,8 @@ function findingsList(findings, ticked, changed) {
         element("ul", { class: "iommu-plain-list" }, findings.map(finding => findingItem(finding, ticked, changed))));
 }
 
-/** The nodes for a reply of Plan, which was asked for TYPE. TICKED: the ids that are allowed; CHANGED(id, on): a box was ticked or cleared. */
+/** The nodes for a reply of Plan, which was asked for TYPE. TICKED: the ids that are allowed; CHANGED(id, on): a box
+ * was ticked or cleared. */
 export function planNodes(type, [how, steps, findings, refusal, action], ticked, changed) {
     return [
         element("p", { "data-how": how }, HOW[how] ?? how),
