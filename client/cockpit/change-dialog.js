@@ -7,17 +7,19 @@ import { button, element, freshId, setText } from "./dom.js";
 import { alertBox, errorBox } from "./message.js";
 import { planNodes } from "./plan-view.js";
 import { GROUP } from "./service.js";
+import { TYPES } from "./words.js";
 
 const IN_USE = "org.iommupolicy1.Error.InUse";
 
 /** What can be asked for, and what is to be known of it. */
 function choices(group) {
     const notes = type => [
+        TYPES[type],
+        type === "auto" ? "what the kernel would choose" : null,
         type === group.Type ? "the type now" : null,
         type === group.WantedType ? `wanted by ${group.WantedBy}` : null,
-        group.LiveTypes.includes(type) ? "live" : null,
-        type === "auto" ? "what the kernel would choose" : null,
-    ].filter(note => note).join(", ");
+        group.LiveTypes.includes(type) ? "without unbinding" : null,
+    ].filter(note => note).join("; ");
     const types = group.SettableTypes.map(type => [type, type, notes(type)]);
 
     if (group.WantedBy.startsWith("call:"))
@@ -172,7 +174,7 @@ export class ChangeDialog {
     showPlan(plan) {
         const focused = this.planBody.contains(document.activeElement) ? document.activeElement.value : null;
 
-        this.planBody.replaceChildren(...planNodes(plan, this.allowed, (id, on) => {
+        this.planBody.replaceChildren(...planNodes(this.type(), plan, this.allowed, (id, on) => {
             this.allowed[on ? "add" : "delete"](id);
             this.plan();
         }));

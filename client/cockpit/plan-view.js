@@ -12,6 +12,16 @@ const HOW = {
     refused: "It cannot be done.",
 };
 
+const RELAX = "org.iommupolicy1.relax";
+
+/** What is given up by a type that is less strict. */
+const GIVEN_UP = {
+    identity: "A device that is not translated can read and write all memory.",
+    "DMA-FQ": "For a short time after each transfer a device can still reach memory that may be used for something "
+        + "else already.",
+};
+const LESS_STRICT = "The type is less strict than now. A device that is not translated can read and write all memory.";
+
 function stepsList(steps) {
     if (steps.length === 0)
         return null;
@@ -44,13 +54,16 @@ function findingsList(findings, ticked, changed) {
         element("ul", { class: "iommu-plain-list" }, findings.map(finding => findingItem(finding, ticked, changed))));
 }
 
-/** The nodes for a reply of Plan. TICKED: the ids that are allowed; CHANGED(id, on): a box was ticked or cleared. */
-export function planNodes([how, steps, findings, refusal, action], ticked, changed) {
+/** The nodes for a reply of Plan, which was asked for TYPE. TICKED: the ids that are allowed; CHANGED(id, on): a box
+ * was ticked or cleared. */
+export function planNodes(type, [how, steps, findings, refusal, action], ticked, changed) {
     return [
         element("p", { "data-how": how }, HOW[how] ?? how),
         stepsList(steps),
         findingsList(findings, ticked, changed),
         refusal ? alertBox("warning", refusal, null, { "data-refusal": true }) : null,
+        action === RELAX && !refusal
+            ? alertBox("warning", GIVEN_UP[type] ?? LESS_STRICT, null, { "data-given-up": true }) : null,
         action ? element("p", { class: "iommu-small" }, "Authorisation: ",
             element("span", { class: "iommu-name" }, action)) : null,
     ].filter(node => node);

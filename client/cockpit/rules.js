@@ -17,9 +17,14 @@ function diagnosticsTable(diagnostics) {
         diagnostics.map(entry => [where(entry), entry.severity, entry.text]), "The rule files are sound.");
 }
 
-function applyTable(results) {
-    return listTable("Groups that are not settled, or were changed", ["Group", "State", "Reason"],
-        results.map(([id, state, reason]) => [String(id), state, reason || "–"]), "Everything is settled.");
+function applyNodes(results) {
+    const title = "Groups that are not settled, or were changed";
+
+    return [
+        element("h3", { class: "pf-c-title pf-m-md" }, title),
+        listTable(title, ["Group", "State", "Reason"],
+            results.map(([id, state, reason]) => [String(id), state, reason || "–"]), ""),
+    ];
 }
 
 export class Rules {
@@ -114,7 +119,7 @@ export class Rules {
 
     apply() {
         return this.run(this.applyButton, "Apply", ([results]) => [
-            results.length === 0 ? alertBox("success", "Everything is settled.") : applyTable(results),
-        ]);
+            results.length === 0 ? alertBox("success", "Everything is settled.") : applyNodes(results),
+        ].flat());
     }
 }
