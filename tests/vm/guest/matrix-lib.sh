@@ -134,11 +134,14 @@ needs_switch()
     [[ -z $fault ]] || not_possible "$fault"
 }
 
+# VIRTIO_ID_IOMMU of include/uapi/linux/virtio_ids.h: the driver is built into kernels that have no such device.
+readonly virtio_iommu=0x0017
+
 no_group_reason()
 {
     if has_groups; then
         echo 'the kernel gives the device no group'
-    elif [[ -n $(ls /sys/class/iommu 2>/dev/null) || -e /sys/bus/virtio/drivers/virtio_iommu ]]; then
+    elif [[ -n $(ls /sys/class/iommu 2>/dev/null) ]] || grep -qsx "$virtio_iommu" /sys/bus/virtio/devices/*/device; then
         echo 'the kernel gives no device a group, although there is an IOMMU'
     else
         echo 'the machine has no IOMMU'
