@@ -267,8 +267,8 @@ static int take_sound(const struct nlmsghdr *message, void *userdata)
 }
 
 /* TYPE: of the messages to ask for, RTM_NEW...; the question's, RTM_GET..., is two more (rtnetlink(7)). */
-static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
-                Reading *reading)
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size,
+                mnl_cb_t take, Reading *reading)
 {
     Dump answer = { .type = type, .take = take, .reading = reading };
     char buffer[NETLINK_REQUEST_SIZE];

@@ -217,7 +217,8 @@ char *group_explain_unsupported(DomainType type, const char *name, const char *f
     const char *why;
 
     if (g_strcmp0(name, NOIOMMU_NAME) == 0)
-        return g_strdup("VFIO uses its devices without an IOMMU (" NOIOMMU_NAME "): nothing translates their DMA");
+        return g_strdup("VFIO uses its devices without an IOMMU (" NOIOMMU_NAME "): nothing translates "
+                        "their DMA");
     if (domain_type_is_switchable(type))
         return NULL;
     if (type == DOMAIN_TYPE_BLOCKED)
@@ -225,11 +226,12 @@ char *group_explain_unsupported(DomainType type, const char *name, const char *f
     else if (type == DOMAIN_TYPE_UNMANAGED)
         why = "a part of the kernel that is no driver maps its DMA";
     else if (g_strcmp0(family, "ppc64") == 0)
-        why = "on PowerPC the platform translates each group by tables of its own (TCE), and Linux offers no other "
-              "type";
+        why = "on PowerPC the platform translates each group by tables of its own (TCE), and Linux offers "
+              "no other type";
     else
         why = "it has no default domain, or one of a kind that Linux does not let anybody choose";
-    return g_strdup_printf("its type reads %s: %s", domain_type_to_string(type) ?: "a word that is not known", why);
+    return g_strdup_printf("its type reads %s: %s",
+                           domain_type_to_string(type) ?: "a word that is not known", why);
 }
 
 int group_open_type(int root_fd, unsigned id)
