@@ -240,8 +240,8 @@ static void tell_that_sender_is_gone(Scene *scene)
 {
     g_autoptr(sd_bus_message) gone = NULL;
 
-    ck_assert_int_ge(sd_bus_message_new_signal(scene->peer, &gone, "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                               "NameOwnerChanged"), 0);
+    ck_assert_int_ge(sd_bus_message_new_signal(scene->peer, &gone, "/org/freedesktop/DBus",
+                                               "org.freedesktop.DBus", "NameOwnerChanged"), 0);
     ck_assert_int_ge(sd_bus_message_set_sender(gone, "org.freedesktop.DBus"), 0);
     ck_assert_int_ge(sd_bus_message_append(gone, "sss", ":1.7", ":1.7", ""), 0);
     ck_assert_int_ge(sd_bus_send(scene->peer, gone, NULL), 0);

@@ -47,7 +47,8 @@ START_TEST(a_stranger_has_so_much_room)
     }
     ck_assert_int_eq(refusal_rate_take(rate, STRANGER + 1, REFUSAL_ACCESS_DENIED, 9), REFUSAL_ROOM_MORE);
     ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, MINUTE), REFUSAL_ROOM_NONE);
-    ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, 1 + MINUTE), REFUSAL_ROOM_MORE);
+    ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, 1 + MINUTE),
+                     REFUSAL_ROOM_MORE);
 }
 END_TEST
 
