@@ -54,18 +54,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("refusal-rate");
     TCase *tcase = tcase_create("refusal-rate");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, a_limit_is_told_once_in_a_minute);
     tcase_add_test(tcase, a_limit_is_told_again_after_a_yes);
     tcase_add_test(tcase, a_stranger_has_so_much_room);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("refusal-rate", tcase);
 }
