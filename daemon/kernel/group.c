@@ -61,6 +61,22 @@ int group_list(int root_fd, GArray **ret)
     return 0;
 }
 
+GArray *group_ids_of(GHashTable *by_id)
+{
+    GArray *ids = g_array_sized_new(FALSE, FALSE, sizeof(unsigned), g_hash_table_size(by_id));
+    GHashTableIter iter;
+    gpointer key;
+
+    g_hash_table_iter_init(&iter, by_id);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        unsigned id = GPOINTER_TO_UINT(key);
+
+        g_array_append_val(ids, id);
+    }
+    g_array_sort(ids, compare_ids);
+    return ids;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
     return strcmp(*(char *const *) a, *(char *const *) b);
