@@ -270,7 +270,7 @@ static const struct {
                                   "write to and that has no such file.",
                                   NULL},
     [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
-                        "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
+                        "Run 'systemctl status dbus.socket' on its machine to see whether it runs.", NULL},
     [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",
                            "Run 'systemctl enable --now iommu-policyd' to start it.", NULL},
 };

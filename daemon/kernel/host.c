@@ -190,6 +190,6 @@ void host_free(Host *host)
         return;
     host_facts_free(host->facts);
     g_free(host->disabled);
-    g_hash_table_unref(host->units);
+    g_clear_pointer(&host->units, g_hash_table_unref);
     g_free(host);
 }
