@@ -105,7 +105,8 @@ def plain(results, cases):
 
 def grid(title, results, cases, notes):
     """One table: a machine a line, a case a column."""
-    lines = ['', f'## {title}', '', '| machine | kernel | ' + ' | '.join(case.replace('_', ' ') for case in cases) + ' |',
+    lines = ['', f'## {title}', '', '| machine | kernel | ' + ' | '.join(case.replace('_', ' ')
+                                                                         for case in cases) + ' |',
              '|---' * (len(cases) + 2) + '|']
     return lines + [f'| {" | ".join(row)} |' for row in rows(results, cases, notes)]
 
@@ -118,5 +119,6 @@ def markdown(results, cases):
     lines = ['## Kernels', '', '| line | version |', '|---|---|']
     lines += [f'| {kernel} | {version} |' for kernel, version in sorted(versions)]
     lines += grid('What the kernel answers', results, raw, notes)
-    lines += grid('What the daemon does', results, [case for case in cases if case not in raw] + [KERNEL_LOG], notes)
+    lines += grid('What the daemon does', results,
+                  [case for case in cases if case not in raw] + [KERNEL_LOG], notes)
     return '\n'.join([*lines, '', '## Notes', '', *notes.lines(), ''])

@@ -189,7 +189,8 @@ def group_vanishes_while_polkit_asks(context):
                                  {"allow": Variant("as", [])}, flags=4)
         raise AssertionError(f"succeeded with {answer}")
     except BusError as error:
-        assert error.name in (f"{NAME}.Error.NoSuchGroup", f"{NAME}.Error.DeviceChanged", f"{NAME}.Error.InUse"), error
+        assert error.name in (f"{NAME}.Error.NoSuchGroup", f"{NAME}.Error.DeviceChanged",
+                              f"{NAME}.Error.InUse"), error
     context.call(ROOT, MANAGER, "ListGroups")
 
 
@@ -244,8 +245,8 @@ def rules_change_while_the_end_of_a_call_is_asked(context):
     equal(context.change(0, "DMA"), "DMA")
     before_the_answer(context, reload)
     connection = Connection(USER)
-    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "", {},
-                 flags=4)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "",
+                 {}, flags=4)
     assert context.group(0, "WantedBy").startswith("call:"), context.group(0, "WantedBy")
 
 

@@ -47,7 +47,8 @@ def leave_stamp(context):
 
 def wait_stale(context, connection, wanted):
     """CONNECTION matches the manager's PropertiesChanged."""
-    connection.wait_signal(lambda message: len(message.body) == 3 and message.body[1].get("InitramfsStale") == wanted)
+    connection.wait_signal(lambda message: len(message.body) == 3
+                           and message.body[1].get("InitramfsStale") == wanted)
     equal(is_stale(context), wanted)
 
 
@@ -59,7 +60,8 @@ def boot_shows_what_the_pass_has_set(context):
     context.wait_group(4, State="settled", Type="identity")
     (origin, text), = who_set(context, 4)
     equal(origin, "/etc/iommu-policy.d/20-drives.conf:4")
-    contains(text, "identity was set before its driver by the early pass of the host, ", " s after the kernel started")
+    contains(text, "identity was set before its driver by the early pass of the host, ",
+             " s after the kernel started")
     usec, kind, error, text = context.group(4, "LastResult")
     assert usec > 0
     equal((kind, error), ("identity", ""))
@@ -192,7 +194,8 @@ def boot_initramfs_is_stale_until_it_is_made_anew(context):
 def boot_persist_names_the_command(context):
     run_early(context, "--initramfs")
     context.daemon.start()
-    contains(client(context, "set", "4", "identity", "--persist"), "05-call-pci-0000:00:04.0.conf is written", REBUILD)
+    contains(client(context, "set", "4", "identity", "--persist"),
+             "05-call-pci-0000:00:04.0.conf is written", REBUILD)
     equal(is_stale(context), True)
     contains(context.group(4, "LastResult")[3], REBUILD)
     leave_stamp(context)

@@ -38,7 +38,8 @@ def put_wrapper(context):
     folder.mkdir()
     (folder / "iommuctl").write_text(WRAPPER.format(client=context.options.client))
     (folder / "iommuctl").chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/run", "LC_ALL": "C.UTF-8"}
+    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/run",
+            "LC_ALL": "C.UTF-8"}
 
 
 def complete(shell, line):
@@ -86,8 +87,10 @@ def completion_of_fish(context):
     variables = put_wrapper(context)
 
     def offered(line):
-        said = subprocess.run(["fish", "--no-config", "-c", f"source {script(context, 'fish.fish')}; complete -C $argv[1]",
-                               f"iommuctl {line}"], env=variables, text=True, capture_output=True, cwd="/run",
+        said = subprocess.run(["fish", "--no-config", "-c",
+                               f"source {script(context, 'fish.fish')}; complete -C $argv[1]",
+                               f"iommuctl {line}"], env=variables, text=True, capture_output=True,
+                               cwd="/run",
                               stdin=subprocess.DEVNULL, timeout=60, check=True)
         equal(said.stderr, "")
         return [word.split("\t")[0] for word in said.stdout.splitlines()]

@@ -30,12 +30,14 @@ def refuse(agent, finish):
 def details_of_a_change(context):
     questions = Questions()
     agent, finish = context.ask_user(BOUND, "identity", **ALLOW_EDU)
-    equal(questions.next(), {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu",
+                             "from": "DMA-FQ",
                         "to": "identity", "disruptive": "yes", "findings": EDU_USE})
     refuse(agent, finish)
     agent.close()
     agent, finish = context.ask_user(UNBOUND, "DMA")
-    equal(questions.next(), {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "",
+                             "from": "DMA-FQ",
                         "to": "DMA", "disruptive": "no", "findings": ""})
     refuse(agent, finish)
 
@@ -52,8 +54,8 @@ def details_of_what_is_no_change(context):
     equal(questions.next(), {**NOTHING, "group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu"})
 
 
-HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&lt;", "\u202e\u2066\u2028txt.exe",
-           "x" * 1000)
+HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&lt;",
+           "\u202e\u2066\u2028txt.exe", "x" * 1000)
 
 
 @case(topology="bound-and-unbound", rules={"50-edu.conf": "[Match]\nAddress=0000:00:07.0\n[Policy]\nType=DMA\n"
@@ -70,7 +72,8 @@ def details_are_not_steered_by_the_caller(context):
         equal(questions.next(), wanted)
         refuse(agent, finish)
         agent.answer = "no"
-        error_of(Connection(USER).call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", text, text, flags=4)
+        error_of(Connection(USER).call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", text, text,
+                 flags=4)
         equal(questions.next(), {**NOTHING, **{key: wanted[key] for key in KEYS[:4]}})
         agent.close()
 
@@ -86,8 +89,8 @@ def nobody_is_asked_about_what_cannot_be(context):
     calls += [("identity", {"reason": Variant("s", "x" * 65536)}), ("x" * 65536, {}),
               ("identity", {"allow": Variant("as", ["x" * 65536, "y"])})]
     for kind, options in calls:
-        error = error_of(connection.call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "SetType", "sa{sv}", kind, options,
-                         flags=4)
+        error = error_of(connection.call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "SetType", "sa{sv}", kind,
+                         options, flags=4)
         assert error.name.rpartition(".")[2] in ("InvalidType", "NoSuchFinding", "InvalidArgs"), error
         assert len(error.text) < 1000 and error.text.isprintable(), f"{error.text!r}"
     equal(agent.questions, [])
@@ -110,7 +113,8 @@ def names_of_the_kernel_are_made_harmless(context):
         refuse(agent, finish)
         agent.close()
     objects = context.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", uid=NOBODY)
-    equal(sorted(o[DEVICE]["Name"] for o in objects.values() if DEVICE in o and o[DEVICE]["Bus"] == "platform"),
+    equal(sorted(o[DEVICE]["Name"] for o in objects.values()
+                 if DEVICE in o and o[DEVICE]["Bus"] == "platform"),
           sorted(names))
 
 

@@ -80,7 +80,8 @@ def unsupported_groups_are_never_written(context):
     equal(context.kernel.writes(), [])
 
 
-@case(topology="unsupported", generation="6.1", rules={"10-any.conf": RULE.format("identity")}, daemon_conf=AT_ONCE)
+@case(topology="unsupported", generation="6.1", rules={"10-any.conf": RULE.format("identity")},
+      daemon_conf=AT_ONCE)
 def unsupported_groups_are_never_written_on_an_older_kernel(context):
     for group in 1, 2, 9:
         for kind in TYPES:
@@ -211,7 +212,8 @@ def amd_keeps_pasid_in_identity(context):
 def a_forced_type_that_is_forbidden_is_told(context):
     with reads(cmdline=LAZY, cpuinfo="flags\t\t: fpu\n"):
         context.daemon.start()
-        context.wait_group(5, State="pending", PendingReason="forbidden-type", WantedBy="kernel", Conflict=True)
+        context.wait_group(5, State="pending", PendingReason="forbidden-type", WantedBy="kernel",
+                           Conflict=True)
         equal(context.kernel.type(5), "identity")
         equal(types_written(context) + unbinds(context), [])
 
@@ -262,13 +264,15 @@ def auto_ends_in_what_is_forced(context):
 
 # --- not trusted
 
-@case(topology="forced", rules={"10-any.conf": RULE.format("DMA-FQ"), "20-any.conf": RULE.format("identity")},
+@case(topology="forced", rules={"10-any.conf": RULE.format("DMA-FQ"),
+                                "20-any.conf": RULE.format("identity")},
       daemon_conf=AT_ONCE)
 def untrusted_is_never_relaxed(context):
     """By a rule, by root, or by a device that is plugged again; the kernel would take DMA-FQ."""
     for _ in range(2):
         equal(context.kernel.type(7), "DMA")
-        equal([context.group(7, name) for name in ("WantedType", "WantedBy", "Conflict")], ["DMA", "kernel", True])
+        equal([context.group(7, name) for name in ("WantedType", "WantedBy", "Conflict")],
+              ["DMA", "kernel", True])
         equal(context.group(7, "SettableTypes"), ["DMA", "auto"])
         equal(context.group(7, "LiveTypes"), ["auto"])
         for kind in "DMA-FQ", "identity":
@@ -317,7 +321,8 @@ def blocked_and_unmanaged_are_never_written(context):
     assert "identity" in context.group(0, "SettableTypes")
 
 
-@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, daemon_conf=AT_ONCE)
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"},
+      daemon_conf=AT_ONCE)
 def dma_fq_only_where_the_iommu_is_known_to_flush(context):
     for group in 0, 4:
         equal(context.group(group, "Type"), "DMA")
@@ -337,7 +342,8 @@ def early_pass_leaves_unsupported_groups(context):
     equal(context.kernel.writes(), [])
 
 
-@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, start=False)
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"},
+      start=False)
 def early_pass_asks_no_other_iommu_to_flush(context):
     cases_early.run(context)
     equal(context.kernel.writes(), [])

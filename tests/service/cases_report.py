@@ -22,11 +22,12 @@ def client_shows_the_tree(context):
     lines = run(context, "list", "--tree").splitlines()
     equal(lines[0].split(), ["DEVICE", "GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL"])
     names = [re.search(r"\w\S*", line)[0] for line in lines[1:]]
-    equal(names, ["pci0000:00", "0000:00:00.0", "0000:00:04.0", "0000:00:05.0", "0000:01:00.0", "0000:00:06.0",
-                  "0000:00:07.0", "0000:00:1f.0", "0000:00:1f.2"])
+    equal(names, ["pci0000:00", "0000:00:00.0", "0000:00:04.0", "0000:00:05.0", "0000:01:00.0",
+                  "0000:00:06.0", "0000:00:07.0", "0000:00:1f.0", "0000:00:1f.2"])
     depth = {name: line.index(name) for name, line in zip(names, lines[1:])}
     assert depth["pci0000:00"] < depth["0000:00:04.0"] == depth["0000:00:05.0"] < depth["0000:01:00.0"], lines
-    equal(lines[1 + names.index(CARD)].partition(CARD)[2].split()[:5], ["6", "DMA-FQ", "-", "settled", "e1000e"])
+    equal(lines[1 + names.index(CARD)].partition(CARD)[2].split()[:5],
+          ["6", "DMA-FQ", "-", "settled", "e1000e"])
 
 
 @case(topology="machine")
@@ -58,7 +59,8 @@ def client_generated_rules_hold(context):
             context.write_rule(path.name, path.read_text())
     equal(run(context, "reload"), "")
     groups = {group["id"]: group for group in ask(context)["groups"]}
-    equal({number: (group["wanted_type"], group["state"]) for number, group in groups.items() if group["wanted_type"]},
+    equal({number: (group["wanted_type"], group["state"])
+           for number, group in groups.items() if group["wanted_type"]},
           {number: (groups[number]["type"], "settled") for number in (0, 3, 5, 6, 7, 9)})
     equal([text for path, text, _ in context.kernel.writes() if path.endswith("/type")], [])
 
@@ -75,7 +77,8 @@ def samples(text):
                                  "40-external.conf": EXTERNAL})
 def client_exports_figures(context):
     text = run(context, "export", "--prometheus")
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True,
+                             check=False)
     equal((checked.returncode, checked.stdout + checked.stderr), (0, ""), "promtool")
 
     documented = (pathlib.Path(context.options.source) / "docs/export.md").read_text(encoding="utf-8")
@@ -145,7 +148,8 @@ def client_doctor(context):
     contains(found["frozen"][0], "frozen")
     contains(found["rule-refused"][0], "50-broken.conf")
     text = run(context, "doctor", code=1)
-    contains(text, "problem: the rules are frozen", "  why: Nothing is relaxed", "  do:  Run 'iommuctl check'")
+    contains(text, "problem: the rules are frozen", "  why: Nothing is relaxed",
+             "  do:  Run 'iommuctl check'")
     contains(run(context, "doctor", uid=NOBODY, code=1), "problem: the rules are frozen")
 
 
@@ -171,7 +175,8 @@ def client_doctor_of_a_daemon_without_capabilities(context):
 
 def monitored(context, count):
     """The first COUNT objects that monitor prints while rules are reloaded."""
-    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE, text=True)
+    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE,
+                               text=True)
     try:
         said = []
         while len(said) < count:
@@ -201,12 +206,14 @@ def client_json_is_as_documented(context):
     findings = hold("usage", ask(context, "usage", "6"))["findings"]
     assert findings, "the card is in use"
     for name, code, *words in [
-            ("list", 0, "list"), ("list", 0, "list", "--tree"), ("show", 0, "show", "9"), ("why", 0, "why", "6"),
-            ("why", 0, "why", "6", "DMA"), ("plan", 3, "plan", "6", "identity"), ("apply", 6, "apply"),
-            ("check", 0, "check", rule), ("test", 0, "test", rule), ("features", 0, "features", "6"),
-            ("rules", 0, "rules"), ("rules-generate", 0, "rules", "generate"), ("export-prometheus", 0, "export", "--prometheus"), ("export-nfd", 0, "export", "--nfd"),
-            ("targets", 0, "targets"), ("set", 0, "set", "6", "identity", *allowed(context, "6")),
-            ("show", 0, "show", "6"), ("revert", 0, "revert", "6")]:
+            ("list", 0, "list"), ("list", 0, "list", "--tree"), ("show", 0, "show", "9"),
+            ("why", 0, "why", "6"), ("why", 0, "why", "6", "DMA"), ("plan", 3, "plan", "6", "identity"),
+            ("apply", 6, "apply"), ("check", 0, "check", rule), ("test", 0, "test", rule),
+            ("features", 0, "features", "6"), ("rules", 0, "rules"),
+            ("rules-generate", 0, "rules", "generate"), ("export-prometheus", 0, "export", "--prometheus"),
+            ("export-nfd", 0, "export", "--nfd"), ("targets", 0, "targets"),
+            ("set", 0, "set", "6", "identity", *allowed(context, "6")), ("show", 0, "show", "6"),
+            ("revert", 0, "revert", "6")]:
         answer = hold(name, ask(context, *words, code=code))
         assert answer, words
     for event in monitored(context, 3):

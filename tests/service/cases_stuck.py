@@ -94,7 +94,8 @@ def stuck_survives_a_restart(context):
         end()
         context.daemon.start()
         check_stuck(context, 10, "unbind 0000:10:00.0")
-        equal(context.change(11, "identity" if context.kernel.type(11) != "identity" else "DMA"), context.kernel.type(11))
+        equal(context.change(11, "identity" if context.kernel.type(11) != "identity" else "DMA"),
+              context.kernel.type(11))
     equal(records(), ["pci:0000:10:00.0"])
     waiters = children_of(context.daemon.process.pid)
     assert waiters, "nobody waits for the lock"

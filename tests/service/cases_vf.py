@@ -110,8 +110,8 @@ def vf_governed_from_the_reload_on(context):
 
 # Where the process that writes is killed: file, which write of it, before or after the kernel has taken it.
 KILLS = [(name, nth, when)
-         for name, nth in [("sriov_drivers_autoprobe", 1), ("type", 1), ("type", 2), ("sriov_drivers_autoprobe", 2),
-                           ("drivers_probe", 1), ("drivers_probe", 2)]
+         for name, nth in [("sriov_drivers_autoprobe", 1), ("type", 1), ("type", 2),
+                           ("sriov_drivers_autoprobe", 2), ("drivers_probe", 1), ("drivers_probe", 2)]
          for when in ("before", "after")]
 
 

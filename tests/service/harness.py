@@ -366,7 +366,8 @@ class Questions(threading.Thread):
     def wait_for_yes(self, count):
         """That many in all, each of which is then on its way to who has asked."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.granted >= count, 30), f"yes: {self.granted} of {count}"
+            assert self.changed.wait_for(lambda: self.granted >= count,
+                                         30), f"yes: {self.granted} of {count}"
 
 
 class Agent(threading.Thread):

@@ -74,7 +74,8 @@ class Page:
         for kind, ends in ((".Sh", ".Sh "), (".Ss", (".Sh ", ".Ss "))):
             if f"{kind} {title}" in self.lines:
                 start = self.lines.index(f"{kind} {title}") + 1
-                end = next((i for i, line in enumerate(self.lines) if i >= start and line.startswith(ends)), None)
+                end = next((i for i, line in enumerate(self.lines) if i >= start and line.startswith(ends)),
+                           None)
                 return self.lines[start:end]
         raise AssertionError(f"{self.name} has no section {title}")
 
