@@ -26,7 +26,8 @@ def counts(context):
 
 
 def writers(context):
-    """Their pids, as far as they have given themselves their name: once one of them has dealt with a device."""
+    """Their pids, as far as they have given themselves their name: once one of them has dealt with a
+    device."""
     pid = context.daemon.process.pid
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child) for child in children

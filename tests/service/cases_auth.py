@@ -218,7 +218,8 @@ def device_is_replaced_while_polkit_asks(context):
 
 @case(rules={"30-nic.conf": "[Match]\nId=8086:10d3\n[Policy]\nType=DMA\nUnbind=never\n"})
 def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
-    """The type is there already, but the call would outrank a rule: for the device that was there, no other."""
+    """The type is there already, but the call would outrank a rule: for the device that was there, no
+    other."""
     def replug():
         connection = Connection()
         connection.match(f"type='signal',sender='{NAME}',member='InterfacesAdded'")

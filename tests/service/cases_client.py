@@ -168,7 +168,8 @@ def client_shows_features(context):
 
 @case()
 def client_shows_what_is_reserved(context):
-    """What the firmware and the kernel keep of a group is said of it without any rule, and changes nothing."""
+    """What the firmware and the kernel keep of a group is said of it without any rule, and changes
+    nothing."""
     context.kernel("device pci 0000:00:02.0 group=7 id=8086:3e92 class=030000 "
                    "'reserved=0x000000007b800000 0x000000007fffffff direct'")
     context.kernel("device pci 0000:00:1f.0 group=8 id=8086:2918 class=060100 "

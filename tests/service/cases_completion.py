@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Completion of shells, by the shells themselves: what stands in the line after a press of TAB is what iommuctl is
-called with."""
+"""Completion of shells, by the shells themselves: what stands in the line after a press of TAB is what
+iommuctl is called with."""
 
 import os
 import pathlib

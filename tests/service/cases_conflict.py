@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules that contradict each other inside a group: its devices arrive in every order, and each time the outcome is
-the same and both files are named, by Explain and in the journal."""
+"""Rules that contradict each other inside a group: its devices arrive in every order, and each time the
+outcome is the same and both files are named, by Explain and in the journal."""
 
 import itertools
 

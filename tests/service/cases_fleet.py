@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a fleet is kept with: the Ansible role, played on a machine that has the daemon, and the alerts on its
-figures."""
+"""What a fleet is kept with: the Ansible role, played on a machine that has the daemon, and the alerts on
+its figures."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What cannot be had whatever is asked: types that the kernel forces, groups that have no types to choose from,
-and what is not trusted. Nothing of it is ever tried: the fake kernel's log has no write."""
+"""What cannot be had whatever is asked: types that the kernel forces, groups that have no types to choose
+from, and what is not trusted. Nothing of it is ever tried: the fake kernel's log has no write."""
 
 import contextlib
 import pathlib
@@ -154,7 +154,8 @@ def vtd_without_pass_through_on_a_newer_kernel(context):
                 equal(how, "refused")
                 assert "pass-through" in refusal, refusal
         equal(context.kernel.writes(), [])
-        # Without a rule nothing is wanted; with one, the kernel wants it, and a rule for another is a conflict.
+        # Without a rule nothing is wanted; with one, the kernel wants it, and a rule for another is a
+        # conflict.
         equal(context.group(6, "WantedBy"), "")
         context.write_rule("10-any.conf", RULE.format("identity"))
         context.call(ROOT, MANAGER, "Reload")
@@ -170,7 +171,8 @@ def vtd_without_pass_through_on_a_newer_kernel(context):
 
 @case(topology="forced", generation="6.1", start=False)
 def vtd_without_pass_through_on_an_older_kernel(context):
-    """Its pages are mapped one to one, so identity can be had: the lazy default shows that nothing is forced."""
+    """Its pages are mapped one to one, so identity can be had: the lazy default shows that nothing is
+    forced."""
     for device in "0000:00:04.0", "0000:00:06.0":
         context.kernel(f"replug {device} forced=none")
     with reads(cmdline=LAZY):
@@ -226,7 +228,8 @@ def boot_default(context):
 
 @case(start=False)
 def auto_is_predicted_by_the_iommu(context):
-    """VT-d's caching mode makes the lazy default strict: so does BootDefaultType say, and what `auto` asks for."""
+    """VT-d's caching mode makes the lazy default strict: so does BootDefaultType say, and what `auto` asks
+    for."""
     context.kernel("attribute sys/devices/virtual/iommu/dmar0/intel-iommu/cap d2008c22260286 read-only")
     context.kernel("boot-default DMA")
     with reads(cmdline=LAZY):

@@ -129,7 +129,8 @@ def journal_has_an_apply_where_nothing_is_applied(context):
 
 
 def flood(context, connection):
-    """More calls than a connection may have, all there before the daemon reads the first; how many are too many."""
+    """More calls than a connection may have, all there before the daemon reads the first; how many are too
+    many."""
     context.daemon.signal(signal.SIGSTOP)
     sent = [connection.start(NAME, ROOT, MANAGER, "Reload") for _ in range(100)]
     connection.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")

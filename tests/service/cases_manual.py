@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The examples of the manuals, each page from its beginning to its end on one machine (manual.py has their form)."""
+"""The examples of the manuals, each page from its beginning to its end on one machine (manual.py has their
+form)."""
 
 import os
 import pathlib

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What iommuctl makes of all that the daemon knows: the tree, rules of what is set, figures, what is wrong; and
-JSON of it all."""
+"""What iommuctl makes of all that the daemon knows: the tree, rules of what is set, figures, what is wrong;
+and JSON of it all."""
 
 import json
 import os

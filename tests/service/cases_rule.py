@@ -202,8 +202,8 @@ def drift_is_seen(context):
 
 @case(topology="vfio")
 def rule_waits_for_the_owner(context):
-    """Nothing would be unbound, but the kernel does not write the type of a device that a program owns. It is told once,
-    and tried again when something happens."""
+    """Nothing would be unbound, but the kernel does not write the type of a device that a program owns. It
+    is told once, and tried again when something happens."""
     context.change(7, "identity")
     context.kernel("vfio 7 owned")
     context.write_rule("30-no.conf", "[Match]\nId=8086:10d3\n[Policy]\nForbid=identity\n")

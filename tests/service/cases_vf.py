@@ -28,7 +28,8 @@ def said(context, text):
 
 
 def make_held(context, count):
-    """As make(), by somebody who gives a busy machine the time to hear of the open file; the kernel gives 100 ms."""
+    """As make(), by somebody who gives a busy machine the time to hear of the open file; the kernel gives
+    100 ms."""
     before = said(context, HELD)
     with open(attribute("sriov_numvfs"), "w", encoding="ascii") as file:
         context.journal.wait(lambda _: said(context, HELD) > before)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The manual pages, read as the tests need them: sections, the items of their lists, and the examples.
 
-An example is a literal block. It is a rule file if its first line is `# /etc/iommu-policy.d/NAME.conf`, settings if that is
-`# /etc/iommu-policy/daemon.conf`, and else a session: commands of a user after `$ `, of root after `# `, each followed by all
-that it prints. In that, `...` stands for anything, alone in a line for any lines, and blanks for any number of blanks. A line
-that begins with `\\&` is no command."""
+An example is a literal block. It is a rule file if its first line is `# /etc/iommu-policy.d/NAME.conf`,
+settings if that is `# /etc/iommu-policy/daemon.conf`, and else a session: commands of a user after `$ `, of
+root after `# `, each followed by all that it prints. In that, `...` stands for anything, alone in a line for
+any lines, and blanks for any number of blanks. A line that begins with `\\&` is no command."""
 
 import dataclasses
 import pathlib
@@ -80,7 +80,8 @@ class Page:
         raise AssertionError(f"{self.name} has no section {title}")
 
     def items(self, title, macro, depth=None):
-        """(what follows MACRO in each item of the section that begins with it, how deep in lists it stands)."""
+        """(what follows MACRO in each item of the section that begins with it, how deep in lists it
+        stands)."""
         found, lists = [], 0
         for line in self.section(title):
             if line.startswith(".Bl "):

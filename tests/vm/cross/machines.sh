@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2054,SC2154
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The emulated machines of tests/vm/cross/run, which sources this: for each, what its name is to QEMU, its console, and
-# the arguments of QEMU for its devices, one a line. $directory is the folder with the drives' files.
+# The emulated machines of tests/vm/cross/run, which sources this: for each, what its name is to QEMU, its
+# console, and the arguments of QEMU for its devices, one a line. $directory is the folder with the drives'
+# files.
 
 # A drive with a file of its own: drive SERIAL FILE PLACE
 drive()
@@ -59,8 +60,9 @@ devices_arm64()
         -device virtio-blk-device,drive=drive-platform,serial=PLATFORM,bus=virtio-mmio-bus.1
 }
 
-# The nodes of the machine's device tree that --platform-devices puts behind the SMMU: the clock, the GPIOs, a virtio
-# device that is not there, and the disk. QEMU's SMMU translates only what is on PCI, and theirs it does not see.
+# The nodes of the machine's device tree that --platform-devices puts behind the SMMU: the clock, the GPIOs,
+# a virtio device that is not there, and the disk. QEMU's SMMU translates only what is on PCI, and theirs it
+# does not see.
 platform_nodes=(pl031@9010000 pl061@9030000 virtio_mmio@a000000 virtio_mmio@a000200)
 
 # write_device_tree FILE: that of the machine, with these nodes as masters of the SMMU.

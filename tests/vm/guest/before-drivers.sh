@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The first process of a machine whose groups appear only when a driver probes a device (arm64 with Linux before the
-# rework of 2025): tests/vm/cross/early. The drive FREE is to be in identity, the one behind the port too, and
-# everything else in DMA-FQ; the early pass is run before there are drivers.
+# The first process of a machine whose groups appear only when a driver probes a device (arm64 with Linux
+# before the rework of 2025): tests/vm/cross/early. The drive FREE is to be in identity, the one behind the
+# port too, and everything else in DMA-FQ; the early pass is run before there are drivers.
 #   before-drivers.sh [--kills]     also kill the early pass at each of its writes
 # Each case is a line "ok NAME" or "FAIL NAME: CAUSE".
 

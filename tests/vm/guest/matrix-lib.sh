@@ -56,13 +56,15 @@ undo()
 
 # --- the devices, each found by what it is
 
-# look_for_devices: into $scratch/devices; the addresses do not change, and a drive without driver has no serial.
+# look_for_devices: into $scratch/devices; the addresses do not change, and a drive without driver has no
+# serial.
 look_for_devices()
 {
     local name
     # Whose modules are there but not loaded by udev, as nothing asks for them.
     modprobe --all --quiet vfio-pci pci-stub || true
-    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be there already.
+    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be
+    # there already.
     modprobe --quiet vfio_iommu_type1 || true
     [[ ! -e /sys/module/vfio_iommu_type1 ]] || echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
     for name in FREE MOUNTED TWO0 TWO1 BEHINDBRIDGE; do
@@ -163,8 +165,9 @@ bind_by_hand()
 
 # --- what the machine is, by what it does
 
-# In scalable mode QEMU 7.2 goes on bypassing VT-d for a device that has had identity (docs/kernel-notes.md). A drive that
-# answers in DMA again proves the opposite; one that does not goes back to identity, in which it works.
+# In scalable mode QEMU 7.2 goes on bypassing VT-d for a device that has had identity (docs/kernel-notes.md).
+# A drive that answers in DMA again proves the opposite; one that does not goes back to identity, in which it
+# works.
 fault_of_machine()
 {
     local ecap=/sys/class/iommu/dmar0/intel-iommu/ecap drive=/sys/bus/pci/devices/$free
@@ -191,8 +194,8 @@ comes_back_from_identity()
 
 # --- what the kernel is, by what it does
 
-# The generation of answers (tests/kernel/type-cases.txt): a write to a group with a bound driver is refused, by EPERM
-# since Linux 6.4, by EBUSY or EINVAL before.
+# The generation of answers (tests/kernel/type-cases.txt): a write to a group with a bound driver is refused,
+# by EPERM since Linux 6.4, by EBUSY or EINVAL before.
 find_generation()
 {
     local device type answer
@@ -240,8 +243,8 @@ cannot_pass_through()
     [[ -e $register ]] && (( (16#$(<"$register") >> 6 & 1) == 0 ))
 }
 
-# takes ADDRESS TYPE: whether the device may have this type: of a forced one the kernel would take DMA-FQ while it is in
-# use, the daemon does not ask for it.
+# takes ADDRESS TYPE: whether the device may have this type: of a forced one the kernel would take DMA-FQ
+# while it is in use, the daemon does not ask for it.
 takes()
 {
     [[ $2 == DMA || $2 == auto ]] || ! is_forced "$1"
@@ -323,7 +326,8 @@ client()
     [[ $status == "$expected" ]] || fail "iommuctl $* ended with $status, expected $expected: $said"
 }
 
-# client_set STATUS ADDRESS TYPE: what is found on devices without data, into which nobody can look, is allowed.
+# client_set STATUS ADDRESS TYPE: what is found on devices without data, into which nobody can look, is
+# allowed.
 client_set()
 {
     local allow=() id

@@ -2,15 +2,15 @@
 # shellcheck disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The list of cases that every machine runs, each emulated one with each of its kernels, and the fake kernel: what
-# the kernel answers, and what the daemon makes of it.
+# The list of cases that every machine runs, each emulated one with each of its kernels, and the fake kernel:
+# what the kernel answers, and what the daemon makes of it.
 #   matrix.sh [--plug] [NAME…]
-#                         the cases (all, or those named); --plug: the host is asked to plug in the drive HOT first, as
-#                         its port leads out of the machine
+#                         the cases (all, or those named); --plug: the host is asked to plug in the drive HOT
+#                         first, as its port leads out of the machine
 #   matrix.sh --list      their names
-# For each it prints "matrix CASE VERDICT TEXT"; the VERDICT is pass, refused (as expected: TEXT says by whom and how),
-# not-possible (TEXT: why), or FAIL. A kernel's raw answers are "answer …" lines. A case knows what to expect from what
-# the machine does and shows, not from its name or version. Exit 1 if one has failed.
+# For each it prints "matrix CASE VERDICT TEXT"; the VERDICT is pass, refused (as expected: TEXT says by whom
+# and how), not-possible (TEXT: why), or FAIL. A kernel's raw answers are "answer …" lines. A case knows what
+# to expect from what the machine does and shows, not from its name or version. Exit 1 if one has failed.
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh
@@ -29,7 +29,8 @@ ask_kernel()
 {
     local status=0
     stop_daemon
-    # udev would look at a drive that comes and goes, and an older kernel oopses when someone has it open meanwhile.
+    # udev would look at a drive that comes and goes, and an older kernel oopses when someone has it open
+    # meanwhile.
     udevadm settle --timeout 60
     udevadm control --stop-exec-queue
     at_end udevadm settle --timeout 60
@@ -289,9 +290,9 @@ needs_users()
     [[ -c /dev/vfio/$(group_of "$free") ]] || not_possible 'VFIO is not real here'
 }
 
-# owner_blocks: the owner that there is by now is shown, and a change refused. A rule that forbids the type, which is
-# for a device of vfio-pci, too, waits, and acts by itself when the owner has gone; an older kernel does not switch what
-# has a driver at all.
+# owner_blocks: the owner that there is by now is shown, and a change refused. A rule that forbids the type,
+# which is for a device of vfio-pci, too, waits, and acts by itself when the owner has gone; an older kernel
+# does not switch what has a driver at all.
 owner_blocks()
 {
     client 0 usage "$free"
@@ -455,8 +456,8 @@ case_default_type()
     local type told
     needs_switch 'drive' "$free"
     [[ -z ${MATRIX_KERNEL-} ]] || not_possible 'nothing tells how this kernel was built'
-    # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has another than
-    # the machine.
+    # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has
+    # another than the machine.
     told=$(manager_property BootDefaultType)
     [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] || is 'BootDefaultType' "$told" "$boot_type"
     # From another type, so that something is written.
@@ -578,8 +579,8 @@ report()
     (stop_daemon; . "$scratch/devices"; give_back) >/dev/null 2>&1 || true
 }
 
-# A kernel that has met a bug of its own has failed, whatever the cases saw of it. What it said at boot is no matter:
-# pseries warns of an empty nvram then.
+# A kernel that has met a bug of its own has failed, whatever the cases saw of it. What it said at boot is no
+# matter: pseries warns of an empty nvram then.
 kernel_has_bugs()
 {
     dmesg 2>/dev/null | tail -n +$(($(<"$scratch/said-at-boot") + 1)) |

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Run by tests/vm/next-boot in both boots of one machine: what the daemon promises in the first is so in the second.
-# Says "ok STEP" for each step, as cases.sh does for cases.
+# Run by tests/vm/next-boot in both boots of one machine: what the daemon promises in the first is so in the
+# second. Says "ok STEP" for each step, as cases.sh does for cases.
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"

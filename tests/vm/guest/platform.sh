@@ -2,8 +2,8 @@
 # shellcheck disable=SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Devices that are not on PCI (tests/vm/cross/run --platform-devices): they are shown, switched and matched by rules as
-# those on PCI are. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
+# Devices that are not on PCI (tests/vm/cross/run --platform-devices): they are shown, switched and matched
+# by rules as those on PCI are. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh

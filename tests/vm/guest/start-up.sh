@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Runs while the start-up of the machine of tests/vm/start-up waits for a passphrase, gives it, and says for each step
-# "ok STEP", as cases.sh does for cases.
+# Runs while the start-up of the machine of tests/vm/start-up waits for a passphrase, gives it, and says for
+# each step "ok STEP", as cases.sh does for cases.
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"

@@ -2,9 +2,9 @@
 # shellcheck disable=SC2154,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A machine whose groups have no type that can be switched (tests/vm/cross/run --architecture ppc64el): whatever is
-# asked for is refused before anything is unbound, and the rest works. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
-#   unsupported.sh [NAME…]      NAME: a case; all if none is given
+# A machine whose groups have no type that can be switched (tests/vm/cross/run --architecture ppc64el):
+# whatever is asked for is refused before anything is unbound, and the rest works. Each case is a line "ok
+#   NAME" or "FAIL NAME CAUSE". unsupported.sh [NAME…]      NAME: a case; all if none is given
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Devices that are added while the machine runs: is the rule before the driver, how often, and how often is the line
-# for udev that people use for it? Its own driver's module is loaded, or it is not.
+# Devices that are added while the machine runs: is the rule before the driver, how often, and how often is
+# the line for udev that people use for it? Its own driver's module is loaded, or it is not.
 
 rival=/run/udev/rules.d/50-rival.rules
 
@@ -202,8 +202,8 @@ margins()
             END { printf "the slowest write %d µs after its event, the driver at least %d µs after that\n", slowest, least }'
 }
 
-# rounds_on_a_busy_machine N: more wants to run than there are processors, and two devices of one driver come at once,
-# of which either has the module loaded for the other.
+# rounds_on_a_busy_machine N: more wants to run than there are processors, and two devices of one driver come
+# at once, of which either has the module loaded for the other.
 rounds_on_a_busy_machine()
 {
     local i since late=0

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # as booted
-# What a device and its IOMMU can do: GetFeatures beside lspci, which reads configuration space with libpci, and
-# beside the registers as this script reads them. For every machine, whatever its IOMMU is.
+# What a device and its IOMMU can do: GetFeatures beside lspci, which reads configuration space with libpci,
+# and beside the registers as this script reads them. For every machine, whatever its IOMMU is.
 
-# Everything here that is or is not is 1 or 0, so that no process has to be started to say so: the emulated machine
-# takes long for one.
+# Everything here that is or is not is 1 or 0, so that no process has to be started to say so: the emulated
+# machine takes long for one.
 
 # The folder of the IOMMU of the device $1 (a folder of sysfs), or nothing.
 unit_of()
@@ -161,8 +161,9 @@ compare()
         fail "${device##*/}: expected $(differing -23), but got $(differing -13)"
 }
 
-# Whether VT-d uses scalable mode is told by bits 11:10 of the root table address alone, which sysfs does not show. With
-# iomem=relaxed on the kernel command line they can be read: what is concluded without them (docs/features.md) is right.
+# Whether VT-d uses scalable mode is told by bits 11:10 of the root table address alone, which sysfs does not
+# show. With iomem=relaxed on the kernel command line they can be read: what is concluded without them
+# (docs/features.md) is right.
 check_scalable_mode()
 {
     local -i register ecap concluded=0
@@ -223,8 +224,8 @@ case_full_features_follow_the_type()
     done
 }
 
-# As a person sees it: each reserved region that VFIO or the firmware cares about has a note, and so has a mask that
-# does not reach all of RAM.
+# As a person sees it: each reserved region that VFIO or the firmware cares about has a note, and so has a
+# mask that does not reach all of RAM.
 case_full_features_as_iommuctl_shows_them()
 {
     local group regions notes device shown bits

@@ -14,8 +14,9 @@ make_partition()
     dd if=/dev/zero of="$node" bs=512 count=1 conv=notrunc status=none
     printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x20\x03\0' | dd of="$node" bs=1 seek=446 conv=notrunc status=none
     printf '\x55\xaa' | dd of="$node" bs=1 seek=510 conv=notrunc,fsync status=none
-    # udev has the table read when it hears that a writer has closed the disk, which it does not while it works on the
-    # disk: the write before this one. So the partition is added here, unless udev is first, and udev is told.
+    # udev has the table read when it hears that a writer has closed the disk, which it does not while it
+    # works on the disk: the write before this one. So the partition is added here, unless udev is first, and
+    # udev is told.
     partx --update "$node" || true
     udevadm wait --timeout=60 "${node}p1"
     udevadm trigger --action=change --settle --name-match="$node"
