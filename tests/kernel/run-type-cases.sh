@@ -27,7 +27,10 @@ while [[ ${1-} == --* ]]; do
     esac
     shift 2
 done
-(( $# >= 4 )) || { echo "usage: $0 [--states GLOB] [--vfio-user COMMAND] SYSROOT GENERATION MEMBERS DEVICE..." >&2; exit 2; }
+(( $# >= 4 )) || {
+    echo "usage: $0 [--states GLOB] [--vfio-user COMMAND] SYSROOT GENERATION MEMBERS DEVICE..." >&2
+    exit 2
+}
 sys=$1 generation=$2 members=$3
 shift 3
 devices=("$@")

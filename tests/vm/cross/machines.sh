@@ -8,7 +8,8 @@
 # A drive with a file of its own: drive SERIAL FILE PLACE
 drive()
 {
-    printf '%s\n' -blockdev "driver=raw,node-name=drive-$2,discard=unmap,file.driver=file,file.filename=$directory/$2.img" \
+    printf '%s\n' -blockdev \
+        "driver=raw,node-name=drive-$2,discard=unmap,file.driver=file,file.filename=$directory/$2.img" \
         -device "nvme,serial=$1,drive=drive-$2,$3"
 }
 
@@ -28,7 +29,8 @@ card()
 # The guest's way to tests/vm/supervise.
 control_port()
 {
-    printf '%s\n' -device "virtio-serial-pci,id=control-port,$1" -device virtserialport,chardev=control,name=control
+    printf '%s\n' -device "virtio-serial-pci,id=control-port,$1" \
+        -device virtserialport,chardev=control,name=control
 }
 
 # --- arm64
@@ -114,7 +116,8 @@ devices_powernv9()
 {
     local i
     for i in 0 1 2 3 4; do
-        printf '%s\n' -device "pnv-phb,chip-id=0,index=$i,id=phb$i" -device "pnv-phb-root-port,bus=phb$i,id=port$i"
+        printf '%s\n' -device "pnv-phb,chip-id=0,index=$i,id=phb$i" \
+            -device "pnv-phb-root-port,bus=phb$i,id=port$i"
     done
     drive FREE free bus=port0
     drive MOUNTED mounted bus=port1

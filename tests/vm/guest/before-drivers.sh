@@ -136,7 +136,8 @@ expected_behind()
 after_drivers()
 {
     modprobe --all nvme e1000e
-    expect 'the driver has the drive' 'nvme (null)' "$(until_equal 'nvme (null)' driver_and_override "$free")"
+    expect 'the driver has the drive' 'nvme (null)' \
+        "$(until_equal 'nvme (null)' driver_and_override "$free")"
     expect 'in the type that was set' identity "$(type_of "$free")"
     expect 'the drive behind the port' "$(expected_behind)" "$(type_of "$behind")"
     until_equal yes has_node "$free" >/dev/null
@@ -176,7 +177,8 @@ before_drivers "$@"
 after_drivers
 with_daemon
 expect 'each drive was given to its driver once' '1 1 1' \
-    "$(for address in "$free" "$mounted" "$behind"; do dmesg | grep -c "pci function $address"; done | xargs)"
+    "$(for address in "$free" "$mounted" "$behind"; do dmesg | grep -c "pci function $address"; done |
+        xargs)"
 if dmesg | grep -E 'Oops|WARNING|BUG:'; then fail 'the kernel is content' 'see above'; fi
 echo "$passed passed, $failed failed"
 echo "==> the script ended with $((failed > 0))"

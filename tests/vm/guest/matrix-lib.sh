@@ -66,7 +66,8 @@ look_for_devices()
     # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be
     # there already.
     modprobe --quiet vfio_iommu_type1 || true
-    [[ ! -e /sys/module/vfio_iommu_type1 ]] || echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
+    [[ ! -e /sys/module/vfio_iommu_type1 ]] ||
+        echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
     for name in FREE MOUNTED TWO0 TWO1 BEHINDBRIDGE; do
         printf '%s=%s\n' "${name,,}" "$(address_of "$name" || true)"
     done
@@ -177,7 +178,8 @@ fault_of_machine()
     echo identity >"$drive/iommu_group/type"
     bind_by_hand "$free" nvme
     wait_until 60 node_of "$free" >/dev/null
-    echo 'the emulated VT-d does not translate the DMA of a device again that has had identity, in scalable mode'
+    echo 'the emulated VT-d does not translate the DMA of a device again that has had identity,' \
+        'in scalable mode'
 }
 
 comes_back_from_identity()
@@ -303,7 +305,8 @@ start_daemon()
 
 name_is_owned()
 {
-    busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner s "$bus_name" >/dev/null 2>&1
+    busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner s \
+        "$bus_name" >/dev/null 2>&1
 }
 
 stop_daemon()

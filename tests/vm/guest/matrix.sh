@@ -35,7 +35,8 @@ ask_kernel()
     udevadm control --stop-exec-queue
     at_end udevadm settle --timeout 60
     at_end udevadm control --start-exec-queue
-    bash "$kernel_tests/run-type-cases.sh" "${options[@]}" /sys "$generation" "$@" >"$scratch/raw" || status=$?
+    bash "$kernel_tests/run-type-cases.sh" "${options[@]}" /sys "$generation" "$@" >"$scratch/raw" ||
+        status=$?
     grep -E '^(answer|FAIL) ' "$scratch/raw" || true
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL "$scratch/raw" || tail -n 1 "$scratch/raw")"
 }
@@ -174,14 +175,17 @@ changes_group()
     if [[ $generation == 6.1 && $(members_of "$1" | wc -l) -gt 1 ]]; then
         client_set 1 "$1" "$(other_than "$type")"
         all_unchanged
-        refused_as_expected 'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
+        refused_as_expected \
+            'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
     fi
     bridge=$(driven_bridge_of "${devices[@]}")
     if [[ -n $bridge ]]; then
         client_set 3 "$1" "$(unlike_by_unbinding "$type")"
-        [[ $said == *"$bridge is a bridge on ${drivers[$bridge]}"* ]] || fail "the refusal does not say why: $said"
+        [[ $said == *"$bridge is a bridge on ${drivers[$bridge]}"* ]] ||
+            fail "the refusal does not say why: $said"
         all_unchanged
-        refused_as_expected "by the daemon, as the bridge of the group is on ${drivers[$bridge]}; nothing was unbound"
+        refused_as_expected \
+            "by the daemon, as the bridge of the group is on ${drivers[$bridge]}; nothing was unbound"
     fi
     ! has_data "$1" || { fill "$1"; sum=$(checksum "$1"); }
     set_and_check "$1" "$(other_than "$type")" "$(other_than "$type")"
@@ -278,7 +282,8 @@ case_in_use()
 # given_to_vfio ADDRESS: until the case ends.
 given_to_vfio()
 {
-    modprobe vfio-pci 2>/dev/null || [[ -d /sys/bus/pci/drivers/vfio-pci ]] || not_possible 'the kernel has no vfio-pci'
+    modprobe vfio-pci 2>/dev/null || [[ -d /sys/bus/pci/drivers/vfio-pci ]] ||
+        not_possible 'the kernel has no vfio-pci'
     at_end bind_by_hand "$1" "$(driver_of "$1")"
     bind_by_hand "$1" vfio-pci
     udevadm settle --timeout 60
@@ -334,7 +339,8 @@ rule_has_acted()
 owned_drive()
 {
     needs_switch 'drive' "$free"
-    takes "$free" identity || not_possible 'the kernel does not give the drive identity, which a rule could forbid'
+    takes "$free" identity ||
+        not_possible 'the kernel does not give the drive identity, which a rule could forbid'
     client_set 0 "$free" identity
     client 0 revert "$free"
     given_to_vfio "$free"
@@ -459,7 +465,8 @@ case_default_type()
     # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has
     # another than the machine.
     told=$(manager_property BootDefaultType)
-    [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] || is 'BootDefaultType' "$told" "$boot_type"
+    [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] ||
+        is 'BootDefaultType' "$told" "$boot_type"
     # From another type, so that something is written.
     type=DMA
     [[ $boot_type != DMA ]] || type=DMA-FQ

@@ -92,5 +92,6 @@ for drive in "$data" "$secret"; do
     is 'changes' "$(time_of "MESSAGE_ID=$change_done" "IOMMU_DEVICE=$drive")" ''
 done
 ok the_disks_that_came_late_were_never_touched
-echo "figure: start-up was over after $((finished / 1000)) ms, the idle drive switched $(( (switched - finished) / 1000 )) ms later"
+echo "figure: start-up was over after $((finished / 1000)) ms," \
+    "the idle drive switched $(( (switched - finished) / 1000 )) ms later"
 echo "$passed passed, 0 failed"

@@ -29,7 +29,8 @@ switch_to()
     local sum
     iommuctl set "$free" "$1"
     wait_until 60 has_node "$free"
-    [[ $(type_of "$free") =~ ^($(outcomes "$1"))$ ]] || fail "FAIL switch_to_$1: the type is $(type_of "$free")"
+    [[ $(type_of "$free") =~ ^($(outcomes "$1"))$ ]] ||
+        fail "FAIL switch_to_$1: the type is $(type_of "$free")"
     host_request phase "$free" "$(type_of "$free")"
     sum=$(drive_checksum "$free")
     host_request phase-end

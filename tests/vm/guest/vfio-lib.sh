@@ -96,7 +96,8 @@ owned()
     grep -F "$object" /run/usage | grep -qF "pid $user_pid (iommufd-user)" ||
         fail "usage does not say who owns $address through $object: $(</run/usage)"
     group_call "$address" Plan "$other" '{}' >/run/plan
-    grep -qF 'handed to a program through VFIO or iommufd' /run/plan || fail "the plan does not say why: $(</run/plan)"
+    grep -qF 'handed to a program through VFIO or iommufd' /run/plan ||
+        fail "the plan does not say why: $(</run/plan)"
     refused OwnedByUser switch "$address" "$other"
     is "the driver of $address" "$(driver_of "$address")" vfio-pci
 }

@@ -42,7 +42,8 @@ case_full_hotplug_again_starts_from_the_rules()
     unplug_hot_drive
     group_is_gone()
     {
-        ! busctl get-property "$bus_name" "/org/iommupolicy1/group/$group" "$bus_name.Group" Type >/dev/null 2>&1
+        ! busctl get-property "$bus_name" "/org/iommupolicy1/group/$group" \
+            "$bus_name.Group" Type >/dev/null 2>&1
     }
     wait_until 30 group_is_gone
     refused NoSuchDevice manager_call GetDevice "$hot"
@@ -181,7 +182,8 @@ replug_at_moments()
         wait "$change" || true
         is 'the data' "$(drive_checksum "$subject")" "$sum"
     done
-    echo "figure: $hits re-plugs in $tries tries, in the step:$(for step in "${!steps[@]}"; do echo -n " $step ${steps[$step]}"; done)"
+    echo "figure: $hits re-plugs in $tries tries, in the step:$(
+        for step in "${!steps[@]}"; do echo -n " $step ${steps[$step]}"; done)"
 }
 
 case_hotplug_in_the_middle_of_a_change()

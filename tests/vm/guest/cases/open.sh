@@ -39,7 +39,9 @@ open_nodes_during_changes()
 # The moment is swept.
 case_open_at_any_moment()
 {
-    if [[ $full == yes ]]; then open_nodes_during_changes open 200; else open_nodes_during_changes open 16; fi
+    local times=16
+    [[ $full != yes ]] || times=200
+    open_nodes_during_changes open "$times"
 }
 
 # The worker is stopped at each of its steps while everything is opened.
@@ -56,5 +58,7 @@ case_full_open_while_the_worker_stands_still()
 # drive alive.
 case_full_open_by_nobody()
 {
-    if [[ $full == yes ]]; then open_nodes_during_changes passed 100; else open_nodes_during_changes passed 8; fi
+    local times=8
+    [[ $full != yes ]] || times=100
+    open_nodes_during_changes passed "$times"
 }

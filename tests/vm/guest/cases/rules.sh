@@ -36,7 +36,8 @@ case_rules_wait_for_the_unmount()
 {
     make_file_system "$free"
     mount "$(node_of "$free")" /mnt
-    printf '[Match]\nClass=nvme\n[Policy]\nType=identity\nUnbind=idle\nAccept=signature\n' >"$rules/50-idle.conf"
+    printf '[Match]\nClass=nvme\n[Policy]\nType=identity\nUnbind=idle\nAccept=signature\n' \
+        >"$rules/50-idle.conf"
     iommuctl reload
     wait_until 60 is_pending_for "$free" in-use
     is 'the type' "$(type_of "$free")" DMA-FQ

@@ -184,7 +184,8 @@ come_and_go()
         no_record_is_left
         is 'the setting without them' "$(<"$pf_folder/sriov_drivers_autoprobe")" 1
     done
-    echo "figure: $2 virtual functions came and went $1 times: $won of $(($1 * $2)) of the type asked for before their driver"
+    echo "figure: $2 virtual functions came and went $1 times:" \
+        "$won of $(($1 * $2)) of the type asked for before their driver"
 }
 
 # The machine may be so busy that the 100 ms of the kernel are over before the daemon runs: here it is waited
