@@ -175,7 +175,8 @@ class Connection:
         """Sends a call; finish() gives its answer."""
         return self.send(CALL, {PATH: Variant("o", path), INTERFACE: Variant("s", interface),
                                 MEMBER: Variant("s", member), DESTINATION: Variant("s", destination)},
-                         signature, arguments, flags | NO_AUTO_START * (destination != "org.freedesktop.PolicyKit1"))
+                         signature, arguments,
+                         flags | NO_AUTO_START * (destination != "org.freedesktop.PolicyKit1"))
 
     def finish(self, serial, timeout=30):
         """The arguments of the answer; BusError for an error, TimeoutError when there is none."""

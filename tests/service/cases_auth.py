@@ -11,7 +11,8 @@ INTERACTIVE_NEEDED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequire
 
 ONE_DEVICE = """
 polkit.addRule(function(action, subject) {
-    if (action.id.indexOf("org.iommupolicy1.") == 0 && action.lookup("devices") == "0000:03:00.0 0000:03:00.1")
+    if (action.id.indexOf("org.iommupolicy1.") == 0 &&
+        action.lookup("devices") == "0000:03:00.0 0000:03:00.1")
         return polkit.Result.YES;
 });
 """
@@ -20,7 +21,8 @@ TELL_DETAILS = """
 polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.iommupolicy1.") == 0) {
         var text = action.id;
-        ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"].forEach(function(key) {
+        let keys = ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"];
+        keys.forEach(function(key) {
             text += "|" + key + "=" + action.lookup(key);
         });
         polkit.log(text);

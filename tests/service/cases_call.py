@@ -107,8 +107,9 @@ def get_group(context):
 
 @case()
 def paths_that_do_not_encode_back(context):
-    for path in "group/00", "group/99", "group/0x0", "group/_0", "group/4294967296", "group/18446744073709551616", \
-                "group/0/1", "device/pci", "device/pci/nosuch", "device/pci/_30000_3A00_3A06_2E0", "device/x/y":
+    for path in ("group/00", "group/99", "group/0x0", "group/_0", "group/4294967296",
+                 "group/18446744073709551616", "group/0/1", "device/pci", "device/pci/nosuch",
+                 "device/pci/_30000_3A00_3A06_2E0", "device/x/y"):
         error = error_of(context.call, f"{ROOT}/{path}", PROPERTIES, "GetAll", "s", GROUP)
         assert error.name in ("org.freedesktop.DBus.Error.UnknownObject",
                               "org.freedesktop.DBus.Error.UnknownMethod"), f"{path}: {error}"

@@ -113,7 +113,8 @@ def client_exit_codes(context):
              "mount:/nowhere@x", "iommuctl usage 0")
     run(context, "plan", "0", "identity", code=1)
     equal(context.kernel.type(0), "DMA-FQ")
-    for verb in ("set", "0", "DMA", *allowed(context, "0")), ("apply",), ("reload",), ("inhibit", "0", "true"):
+    for verb in (("set", "0", "DMA", *allowed(context, "0")), ("apply",), ("reload",),
+                 ("inhibit", "0", "true")):
         run(context, "--no-ask-password", *verb, uid=NOBODY, code=4)
 
 
@@ -143,7 +144,8 @@ def client_tests_rules_offline(context):
     groups = ask(context, "test", "/etc/iommu-policy.d/30-relax.conf")["groups"]
     equal([(group["id"], group["wanted_type"], group["pending_reason"]) for group in groups],
           [(0, "identity", "unbind-not-allowed")])
-    context.write_rule("30-late.conf", "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
+    context.write_rule("30-late.conf",
+                       "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
     groups = ask(context, "test", "/etc/iommu-policy.d/30-late.conf")["groups"]
     equal([group["wanted_type"] for group in groups], ["DMA"])
 

@@ -65,7 +65,8 @@ def script(context, name):
 def completion_of_bash(context):
     shell = Terminal(put_wrapper(context), "bash", "--norc", "--noprofile", "-i")
     shell.type("PS1='ready> '; bind 'set enable-bracketed-paste off'; "
-               f". /usr/share/bash-completion/bash_completion; . {script(context, 'bash.sh')}; echo st''arted\n")
+               ". /usr/share/bash-completion/bash_completion; "
+               f". {script(context, 'bash.sh')}; echo st''arted\n")
     shell.wait("started")
     check_lines(shell)
 
@@ -76,7 +77,8 @@ def completion_of_zsh(context):
     folder.mkdir()
     (folder / "_iommuctl").symlink_to(script(context, "zsh.zsh"))
     shell = Terminal(put_wrapper(context), "zsh", "-f", "-i")
-    shell.type("PS1='ready> '; unset zle_bracketed_paste; setopt no_list_beep no_beep; fpath=(/run/zsh $fpath); "
+    shell.type("PS1='ready> '; unset zle_bracketed_paste; setopt no_list_beep no_beep; "
+               "fpath=(/run/zsh $fpath); "
                "autoload -Uz compinit; compinit -u -D; echo st''arted\n")
     shell.wait("started")
     check_lines(shell)

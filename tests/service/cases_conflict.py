@@ -90,7 +90,8 @@ def conflict_that_nobody_may_unbind_for_in_all_orders(context):
 
 
 @case(rules={"10-lax.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\nUnbind=idle\nAccept=unknown\n",
-             "05-strict.conf": "[Match]\nAddress=0000:03:00.3\n[Policy]\nType=DMA\nUnbind=idle\nAccept=unknown\n"},
+             "05-strict.conf": "[Match]\nAddress=0000:03:00.3\n"
+                               "[Policy]\nType=DMA\nUnbind=idle\nAccept=unknown\n"},
       daemon_conf=AT_ONCE)
 def conflict_beside_a_bridge_and_a_managed_member_in_all_orders(context):
     """Neither of the two has a wish, and neither is unbound."""

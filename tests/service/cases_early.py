@@ -87,7 +87,8 @@ def early_sets_what_has_no_driver(context):
     equal(said[:3], ["iommu-policy-early: group 4: identity by 20-drives.conf:4",
                      "iommu-policy-early: group 5: identity by 20-drives.conf:4",
                      "iommu-policy-early: group 7: DMA by 30-cards.conf:4"])
-    equal(said[3:], ["iommu-policy-early: group 8: bound: DMA by 30-cards.conf:4: 0000:00:08.0 is bound to e1000e already"])
+    equal(said[3:], ["iommu-policy-early: group 8: bound: DMA by 30-cards.conf:4: "
+                     "0000:00:08.0 is bound to e1000e already"])
     equal(run(context), (0, said[3:]))
     equal(writes(context), {})
     # The drivers come, the daemon comes: nothing is left to do.
@@ -127,7 +128,8 @@ def early_without_rules_writes_nothing(context):
 def early_with_a_broken_rule_only_tightens(context):
     status, said = run(context, "--initramfs")
     equal(status, 0)
-    equal(said[0], "iommu-policy-early: /etc/iommu-policy.d/10-broken.conf:4:1: error: unknown key Tpye in [Policy] "
+    equal(said[0], "iommu-policy-early: /etc/iommu-policy.d/10-broken.conf:4:1: error: "
+                   "unknown key Tpye in [Policy] "
                    "(did you mean Type=?)")
     equal(writes(context), {7: "DMA"})
     assert not NOTE.exists()
@@ -176,7 +178,8 @@ def early_says_what_the_kernel_refused(context):
         equal(context.kernel.type(4), "DMA-FQ")
         context.kernel("rule-remove refuse")
     # The driver came between the look and the write.
-    context.kernel("rule race op=write path=sys/kernel/iommu_groups/5/type do 'driver pci nvme ids=144d:a808'")
+    context.kernel("rule race op=write path=sys/kernel/iommu_groups/5/type "
+                   "do 'driver pci nvme ids=144d:a808'")
     context.kernel("group 5 type=DMA-FQ")
     equal(run(context)[0], 0)
     equal((outcomes()[5], context.kernel.type(5), context.kernel.driver("0000:00:05.0")),

@@ -58,8 +58,10 @@ HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&
            "\u202e\u2066\u2028txt.exe", "x" * 1000)
 
 
-@case(topology="bound-and-unbound", rules={"50-edu.conf": "[Match]\nAddress=0000:00:07.0\n[Policy]\nType=DMA\n"
-                                          "Reason=\"quoted\" 'text' $(devices) <b>\x1b[1m \\\n  and a second line\n"})
+@case(topology="bound-and-unbound",
+      rules={"50-edu.conf": "[Match]\nAddress=0000:00:07.0\n[Policy]\nType=DMA\n"
+                            "Reason=\"quoted\" 'text' $(devices) <b>\x1b[1m \\\n"
+                            "  and a second line\n"})
 def details_are_not_steered_by_the_caller(context):
     """Neither by the reason of a call, nor by who asks for an inhibitor, nor by a rule's text."""
     questions = Questions()
@@ -102,7 +104,8 @@ def names_of_the_kernel_are_made_harmless(context):
     questions = Questions()
     names = ["\x1b[2J", "a\"b'c", "x=$(drivers)", "\u202exe", "<b>bold"]
     for number, name in enumerate(names, 20):
-        context.kernel(f"device platform \"{name}\" group={number}".replace('"b', '\\"b').replace("$(", "\\$("))
+        line = f"device platform \"{name}\" group={number}"
+        context.kernel(line.replace('"b', '\\"b').replace("$(", "\\$("))
         context.wait_group(number, Type="DMA-FQ")
         agent, finish = context.ask_user(number, "DMA")
         details = questions.next()
@@ -187,7 +190,8 @@ def a_finding_comes_before_the_yes(context):
     def use():
         devlink = f"sys/devices/virtual/devlink/pci:{EDU}--pci:0000:00:06.0"
         context.kernel(f"link {devlink}/consumer ../../../pci0000:00/0000:00:06.0")
-        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 ../../virtual/devlink/pci:{EDU}--pci:0000:00:06.0")
+        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 "
+                       f"../../virtual/devlink/pci:{EDU}--pci:0000:00:06.0")
 
     change_before_the_yes(context, "InUse", use, **ALLOW_EDU)
     equal(context.kernel.driver(EDU), "edu")

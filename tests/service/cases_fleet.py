@@ -118,7 +118,8 @@ def fleet_role_in_check_mode(context):
     before = files()
     relaxed = {**EXTERNAL, "policy": {"Forbid": "identity"}}
     foretold = Play(context, "--check", "--diff", rules=[relaxed])
-    equal(foretold.changed, ["Write the rules", "Remove the files of rules that are not in the list any more"])
+    equal(foretold.changed, ["Write the rules",
+                             "Remove the files of rules that are not in the list any more"])
     (written,) = foretold.results("Write the rules")
     (difference,) = written["results"][0]["diff"]
     equal(difference["before"], before["90-external.conf"])
@@ -198,7 +199,8 @@ def check_alerts(context, fired):
     test = {"rule_files": [f"{context.options.source}/{ALERTS}"], "evaluation_interval": "1m", "tests": [{
         "interval": "1m", "input_series": [{"series": name, "values": f"{value}x120"}
                                            for name, value in figures.items()],
-        "promql_expr_test": [{"eval_time": "2h", "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+        "promql_expr_test": [{"eval_time": "2h",
+                              "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
                               "exp_samples": expected}]}]}
     pathlib.Path("/run/alerts.json").write_text(json.dumps(test), encoding="utf-8")
     ended = subprocess.run(["promtool", "test", "rules", "/run/alerts.json"], capture_output=True, text=True,
@@ -344,7 +346,8 @@ def fleet_document_variables(context):
     """The variables of the role are the same in its defaults, in what Ansible checks, and on its page."""
     role = pathlib.Path(context.options.source) / "contrib/ansible/roles/iommu_policy"
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
-    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]
     equal({name: option["default"] for name, option in options["options"].items()}, defaults)
     rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (role / "README.md").read_text(encoding="utf-8"),
                       re.MULTILINE)

@@ -164,7 +164,8 @@ def vtd_without_pass_through_on_a_newer_kernel(context):
                   ["DMA", "kernel", True, "settled"])
             says(context, group, "forces DMA", origin="kernel", verdict="wanted")
             says(context, group, "identity", origin="10-any.conf:4", verdict="void")
-        entry = context.journal.wait(lambda entry: "different types are asked for" in entry.get("MESSAGE", ""))
+        entry = context.journal.wait(
+            lambda entry: "different types are asked for" in entry.get("MESSAGE", ""))
         assert "10-any.conf:4" in entry["IOMMU_RULE"] and "pass-through" in entry["MESSAGE"], entry
         equal(types_written(context) + unbinds(context), [])
 
@@ -210,7 +211,8 @@ def amd_keeps_pasid_in_identity(context):
         equal(context.change(6, "DMA"), "DMA")
 
 
-@case(topology="forced-amd", start=False, rules={"10-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
+@case(topology="forced-amd", start=False,
+      rules={"10-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
 def a_forced_type_that_is_forbidden_is_told(context):
     with reads(cmdline=LAZY, cpuinfo="flags\t\t: fpu\n"):
         context.daemon.start()
@@ -235,7 +237,8 @@ def auto_is_predicted_by_the_iommu(context):
     with reads(cmdline=LAZY):
         context.daemon.start()
         equal(boot_default(context), "DMA")
-        context.write_rule("10-any.conf", "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ identity\nUnbind=idle\n")
+        context.write_rule("10-any.conf",
+                           "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ identity\nUnbind=idle\n")
         context.call(ROOT, MANAGER, "Reload")
         # Not void: what it will end in is known, and not forbidden.
         equal(context.group(0, "WantedType"), "auto")
@@ -246,7 +249,8 @@ def auto_that_may_be_forbidden_is_void(context):
     with reads(cmdline=LAZY):
         context.daemon.start()
         equal(boot_default(context), "DMA-FQ")
-        context.write_rule("10-any.conf", "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ\nUnbind=never\n")
+        context.write_rule("10-any.conf",
+                           "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ\nUnbind=never\n")
         context.call(ROOT, MANAGER, "Reload")
         equal(context.group(0, "WantedType"), "DMA")
         says(context, 0, "auto", verdict="void")

@@ -50,7 +50,8 @@ def journal_has_a_change(context):
     equal(steps[0][1], "look")
     assert {f"unbind {CARD}", "write type identity", f"bind {CARD}"} <= {name for _, name in steps}, steps
     assert abs(sum(int(usec) for usec, _ in steps) - int(entry["IOMMU_WORKER_USEC"])) < 1000, entry
-    assert int(entry["IOMMU_KERNEL_USEC"]) <= int(entry["IOMMU_WORKER_USEC"]) <= int(entry["IOMMU_CHANGE_USEC"])
+    kernel, worker, change = (int(entry[f"IOMMU_{what}_USEC"]) for what in ("KERNEL", "WORKER", "CHANGE"))
+    assert kernel <= worker <= change, entry
 
 
 @case()

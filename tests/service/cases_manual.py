@@ -51,7 +51,8 @@ def run(context, example, command, environment):
     place = f"{example.place}: {command.text}"
     equal(ended.returncode, 0, f"{place}: {ended.stdout}")
     expected = "\n".join(command.output)
-    assert manual.matches(command.output, ended.stdout), f"{place}: said\n{ended.stdout}instead of\n{expected}"
+    assert manual.matches(command.output, ended.stdout), \
+        f"{place}: said\n{ended.stdout}instead of\n{expected}"
 
 
 def run_page(context, name, at_least):

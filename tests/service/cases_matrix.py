@@ -151,7 +151,8 @@ CALLS = {
                                                        wait=Variant("b", False)),
     "`SetType`, less strict, live": set_type(BOUND, "DMA-FQ", base=strict),
     "`SetType`, less strict, a driver is unbound": set_type(BOUND, "identity", allow=EDU_USE),
-    "`SetType`, the type is there, but a rule wants a stricter one": set_type(BOUND, "DMA-FQ", base=rule_is_stricter),
+    "`SetType`, the type is there, but a rule wants a stricter one":
+        set_type(BOUND, "DMA-FQ", base=rule_is_stricter),
     "`SetType`, stricter, a fatal finding is allowed": set_type(NETWORK, "DMA", allow=(FATAL,)),
     "`SetType`, less strict, a fatal finding is allowed": set_type(NETWORK, "identity", allow=(FATAL,)),
     "`SetType`, the type is there, with `persist`":
@@ -576,4 +577,5 @@ def unknown_rows():
 @case(start=False)
 def authorisation_tables_are_complete(_context):
     equal(sorted(unknown_rows()), [], "only here, or only in the document:")
-    assert f"`{DETAILS}`" in DOCUMENT.read_text(encoding="utf-8").splitlines(), "the details are others there"
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert f"`{DETAILS}`" in lines, "the details are others there"

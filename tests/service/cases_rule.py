@@ -22,7 +22,8 @@ PLUG_RULE = {"30-plug.conf": "[Match]\nId=1b36:1111\n[Policy]\nType=identity\n"}
 def rule_without_unbind_is_pending(context):
     context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
     equal(context.group(0, "WantedType"), "identity")
-    assert context.group(0, "WantedBy").startswith("/etc/iommu-policy.d/30-nic.conf:"), context.group(0, "WantedBy")
+    by = context.group(0, "WantedBy")
+    assert by.startswith("/etc/iommu-policy.d/30-nic.conf:"), by
     equal(context.kernel.type(0), "DMA-FQ")
     equal(context.get(ROOT, MANAGER, "Pending"), 1)
     equal([path for path, _, _ in context.kernel.writes() if path.endswith("/unbind")], [])

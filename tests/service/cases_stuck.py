@@ -45,7 +45,8 @@ def check_stuck(context, group, step):
 def children_of(pid):
     """But for those that wait for added devices."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if pathlib.Path(f"/proc/{child}/comm").read_text() != "iommu-add-write\n"]
+    return [int(child) for child in children
+            if pathlib.Path(f"/proc/{child}/comm").read_text() != "iommu-add-write\n"]
 
 
 def wait_end(pid):
@@ -219,7 +220,8 @@ def caller_who_does_not_wait(context):
     context.wait_group(10, State="settled", Type="identity")
 
 
-@case(topology="eight", start=False, rules={"10-late.conf": "[Match]\nProperty=ID_NOTHING=1\n[Policy]\nType=DMA\n"})
+@case(topology="eight", start=False,
+      rules={"10-late.conf": "[Match]\nProperty=ID_NOTHING=1\n[Policy]\nType=DMA\n"})
 def uevent_that_cannot_be_read(context):
     """Somebody else's unbind hangs and holds the device's lock, which some kernels take to show `uevent`."""
     context.kernel("rule stuck op=read path=*/0000:12:00.0/uevent block")

@@ -272,7 +272,8 @@ class Fuzzer:
 
     def report(self):
         everything = set(self.methods) | set(self.properties)
-        print(f"user {self.uid}: {self.calls} calls, {len(self.covered & set(self.methods))} of {len(self.methods)} "
+        covered = len(self.covered & set(self.methods))
+        print(f"user {self.uid}: {self.calls} calls, {covered} of {len(self.methods)} "
               f"methods, {len(self.covered & set(self.properties))} of {len(self.properties)} properties, "
               f"{self.dropped} connections dropped")
         for name, count in self.answers.most_common():

@@ -259,8 +259,8 @@ class Context:
         try:
             agent.wait_for_question()
         except AssertionError:
-            raise AssertionError(f"polkit asks nobody; the call: {error_of(connection.finish, serial, timeout=0)}") \
-                from None
+            error = error_of(connection.finish, serial, timeout=0)
+            raise AssertionError(f"polkit asks nobody; the call: {error}") from None
         return agent, lambda: connection.finish(serial)
 
     def start_change(self, connection, group, kind, **options):
@@ -275,7 +275,8 @@ class Context:
             self.call(ROOT, "org.freedesktop.DBus.Peer", "Ping")
             equal(self.daemon.stop(), 0, "exit status")
         elif process:
-            assert process.returncode in (0, -signal.SIGKILL), f"the daemon has ended with {process.returncode}"
+            assert process.returncode in (0, -signal.SIGKILL), \
+                f"the daemon has ended with {process.returncode}"
 
     def end(self):
         """Whoever still waits in the fake kernel goes on, and the daemon ends."""
@@ -366,8 +367,8 @@ class Questions(threading.Thread):
     def wait_for_yes(self, count):
         """That many in all, each of which is then on its way to who has asked."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.granted >= count,
-                                         30), f"yes: {self.granted} of {count}"
+            assert self.changed.wait_for(lambda: self.granted >= count, 30), \
+                f"yes: {self.granted} of {count}"
 
 
 class Agent(threading.Thread):

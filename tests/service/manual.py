@@ -95,7 +95,8 @@ class Page:
     def examples(self):
         found = None
         for number, line in enumerate(self.lines, 1):
-            assert not line.startswith((".Dl ", ".D1 ")), f"{self.name}:{number}: an example is a literal block"
+            assert not line.startswith((".Dl ", ".D1 ")), \
+                f"{self.name}:{number}: an example is a literal block"
             if line.startswith(".Bd -literal"):
                 found = Example(f"{self.name}:{number + 1}", [])
             elif line == ".Ed":
