@@ -19,8 +19,8 @@
  * polkit is asked without a cancellation id, so it can never be told to cancel: it closes a dialog by itself
  * when the one it is about leaves the bus, or we do. CancelCheckAuthorization would lock polkit 122 up for
  * good if the agent's answer comes in the same moment: its main thread holds the GCancellable and waits for
- * the GDBusConnection, the thread that delivers the answer the other way round. docs/authorisation.md has the
- * rest of it.
+ * the GDBusConnection, the thread that delivers the answer the other way round. docs/authorisation.md has
+ * the rest of it.
  */
 #define NO_CANCELLATION ""
 
