@@ -94,8 +94,8 @@ measure_change()
     times=$(reported_times "$cursor")
     is 'the number of reported changes' "$(wc -l <<<"$times")" "$rounds"
     if grep -q '^model name.* TCG' /proc/cpuinfo; then
-        reason="the processor is emulated: one find(1) over all open files, of which the worker needs two, takes"
-        reason+=" $(($(timed look_at_open_files) / 1000)) ms here"
+        reason='the processor is emulated: one find(1) over all open files, of which the worker needs'
+        reason+=" two, takes $(($(timed look_at_open_files) / 1000)) ms here"
     fi
     row "change in the machine, worker's own time" '5 ms' 0 'nothing' \
         "$(awk '{ print $1 - $2 }' <<<"$times" | median)" \
