@@ -5,10 +5,9 @@
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
 # --full runs the cases named full_…, too
-# A file that says "# machine: amd", "# machine: initramfs", "# machine: external", "# kernel: 6.1" or
-# "# kernel: iommufd" is for such a machine only (tests/vm/run --iommu, --initramfs, --external, --kernel).
-# The cases of one that says "# as booted" find the machine as the boot, and the case before, has left it.
-# The last line but one judges what the kernel said during all.
+# A file that says "# machine: amd", "# machine: initramfs", "# machine: external", "# kernel: 6.1" or "# kernel: iommufd" is
+# for such a machine only (tests/vm/run --iommu, --initramfs, --external, --kernel). The cases of one that says "# as booted"
+# find the machine as the boot, and the case before, has left it. The last line but one judges what the kernel said during all.
 
 cd "$(dirname "$0")" || exit 1
 full=no
