@@ -21,7 +21,7 @@ TELL_DETAILS = """
 polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.iommupolicy1.") == 0) {
         var text = action.id;
-        let keys = ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"];
+        var keys = ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"];
         keys.forEach(function(key) {
             text += "|" + key + "=" + action.lookup(key);
         });
