@@ -230,6 +230,9 @@ static const struct {
         {ERROR_PERSIST_FAILED, "the type is set, but its rule file could not be written",
          "Make the directory writable and run 'iommuctl set @ TYPE --persist' again.",
          "Make the directory writable and run 'iommuctl set TARGET TYPE --persist' again."},
+    [REFUSAL_NOT_PERSISTABLE] =
+        {ERROR_PERSIST_FAILED, "no rule file can be written for it, so nothing was changed",
+         "Run 'iommuctl set @ TYPE' without --persist.", "Run 'iommuctl set TARGET TYPE' without --persist."},
     [REFUSAL_RECORD_FAILED] =
         {ERROR_SWITCH_FAILED,
          "the record that would bring the devices back after a crash could not be written, so "
@@ -250,7 +253,8 @@ static const struct {
                                "('pkaction' lists the actions).",
                                NULL},
     [REFUSAL_INTERACTION_REQUIRED] =
-        {ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
+        {ERROR_INTERACTION_REQUIRED,
+         "a password has to be asked for, and the call did not allow that or nobody is there to ask",
          "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.",
          NULL},
     [REFUSAL_INVALID_TARGET] = {ERROR_INVALID_ARGS, "names no group and no device",

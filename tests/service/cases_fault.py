@@ -176,7 +176,9 @@ def change_goes_on_when_the_write_returns(context):
 def bridges_alone_are_not_persisted(context):
     context.kernel("device pci 0000:05:00.0 group=new id=8086:1901 class=060400")
     context.wait_group(1, State="settled")
-    expect_error("PersistFailed", context.set_type, 1, "identity", persist=Variant("b", True))
+    error = expect_error("PersistFailed", context.set_type, 1, "identity", persist=Variant("b", True))
+    assert "nothing was changed" in error.text, error
+    equal(context.kernel.writes(), [])
     equal(os.listdir("/etc/iommu-policy.d"), [])
 
 

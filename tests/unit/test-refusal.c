@@ -44,6 +44,7 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_TIMEOUT] = "bind, 180 s",
     [REFUSAL_INVALID_RULE] = "/etc/iommu-policy.d/30-x.conf:4:6: unknown type dma",
     [REFUSAL_PERSIST_FAILED] = "/etc/iommu-policy.d/05-call-pci-0000:00:04.0.conf: Read-only file system",
+    [REFUSAL_NOT_PERSISTABLE] = "a rule names no bridges, and there is nothing else in the group",
     [REFUSAL_RECORD_FAILED] = "/run/iommu-policy/change/pci:0000:00:04.0: No space left on device",
     [REFUSAL_INTERNAL] = "Cannot allocate memory",
     [REFUSAL_INVALID_OPTION] = "unbind takes idle or never",
