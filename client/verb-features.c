@@ -235,9 +235,9 @@ const Verb verb_features = {
     .arguments = "TARGET",
     .summary = "Show what devices and their IOMMU can do",
     .description =
-        "Shows for each device of the group, or for the one device, what it and its IOMMU have together and\n"
-        "what is enabled now, how far it can address, and what the firmware or the kernel has reserved.\n"
-        "\"not known\" (null in JSON): this kind of IOMMU does not show its registers.\n"
+        "Shows for each device of the group, or for the one device, what it and its IOMMU have together\n"
+        "and what is enabled now, how far it can address, and what the firmware or the kernel has\n"
+        "reserved. \"not known\" (null in JSON): this kind of IOMMU does not show its registers.\n"
         "This may wake the device.",
     .min_arguments = 1,
     .max_arguments = 1,

@@ -248,7 +248,8 @@ def bus_answers_while_others_change(context):
     """Eight groups wait in the kernel at once, none for another."""
     context.kernel("rule slow path=*/unbind op=write block")
     connections = [Connection() for _ in range(8)]
-    serials = [context.start_change(connection, 10 + i, "identity") for i, connection in enumerate(connections)]
+    serials = [context.start_change(connection, 10 + i, "identity")
+               for i, connection in enumerate(connections)]
     for _ in range(8):
         context.call(ROOT, MANAGER, "ListGroups")
     context.kernel("wait-blocked slow")

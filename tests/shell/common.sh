@@ -69,7 +69,8 @@ fetch_and_install()
     # Not known here yet, or known in a version that the archive has replaced.
     say 'fetching the package lists'
     apt-get -qq update || say 'apt-get update met an error; going on with the lists it could fetch'
-    apt_install "$@" || { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
+    apt_install "$@" ||
+        { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
 }
 
 # Recommended packages are left out: they would bring desktop parts of QEMU and a mail server.
@@ -95,5 +96,6 @@ build_project()
         mv "$dir.log" "$dir/configure.log"
         printf '%s\n' "$options" >"$dir/options"
     fi
-    ninja -C "$dir" >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log" >&2; die "the build failed in $dir"; }
+    ninja -C "$dir" >"$dir/build.log" 2>&1 ||
+        { tail -n 60 "$dir/build.log" >&2; die "the build failed in $dir"; }
 }
