@@ -3,7 +3,7 @@
 
 from dialog import Dialog
 from harness import case, equal
-from page import ORIGIN, opened
+from page import opened
 from cases_shown import LAZY
 
 # The contrast of each text that is seen, as WCAG 2 defines it, on what is painted behind it.
@@ -145,12 +145,12 @@ def cockpit_in_its_frame(context):
     """As people see it: in the shell, found in its menu."""
     with opened(context, load=False) as page:
         page.own_messages_only = True
-        page.driver.get(ORIGIN + "/iommu-policy")
+        page.load("/iommu-policy", ready=False)
         frame = page.one("iframe[name='cockpit1:localhost/iommu-policy']")
         entry = page.one("#host-apps a[href='/iommu-policy']")
         page.until(lambda: "IOMMU" in entry.text, lambda: entry.text)
         page.driver.switch_to.frame(frame)
-        page.until(lambda: page.script("return document.body.dataset.ready === 'true'"), "the page is not ready")
+        page.wait_ready()
         page.row(6)
         page.driver.switch_to.default_content()
         page.screenshot("shell")

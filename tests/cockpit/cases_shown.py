@@ -79,7 +79,7 @@ def cockpit_shows_the_tree(context):
         equal(cells["0000:00:07.0"], ("DMA", "settled"))
         page.screenshot("tree")
         # The view is kept in the address: another look at it is the same view.
-        page.driver.refresh()
+        page.renew(page.driver.refresh)
         page.one("[data-device='0000:00:06.0']")
         page.named("Table").click()
         page.one("tr[data-group='6']")

@@ -9,10 +9,11 @@ import socket
 import subprocess
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 from selenium.webdriver.support.ui import WebDriverWait
 
 ADDRESS = ("127.0.0.1", 9090)
@@ -77,7 +78,10 @@ class Page:
                          "--no-first-run", "--disable-background-networking", "--disable-component-update",
                          "--force-prefers-reduced-motion", "--window-size=1280,900", "--app=data:,"):
             options.add_argument(argument)
+        # Else each command waits first until the window's first page is loaded, of which the driver may have missed the end.
+        options.page_load_strategy = "none"
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        RemoteConnection.set_timeout(120)  # a driver that hangs is to be seen where it does
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver", log_path="/run/chromedriver.log"),
                                        options=options)
         self.console = []
@@ -87,11 +91,22 @@ class Page:
 
     # --- the page as a whole
 
-    def load(self, path="index.html", ready=True):
-        """Opens the page without the frame that Cockpit's shell is."""
-        self.driver.get(ORIGIN + FOLDER + path)
+    def load(self, path=FOLDER + "index.html", ready=True):
+        """Opens the page, without the frame that Cockpit's shell is."""
+        self.renew(lambda: self.driver.get(ORIGIN + path), ready)
+
+    def renew(self, function, ready=True):
+        """Calls FUNCTION, which leads to another document, and waits for that."""
+        self.script("window.leaving = true")
+        function()
+        # A script that meets the moment between the two is none that failed.
+        WebDriverWait(self.driver, WAIT, poll_frequency=0.05, ignored_exceptions=[WebDriverException]).until(
+            lambda _: self.script("return !window.leaving && document.readyState === 'complete'"), "no other document")
         if ready:
-            self.until(lambda: self.script("return document.body.dataset.ready === 'true'"), "the page is not ready")
+            self.wait_ready()
+
+    def wait_ready(self):
+        self.until(lambda: self.script("return document.body.dataset.ready === 'true'"), "the page is not ready")
 
     def script(self, text, *arguments):
         return self.driver.execute_script(text, *arguments)
