@@ -249,8 +249,14 @@ static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_
     return fd < 0 ? fd : sequence_write_fd(sequence, fd, held->name);
 }
 
+/*
+ * The driver that was recorded is asked to let go, not the one that the device has: what others have given to
+ * another driver since the look is not ours to unbind. The look can be long ago: what reads or writes
+ * driver_override waits for the device's lock, which somebody else's unbind holds.
+ */
 int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 {
+    g_autofree char *unbind = g_strdup_printf("sys/bus/%s/drivers/%s/unbind", held->bus, held->driver);
     g_autofree char *before = NULL, *after = NULL;
     g_auto(GStrv) entries = NULL;
     int r, look;
@@ -270,7 +276,7 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 
     held->given_back = false;
     sequence_step(sequence, sequence->limits->unbind_usec, "unbind %s", held->name);
-    r = write_name(sequence, held, held->dir_fd, "driver/unbind");
+    r = write_name(sequence, held, sequence->root_fd, unbind);
 
     /* Look what it did rather than what it said. */
     if (!held_device_is_present(sequence->root_fd, held)) {
@@ -281,6 +287,8 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held)
     look = held_device_driver(held, &after);
     if (look < 0)
         return look;
+    if (after && !g_str_equal(after, held->driver))
+        return -ESTALE;
     if (after)
         return r < 0 ? r : -EBUSY;
     if (entries)
@@ -344,6 +352,15 @@ static int bind_unbound(const Sequence *sequence, const HeldDevice *held, int ev
     }
 }
 
+/* driver_override was written by others meanwhile, so that no driver but theirs can have the device. */
+static bool is_promised_to_others(const HeldDevice *held)
+{
+    g_autofree char *override = NULL;
+
+    return held->has_driver_override && device_read_override(held->dir_fd, &override) >= 0 && override &&
+           !is_token(override) && g_strcmp0(override, held->driver) != 0;
+}
+
 int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
 {
     g_autofree char *driver = NULL;
@@ -358,6 +375,8 @@ int held_device_bind(const Sequence *sequence, HeldDevice *held, int events)
         return -EEXIST;
     if (!driver)
         r = bind_unbound(sequence, held, events);
+    if (r == -ENODEV && is_promised_to_others(held))
+        r = -EEXIST;
     held->given_back = r >= 0;
     return r;
 }

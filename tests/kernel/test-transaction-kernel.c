@@ -458,6 +458,66 @@ START_TEST(override_of_others_stays)
 }
 END_TEST
 
+static int changed_in_child(void *data)
+{
+    const void *const *pair = data;
+    g_autoptr(ChangeResult) result = scene_change(pair[0], pair[1]);
+
+    return result->broken ? 100 : (int) result->code;
+}
+
+/*
+ * The change in a child, which stands still after the N-th write to the file NAME of a device or driver; somebody
+ * else meanwhile takes the card from its driver, writes vfio-pci to driver_override, and has it probed if PROBES. He
+ * keeps what he has set.
+ */
+static void interrupt_change(const char *name, bool probes)
+{
+    g_autoptr(Scene) scene = scene_new("one", "6.12", one);
+    g_autoptr(ChangeRequest) request = scene_authorise(scene, DOMAIN_TYPE_IDENTITY);
+    g_autofree char *driver = NULL, *override = NULL;
+    const void *pair[] = { scene, request };
+    int status;
+    pid_t pid;
+
+    fixture_command(scene->fixture, "rule pause op=write path='*/%s' nth=1 when=after block", name);
+    pid = fixture_start(scene->fixture, changed_in_child, pair);
+    fixture_command(scene->fixture, "wait-blocked pause");
+    (void) scene_write(scene, "sys/bus/pci/drivers/e1000e/unbind", CARD);
+    ck_assert_int_eq(scene_write(scene, CARD_PATH "/driver_override", "vfio-pci"), 0);
+    if (probes)
+        ck_assert_int_eq(scene_write(scene, "sys/bus/pci/drivers_probe", CARD), 0);
+    fixture_command(scene->fixture, "release pause");
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), REFUSAL_DEVICE_CHANGED);
+    driver = scene_driver(scene, CARD);
+    ck_assert_str_eq(driver, probes ? "vfio-pci" : "");
+    override = scene_override(scene, CARD);
+    ck_assert_str_eq(override, "vfio-pci");
+    ck_assert_int_eq(scene_records(scene), 0);
+}
+
+START_TEST(driver_of_others_is_not_unbound)
+{
+    interrupt_change("driver_override", true);
+}
+END_TEST
+
+START_TEST(driver_bound_by_others_after_the_unbind_stays)
+{
+    interrupt_change("unbind", true);
+}
+END_TEST
+
+/* What they have promised it to, they bind later, or never: it is not lost. */
+START_TEST(override_by_others_after_the_unbind_stays)
+{
+    interrupt_change("unbind", false);
+}
+END_TEST
+
 START_TEST(authorised_facts_are_compared)
 {
     g_autoptr(Scene) scene = scene_new("one", "6.12", one);
@@ -845,6 +905,9 @@ int main(void)
     tcase_add_test(tcase, removed_module_is_loaded_again);
     tcase_add_test(tcase, replugged_device_is_left_alone);
     tcase_add_test(tcase, override_of_others_stays);
+    tcase_add_test(tcase, driver_of_others_is_not_unbound);
+    tcase_add_test(tcase, driver_bound_by_others_after_the_unbind_stays);
+    tcase_add_test(tcase, override_by_others_after_the_unbind_stays);
     tcase_add_test(tcase, authorised_facts_are_compared);
     tcase_add_test(tcase, new_finding_refuses);
     tcase_add_test(tcase, finding_during_the_first_write_refuses);

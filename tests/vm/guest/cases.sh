@@ -5,9 +5,10 @@
 # "ok NAME" or "FAIL NAME reason".
 #   cases.sh [--full] [NAME…]      NAME: a case, or a file of cases without its .sh; * stands for anything
 # --full runs the cases named full_…, too
-# A file that says "# machine: amd", "# machine: initramfs", "# machine: external", "# kernel: 6.1" or "# kernel: iommufd" is
-# for such a machine only (tests/vm/run --iommu, --initramfs, --external, --kernel). The cases of one that says "# as booted"
-# find the machine as the boot, and the case before, has left it. The last line but one judges what the kernel said during all.
+# A file that says "# machine: amd", "# machine: initramfs", "# machine: external", "# machine: neighbours", "# kernel: 6.1" or
+# "# kernel: iommufd" is for such a machine only (tests/vm/run --iommu, --initramfs, --external, --neighbours, --kernel). The
+# cases of one that says "# as booted" find the machine as the boot, and the case before, has left it. The last line but one
+# judges what the kernel said during all.
 
 cd "$(dirname "$0")" || exit 1
 full=no
@@ -29,6 +30,7 @@ for_this_machine()
     [[ ! -e /sys/class/iommu/ivhd0 ]] || machine=amd
     [[ $(findmnt -no SOURCE /) != /dev/nvme* ]] || machine=initramfs
     ! grep -qs EXTPORT /sys/firmware/acpi/tables/SSDT* || machine=external
+    [[ ! -x /usr/sbin/driverctl ]] || machine=neighbours
     wanted=$(sed -n 's/^# machine: //p' "$1")
     [[ ${wanted:-$machine} == "$machine" ]] || return 1
     wanted=$(sed -n 's/^# kernel: //p' "$1")

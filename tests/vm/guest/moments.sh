@@ -44,6 +44,20 @@ await_worker()
     done
 }
 
+# Stops the workers $workers, and returns when none runs: it is never stopped inside a write to the kernel.
+stop_workers()
+{
+    local worker state
+    # shellcheck disable=SC2086
+    kill -STOP $workers 2>/dev/null || return 1
+    for worker in $workers; do
+        state=
+        until [[ $state == [TZX] || ! -e /proc/$worker ]]; do
+            { read -r _ _ state _ <"/proc/$worker/stat"; } 2>/dev/null || true
+        done
+    done
+}
+
 # How long workers are busy with one change of the device $1 here, in milliseconds.
 measure_change()
 {

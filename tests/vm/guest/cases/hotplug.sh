@@ -97,20 +97,6 @@ replug_by_host()
     host_request plug
 }
 
-# Stops the workers $workers, and returns when none runs: it is never stopped inside a write to the kernel.
-stop_workers()
-{
-    local worker state
-    # shellcheck disable=SC2086
-    kill -STOP $workers 2>/dev/null || return 1
-    for worker in $workers; do
-        state=
-        until [[ $state == [TZX] || ! -e /proc/$worker ]]; do
-            { read -r _ _ state _ <"/proc/$worker/stat"; } 2>/dev/null || true
-        done
-    done
-}
-
 # What the holder of the lock has noted there; the first worker of a call only looks, and takes no lock.
 step_of()
 {
