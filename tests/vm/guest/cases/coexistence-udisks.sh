@@ -121,6 +121,7 @@ case_full_udisks_and_our_claims()
     local sum round=0 refused=0 status
     sum=$(fill_drive "$free")
     udisks_starts
+    : >/run/seen
     rescan_all_the_time &
     helpers+=("$!")
     while (( round < 6 )); do
@@ -133,10 +134,11 @@ case_full_udisks_and_our_claims()
         is 'the exit status (3: in use)' "$status" 3
         grep -qE 'in use \((export:nvme[^ ]*@[^ ]* ?)+\)' /run/set || fail "refused: $(</run/set)"
         (( (refused += 1) < 12 )) || fail "refused $refused times"
+        iommuctl usage "$free" >>/run/seen
     done
     kill "${helpers[-1]}"
     wait "${helpers[-1]}" || true
-    echo "figure: $round changes beside $(wc -l </run/rescans) rescans, $refused refused"
+    echo "figure: $round changes beside $(wc -l </run/rescans) rescans, $refused refused; open then, if still: $(grep -oE 'pid [0-9]+ \([^)]*\)' /run/seen | paste -sd ,)"
     sed 's/nvme[0-9]*n[0-9]*/DISK/g' /run/rescan-errors | sort | uniq -c | sed 's/^/figure: of the rescans failed: /'
     [[ -s /run/rescans ]] || fail 'no rescan was done'
     udevadm settle --timeout 60
