@@ -205,7 +205,7 @@ static int look_at_objects(Client *client, GPtrArray *complaints)
 
 static void complain_of_error(Client *client, int error, GPtrArray *complaints)
 {
-    complain(complaints, COMPLAINT_NO_DAEMON, "Run 'systemctl status iommu-policyd' there.",
+    complain(complaints, COMPLAINT_NO_DAEMON, "Run 'systemctl status iommu-policyd' on its machine.",
              "the daemon cannot be asked: %s", client->error.message ?: g_strerror(-error));
     sd_bus_error_free(&client->error);
 }

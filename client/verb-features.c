@@ -16,17 +16,9 @@
 static const struct {
     const char *name, *meaning;
 } meanings[] = {
-    {"ats", "the device keeps translations of its own (address translation services)"},
-    {"pri", "the device can ask for a page that is not in memory (page request interface)"},
-    {"pasid", "one device, many address spaces; VT-d: where it uses scalable mode"},
-    {"aux", "an interface inside Linux 5.0 to 5.18, gone since; see pasid"},
-    {"sva", "a process can share its page tables with the device; not shown whether one does"},
-    {"dirty-tracking", "pages that were written can be told (live migration); not shown whether it is used"},
-    {"nested", "a guest's tables on top of the host's; not shown whether it is used"},
-    {"coherent", "the IOMMU sees changes of its tables without a flush of caches"},
-    {"snoop-control", "DMA can be made to snoop caches whatever the device asks for"},
-    {"identity", "DMA can pass untranslated: no protection; enabled: the group's type is identity"},
-    {"dma-fq", "translated and flushed lazily; enabled: the group's type is DMA-FQ"},
+#define FEATURE(name, meaning) {name, meaning},
+#include "feature-meanings.h"
+#undef FEATURE
 };
 
 /* What is asked of the daemon for one device. */
@@ -243,9 +235,9 @@ const Verb verb_features = {
     .arguments = "TARGET",
     .summary = "Show what devices and their IOMMU can do",
     .description =
-        "Shows for each device of the group, or for the one device, what it and its IOMMU have together and\n"
-        "what is enabled now, how far it can address, and what the firmware or the kernel has reserved.\n"
-        "\"not known\" (null in JSON): this kind of IOMMU does not show its registers.\n"
+        "Shows for each device of the group, or for the one device, what it and its IOMMU have together\n"
+        "and what is enabled now, how far it can address, and what the firmware or the kernel has\n"
+        "reserved. \"not known\" (null in JSON): this kind of IOMMU does not show its registers.\n"
         "This may wake the device.",
     .min_arguments = 1,
     .max_arguments = 1,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "full-io.h"
 #include "inventory.h"
 #include "iommu-policy-names.h"
 #include "json.h"
@@ -214,16 +215,6 @@ static void print_file(const Generated *file, bool first)
         printf("# Group %u %s.\n", file->group, file->why_not);
 }
 
-static int write_text(int fd, const char *text)
-{
-    size_t length = strlen(text);
-
-    errno = 0; /* as after a short write */
-    if (write(fd, text, length) != (ssize_t) length)
-        return errno > 0 ? -errno : -EIO;
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* A file of that name is somebody's work: it stays. */
 static int write_file(Client *client, const Generated *file)
 {
@@ -234,7 +225,9 @@ static int write_file(Client *client, const Generated *file)
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return client_refuse(client, REFUSAL_FILE_NOT_WRITTEN, path, NULL, g_strerror(errno));
-    r = write_text(fd, file->text);
+    r = write_full(fd, file->text, strlen(file->text));
+    if (r >= 0 && fsync(fd) < 0)
+        r = -errno;
     if (r < 0) {
         (void) unlink(path);
         return client_refuse(client, REFUSAL_FILE_NOT_WRITTEN, path, NULL, g_strerror(-r));

@@ -15,8 +15,17 @@
 #define PERSON_TIMEOUT (5 * 60 * USEC_PER_SEC)
 #define VALUE_MAX 4096
 
-/* The sender is watched while polkit is asked, once for each action: a dialog must not outlive the program
- * that wanted it. */
+/*
+ * polkit is asked without a cancellation id, so it can never be told to cancel: it closes a dialog by itself
+ * when the one it is about leaves the bus, or we do. CancelCheckAuthorization would lock polkit 122 up for
+ * good if the agent's answer comes in the same moment: its main thread holds the GCancellable and waits for
+ * the GDBusConnection, the thread that delivers the answer the other way round. docs/authorisation.md has
+ * the rest of it.
+ */
+#define NO_CANCELLATION ""
+
+/* The sender is watched while polkit is asked, once for each action: nothing is done for a program that is
+ * gone. */
 struct AuthQuestion {
     sd_bus_message *message;
     char **actions;
@@ -27,7 +36,6 @@ struct AuthQuestion {
     void *userdata;
     sd_bus_slot *slot;
     sd_bus_slot *gone_slot;
-    char *cancellation; /* while polkit is asked */
 };
 
 static void ask_next(AuthQuestion *question);
@@ -50,35 +58,13 @@ static int append_details(sd_bus_message *ask, const GPtrArray *details)
     return r < 0 ? r : sd_bus_message_close_container(ask);
 }
 
-/* polkit is told, if it is there: it is not started for this. */
-static void cancel_polkit(AuthQuestion *question)
-{
-    sd_bus *bus = sd_bus_message_get_bus(question->message);
-    g_autofree char *cancellation = g_steal_pointer(&question->cancellation);
-    g_autoptr(sd_bus_message) cancel = NULL;
-
-    if (!cancellation ||
-        sd_bus_message_new_method_call(bus, &cancel, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
-                                       "CancelCheckAuthorization") < 0 ||
-        sd_bus_message_set_auto_start(cancel, false) < 0 ||
-        sd_bus_message_set_expect_reply(cancel, false) < 0 ||
-        sd_bus_message_append(cancel, "s", cancellation) < 0)
-        return;
-    (void) sd_bus_send(bus, cancel, NULL);
-}
-
 static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     AuthQuestion *question = userdata;
     int authorized, challenge, r;
 
     CLEAR_SLOT(question->slot);
-    /* No answer in time: a dialog that is still open would end in nothing. */
-    if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY))
-        cancel_polkit(question);
-    g_clear_pointer(&question->cancellation, g_free);
-
-    /* Whatever goes wrong here, polkit absent included, is a no. */
+    /* Whatever goes wrong here is a no: polkit absent, or no answer in time. */
     if (sd_bus_message_is_method_error(reply, NULL)) {
         answer(question, AUTH_NO);
         return 0;
@@ -99,14 +85,12 @@ static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 static int ask_polkit(AuthQuestion *question)
 {
-    static uint64_t counter = 0; /* cancellation ids are only told apart within this connection */
     g_autoptr(sd_bus_message) ask = NULL;
     sd_bus *bus = sd_bus_message_get_bus(question->message);
     unsigned flags = sd_bus_message_get_allow_interactive_authorization(question->message) > 0
         ? POLKIT_ALLOW_INTERACTION : 0;
     int r;
 
-    question->cancellation = g_strdup_printf("iommu-policy-%" G_GUINT64_FORMAT, ++counter);
     r = sd_bus_message_new_method_call(bus, &ask, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
                                        "CheckAuthorization");
     if (r < 0)
@@ -117,7 +101,7 @@ static int ask_polkit(AuthQuestion *question)
     if (r >= 0)
         r = append_details(ask, question->details);
     if (r >= 0)
-        r = sd_bus_message_append(ask, "us", flags, question->cancellation);
+        r = sd_bus_message_append(ask, "us", flags, NO_CANCELLATION);
     if (r < 0)
         return r;
     return sd_bus_call_async(bus, &question->slot, ask, on_polkit, question, PERSON_TIMEOUT);
@@ -138,13 +122,6 @@ static int on_name_owner(sd_bus_message *message, void *userdata, sd_bus_error *
 
     if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || *new_owner)
         return 0;
-    /*
-     * polkit closes the dialog by itself when the one it is about leaves the bus. A cancellation that meets
-     * the agent's answer to that locks polkit 122 up for good: its main thread holds the GCancellable and
-     * waits for the GDBusConnection, the thread that delivers the answer the other way round. So it is not
-     * told.
-     */
-    g_clear_pointer(&question->cancellation, g_free);
     answer(question, AUTH_CALLER_GONE);
     return 0;
 }
@@ -212,7 +189,6 @@ AuthQuestion *auth_question_free(AuthQuestion *question)
 {
     if (!question)
         return NULL;
-    cancel_polkit(question);
     CLEAR_SLOT(question->slot);
     CLEAR_SLOT(question->gone_slot);
     (void) call_place_free(question->place);

@@ -46,7 +46,7 @@ int auth_ask(const AuthCaller *caller, CallLimits *limits, const char *const *ac
              AuthQuestion **ret);
 
 /*
- * Cancels: tells polkit (CancelCheckAuthorization), unless the sender is gone, which polkit sees for itself;
- * and never calls back. Accepts NULL; returns NULL.
+ * Gives the question up: whatever polkit answers is not heard, and the callback never comes. A dialog that
+ * is open stays until it is answered, or the sender leaves the bus. Accepts NULL; returns NULL.
  */
 AuthQuestion *auth_question_free(AuthQuestion *question);

@@ -19,8 +19,8 @@ typedef struct AutoprobeSetting {
     uint64_t inode;
     int fd;            /* folder of the physical function */
     bool ours;         /* the 0 there is ours */
-    int watch;         /* of the setting: only while it is ours, and begun after we have written it, so that what it
-                        * tells is never our own write */
+    int watch;         /* of the setting: only while it is ours, and begun after we have written it, so that
+                        * what it tells is never our own write */
     AutoprobeRecord *record; /* as on disk, or NULL */
 } AutoprobeSetting;
 

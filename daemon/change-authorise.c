@@ -133,7 +133,7 @@ static RefusalCode judge(const Change *change, ManagedGroup *group, char **ret_d
         return code;
     if (!persist_has_member(group)) {
         *ret_detail = g_strdup("a rule names no bridges, and there is nothing else in the group");
-        return REFUSAL_PERSIST_FAILED;
+        return REFUSAL_NOT_PERSISTABLE;
     }
     if (persist_conflicts(manager->rules, manager->host->facts, group, type, ret_detail))
         return REFUSAL_CONFLICT;

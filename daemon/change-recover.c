@@ -181,7 +181,8 @@ static int end_loan(const Sequence *sequence, const char *key, const Record *rec
     int r = stub_probe_end(sequence->root_fd, key, record);
 
     if (r < 0)
-        sequence_fail(sequence, REFUSAL_INTERNAL, key, r, "it is still lent to pci-stub: %s", g_strerror(-r));
+        sequence_fail(sequence, REFUSAL_INTERNAL, key, r, "it is still lent to pci-stub: %s",
+                      g_strerror(-r));
     return 0;
 }
 

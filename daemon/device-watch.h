@@ -15,8 +15,9 @@ typedef struct DeviceWatch DeviceWatch;
 
 typedef enum DeviceEvent {
     DEVICE_EVENT_KERNEL_ADD, /* kernel source: before or while a driver binds */
-    DEVICE_EVENT_KERNEL_CHANGE, /* kernel source: after its add a virtual function gets the link to its physical
-                                 * function, and only then is whole (drivers/pci/iov.c, pci_iov_sysfs_link()) */
+    DEVICE_EVENT_KERNEL_CHANGE, /* kernel source: after its add a virtual function gets the link to its
+                                 * physical function, and only then is whole (drivers/pci/iov.c,
+                                 * pci_iov_sysfs_link()) */
     DEVICE_EVENT_REMOVE,     /* kernel source */
     DEVICE_EVENT_BIND,       /* kernel source */
     DEVICE_EVENT_UNBIND,     /* kernel source */

@@ -57,7 +57,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
     return 0;
 }
 
-int file_watch_new(sd_event *event, int64_t priority, FileWatchCallback callback, void *userdata, FileWatch **ret)
+int file_watch_new(sd_event *event, int64_t priority, FileWatchCallback callback, void *userdata,
+                   FileWatch **ret)
 {
     g_autoptr(FileWatch) watch = g_new0(FileWatch, 1);
     int r;

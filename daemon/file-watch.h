@@ -16,7 +16,8 @@ typedef struct FileWatch FileWatch;
 typedef void (*FileWatchCallback)(void *file, uint32_t mask, void *userdata);
 
 /* PRIORITY: of its source in the loop. Returns 0 with *ret owned by the caller, or -errno. */
-int file_watch_new(sd_event *event, int64_t priority, FileWatchCallback callback, void *userdata, FileWatch **ret);
+int file_watch_new(sd_event *event, int64_t priority, FileWatchCallback callback, void *userdata,
+                   FileWatch **ret);
 
 /*
  * Watches PATH below DIR_FD for MASK (IN_OPEN, IN_MODIFY, ...) from now on. The same file added again has

@@ -33,7 +33,8 @@ unsigned kernel_features_of_change(const ManagedGroup *group, DomainType from, c
 {
     /* The older kernels make this one switch as well, whatever driver the only member has, and none of
      * several. */
-    bool lazily = from == DOMAIN_TYPE_DMA && result->type == DOMAIN_TYPE_DMA_FQ, many = group->members->len > 1;
+    bool lazily = from == DOMAIN_TYPE_DMA && result->type == DOMAIN_TYPE_DMA_FQ;
+    bool many = group->members->len > 1;
     unsigned shown;
 
     if (result->code != REFUSAL_NONE || result->how == CHANGE_NOTHING || result->type < 0)

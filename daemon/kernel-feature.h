@@ -11,13 +11,13 @@
  * feature that has not been seen may be there all the same, and one that has been seen stays.
  */
 typedef enum KernelFeature {
-    KERNEL_LIVE_FQ,           /* DMA becomes DMA-FQ with the driver bound: since a group reads DMA-FQ, which came with it
-                               * (Linux 5.15) */
+    KERNEL_LIVE_FQ,           /* DMA becomes DMA-FQ with the driver bound: since a group reads DMA-FQ, which
+                               * came with it (Linux 5.15) */
     KERNEL_MULTI_DEVICE,      /* the type of a group of several devices was written (Linux 6.4) */
-    KERNEL_MANAGED_STAYS_BOUND, /* a type was written while a member kept a driver that manages DMA itself: pcieport,
-                                 * vfio-pci (Linux 6.4) */
-    KERNEL_GROUPS_AT_PROBE,   /* a device got its group when a driver was bound to it, not when it appeared (Arm and
-                               * virtio before the rework of 2025) */
+    KERNEL_MANAGED_STAYS_BOUND, /* a type was written while a member kept a driver that manages DMA itself:
+                                 * pcieport, vfio-pci (Linux 6.4) */
+    KERNEL_GROUPS_AT_PROBE,   /* a device got its group when a driver was bound to it, not when it appeared
+                               * (Arm and virtio before the rework of 2025) */
     _KERNEL_FEATURE_MAX,
 } KernelFeature;
 

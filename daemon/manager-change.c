@@ -199,8 +199,8 @@ static void take_result(Manager *manager, ManagedGroup *group, const Change *cha
     if (result) {
         group->broken = result->broken;
         if (change->request)
-            manager_saw_kernel_features(manager,
-                                        kernel_features_of_change(group, change->request->type_from, result));
+            manager_saw_kernel_features(manager, kernel_features_of_change(group, change->request->type_from,
+                                                                           result));
         if (result->type >= 0)
             managed_group_set_type(group, result->type);
         note_moment(group, change, result);
@@ -265,7 +265,7 @@ void manager_change_done(Manager *manager, Change *change, const ChangeResult *r
     if (!group->changing && (!result || result->type < 0 || change->origin == CHANGE_BY_RECOVERY))
         manager_read_group(manager, group);
     else if (!group->changing && (change->origin == CHANGE_BY_RULE || result->code != REFUSAL_NONE))
-        manager_evaluate(manager, group); /* a call that is done evaluates when it has noted what was asked */
+        manager_evaluate(manager, group); /* a call that is done does so when it has noted what was asked */
     if (group->events_missed)
         manager_set_dirty(manager, id, DIRTY_READ);
     if (group->use_ended && group->owned)

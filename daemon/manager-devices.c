@@ -295,7 +295,8 @@ static void enumerate_untranslated(Manager *manager, GHashTable *seen)
 
         if (known && g_hash_table_contains(seen, known->syspath))
             continue;
-        if (device_find(manager->root_fd, "pci", *name, &syspath) >= 0 && manager_update_device(manager, syspath))
+        if (device_find(manager->root_fd, "pci", *name, &syspath) >= 0 &&
+            manager_update_device(manager, syspath))
             g_hash_table_add(seen, g_steal_pointer(&syspath));
     }
 }

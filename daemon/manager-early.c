@@ -133,8 +133,8 @@ char *manager_image_advice(const Manager *manager)
 {
     if (!manager->initramfs_stale)
         return NULL;
-    return g_strdup_printf("the initramfs has other rules than those on disk, which the next boot begins with: "
-                           "run '%s'", boot_notes_rebuild_command(manager->early));
+    return g_strdup_printf("the initramfs has other rules than those on disk, which the next boot begins "
+                           "with: run '%s'", boot_notes_rebuild_command(manager->early));
 }
 
 /* --- life */

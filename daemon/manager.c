@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "group.h"
 #include "log.h"
 
 /* What callers may have under way. A change waits for its turn, and perhaps for a person; a look and an
@@ -61,27 +62,9 @@ ManagedDevice *manager_device_above(const Manager *manager, const ManagedDevice 
     return manager_device_of_path(manager, parent);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
-
-    return x < y ? -1 : x > y;
-}
-
 GArray *manager_group_ids(const Manager *manager)
 {
-    GArray *ids = g_array_sized_new(FALSE, FALSE, sizeof(unsigned), g_hash_table_size(manager->groups));
-    GHashTableIter iter;
-    gpointer key;
-
-    g_hash_table_iter_init(&iter, manager->groups);
-    while (g_hash_table_iter_next(&iter, &key, NULL)) {
-        unsigned id = GPOINTER_TO_UINT(key);
-
-        g_array_append_val(ids, id);
-    }
-    g_array_sort(ids, compare_ids);
-    return ids;
+    return group_ids_of(manager->groups);
 }
 
 const char *manager_state(const Manager *manager)

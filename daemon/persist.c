@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "full-io.h"
 #include "iommu-policy-names.h"
 #include "plain-text.h"
 #include "rule-parse.h"
@@ -99,21 +100,6 @@ static bool is_readable(const char *path, const char *text)
     return rule != NULL;
 }
 
-static int write_whole(int fd, const char *text)
-{
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        ssize_t n = write(fd, text, left);
-
-        if (n < 0)
-            return -errno;
-        text += n;
-        left -= (size_t) n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
 static int open_rule_dir(int root_fd)
 {
     int fd;
@@ -140,7 +126,9 @@ int persist_write(int root_fd, const char *path, const char *text)
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;
-    r = fchmod(fd, 0644) < 0 ? -errno : write_whole(fd, text);
+    r = fchmod(fd, 0644) < 0 ? -errno : write_full(fd, text, strlen(text));
+    if (r >= 0 && fsync(fd) < 0)
+        r = -errno;
     if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
         r = -errno;
     if (r < 0)

@@ -74,7 +74,8 @@ void report_conflict(ManagedGroup *group, const Decision *decision)
     entry = report_entry_new(JOURNAL_CONFLICT, LOG_WARNING, group);
     report_entry_add_types(entry, group->type, decision->wanted);
     add_origins(entry, origins);
-    journal_entry_say(entry, "group %u: different types are asked for: %s", group->id, decision->conflict_text);
+    journal_entry_say(entry, "group %u: different types are asked for: %s", group->id,
+                      decision->conflict_text);
     journal_write(group->manager->journal, entry, NULL);
 }
 

@@ -469,8 +469,8 @@ void report_early_pass(Manager *manager, EarlyStage stage, const EarlyNote *note
         journal_entry_add_number(entry, fields[i], counts[i]);
     journal_entry_say(entry, "%s: %u groups set, %u had their type already, %u had a driver already, "
                       "%u refused, %u failed%s%s%s", pass_name(stage), counts[EARLY_SET],
-                      counts[EARLY_ALREADY], counts[EARLY_BOUND], counts[EARLY_REFUSED], counts[EARLY_FAILED],
-                      note->frozen ? "; a rule file was refused" : "",
+                      counts[EARLY_ALREADY], counts[EARLY_BOUND], counts[EARLY_REFUSED],
+                      counts[EARLY_FAILED], note->frozen ? "; a rule file was refused" : "",
                       note->disabled ? "; nothing was done: " : "", note->disabled ?: "");
     journal_write(manager->journal, entry, NULL);
     for (guint i = 0; i < note->groups->len; i++) {

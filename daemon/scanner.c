@@ -138,32 +138,15 @@ static int read_groups(int socket_fd, void *userdata)
 
     worker_end_with_daemon();
     r = scan_groups(scan->scanner->root_fd, (const unsigned *) (void *) scan->ids->data, scan->ids->len,
-                        send_group, &socket_fd);
-
+                    send_group, &socket_fd);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
-
-    return x < y ? -1 : x > y;
 }
 
 static GArray *take_wanted(Scanner *scanner)
 {
-    GArray *ids = g_array_sized_new(FALSE, FALSE, sizeof(unsigned), g_hash_table_size(scanner->wanted));
-    GHashTableIter iter;
-    gpointer key;
+    GArray *ids = group_ids_of(scanner->wanted);
 
-    g_hash_table_iter_init(&iter, scanner->wanted);
-    while (g_hash_table_iter_next(&iter, &key, NULL)) {
-        unsigned id = GPOINTER_TO_UINT(key);
-
-        g_array_append_val(ids, id);
-    }
     g_hash_table_remove_all(scanner->wanted);
-    g_array_sort(ids, compare_ids);
     return ids;
 }
 

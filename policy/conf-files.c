@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "diagnostic.h"
+#include "full-io.h"
 #include "plain-text.h"
 
 /* One name in one directory, before it is opened. */
@@ -104,20 +105,11 @@ static void G_GNUC_PRINTF(3, 4) refuse(GPtrArray *diagnostics, const char *path,
 static int read_whole(int fd, GBytes **ret)
 {
     g_autofree char *buffer = g_malloc(CONF_FILE_MAX_SIZE + 1);
-    size_t length = 0;
+    ssize_t n = read_full(fd, buffer, CONF_FILE_MAX_SIZE + 1);
 
-    while (length <= CONF_FILE_MAX_SIZE) {
-        ssize_t n = read(fd, buffer + length, CONF_FILE_MAX_SIZE + 1 - length);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        length += n;
-    }
-    *ret = g_bytes_new(buffer, length);
+    if (n < 0)
+        return (int) n;
+    *ret = g_bytes_new(buffer, (size_t) n);
     return 0;
 }
 

@@ -36,8 +36,8 @@ typedef struct DeviceFacts {
     char *iommu;               /* "intel", "amd", "smmu-v3", "virtio", ...; NULL: no IOMMU */
     Tristate reserved_direct;  /* has a `direct` reserved region; unknown until a worker has read it */
 
-    bool foreseen;             /* a virtual function that is not there yet: name, path, subsystem ids and modalias
-                                * are not known */
+    bool foreseen;             /* a virtual function that is not there yet: name, path, subsystem ids and
+                                * modalias are not known */
 
     /* Late: known once udev has processed the device, the driver once it has been bound. */
     bool driver_known;

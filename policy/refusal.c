@@ -104,12 +104,12 @@ static const struct {
                         "end that use and try again."},
     [REFUSAL_IN_USE_UNTIL_BOOT] =
         {ERROR_IN_USE, "in use for as long as the machine runs",
-         "No call can switch it, but the next boot may, before its driver is bound: write a rule for it, with "
-         "Type= and a key like Address=, to /etc/iommu-policy.d, run 'iommuctl reload', and 'iommuctl why @' to "
-         "see what the next boot will do.",
-         "No call can switch it, but the next boot may, before its driver is bound: write a rule for it, with "
-         "Type= and a key like Address=, to /etc/iommu-policy.d, run 'iommuctl reload', and 'iommuctl list' to "
-         "see what the next boot will do."},
+         "No call can switch it, but the next boot may, before its driver is bound: write a rule for it, "
+         "with Type= and a key like Address=, to /etc/iommu-policy.d, run 'iommuctl reload', and 'iommuctl "
+         "why @' to see what the next boot will do.",
+         "No call can switch it, but the next boot may, before its driver is bound: write a rule for it, "
+         "with Type= and a key like Address=, to /etc/iommu-policy.d, run 'iommuctl reload', and 'iommuctl "
+         "list' to see what the next boot will do."},
     [REFUSAL_OWNED_BY_USER] = {ERROR_OWNED_BY_USER, "handed to a program through VFIO or iommufd",
                                "Run 'iommuctl usage @' to see which one, stop it and try again.",
                                "Run 'iommuctl list' to find its group and 'iommuctl usage TARGET' to see "
@@ -230,6 +230,9 @@ static const struct {
         {ERROR_PERSIST_FAILED, "the type is set, but its rule file could not be written",
          "Make the directory writable and run 'iommuctl set @ TYPE --persist' again.",
          "Make the directory writable and run 'iommuctl set TARGET TYPE --persist' again."},
+    [REFUSAL_NOT_PERSISTABLE] =
+        {ERROR_PERSIST_FAILED, "no rule file can be written for it, so nothing was changed",
+         "Run 'iommuctl set @ TYPE' without --persist.", "Run 'iommuctl set TARGET TYPE' without --persist."},
     [REFUSAL_RECORD_FAILED] =
         {ERROR_SWITCH_FAILED,
          "the record that would bring the devices back after a crash could not be written, so "
@@ -250,7 +253,8 @@ static const struct {
                                "('pkaction' lists the actions).",
                                NULL},
     [REFUSAL_INTERACTION_REQUIRED] =
-        {ERROR_INTERACTION_REQUIRED, "a password has to be asked for, and the call did not allow that",
+        {ERROR_INTERACTION_REQUIRED,
+         "a password has to be asked for, and the call did not allow that or nobody is there to ask",
          "Run 'iommuctl' on a terminal without --no-ask-password, or 'sudo iommuctl' with the same words.",
          NULL},
     [REFUSAL_INVALID_TARGET] = {ERROR_INVALID_ARGS, "names no group and no device",
@@ -266,11 +270,11 @@ static const struct {
     [REFUSAL_USAGE] = {ERROR_INVALID_ARGS, "is not used that way", "Run 'iommuctl @ --help' to see how.",
                        "Run 'iommuctl --help' to see how."},
     [REFUSAL_FILE_NOT_WRITTEN] = {ERROR_FAILED, "cannot be written",
-                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may write "
-                                  "to and that has no such file.",
+                                  "Run 'iommuctl rules generate --directory DIR' with a folder that you may "
+                                  "write to and that has no such file.",
                                   NULL},
     [REFUSAL_NO_BUS] = {ERROR_FAILED, "cannot be reached",
-                        "Run 'systemctl status dbus.socket' there to see whether it runs.", NULL},
+                        "Run 'systemctl status dbus.socket' on its machine to see whether it runs.", NULL},
     [REFUSAL_NO_DAEMON] = {ERROR_FAILED, "the daemon does not run, nor is its unit enabled",
                            "Run 'systemctl enable --now iommu-policyd' to start it.", NULL},
 };

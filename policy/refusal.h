@@ -45,6 +45,7 @@ typedef enum RefusalCode {
     REFUSAL_TIMEOUT,           /* detail: step and seconds */
     REFUSAL_INVALID_RULE,      /* detail: file:line:column: text */
     REFUSAL_PERSIST_FAILED,    /* detail: path and errno text */
+    REFUSAL_NOT_PERSISTABLE,   /* PersistFailed, nothing touched; detail: why no rule could name it */
     REFUSAL_RECORD_FAILED,     /* no intent record: SwitchFailed, nothing touched; detail: path, errno */
     REFUSAL_INTERNAL,          /* Failed; detail: errno text */
     REFUSAL_INVALID_OPTION,    /* InvalidArgs; detail: the option and what it takes */

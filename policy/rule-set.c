@@ -164,7 +164,8 @@ static void keep_only_forbids(GArray *loaded, const RuleSet *base)
     g_array_set_size(loaded, n);
 }
 
-static int load(int root_fd, RuleSet *previous, char **fingerprint, RuleSet **ret_set, GPtrArray **ret_diagnostics)
+static int load(int root_fd, RuleSet *previous, char **fingerprint, RuleSet **ret_set,
+                GPtrArray **ret_diagnostics)
 {
     g_autoptr(GPtrArray) diagnostics = diagnostics_new(), files = NULL;
     g_autoptr(GArray) loaded = NULL;

@@ -24,8 +24,8 @@ _iommuctl()
         [list]='--tree' [set]='--no-unbind --allow --persist --reason' [check]='--root' [test]='--root'
         [rules]='--directory' [doctor]='--root' [export]='--prometheus --nfd'
     )
-    local verbs='list show why plan set revert apply reload check test usage features monitor rules inhibit doctor
-        export'
+    local verbs='list show why plan set revert apply reload check test usage features monitor rules inhibit
+        doctor export'
 
     # A PCI address has colons, which readline would take for the ends of words.
     _init_completion -n := || return

@@ -5,6 +5,8 @@
 
 #include "netlink-socket.h"
 
+#define DUMP_ATTEMPTS 8
+
 int netlink_open(int protocol, NetlinkSocket **ret)
 {
     g_autoptr(NetlinkSocket) socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
@@ -54,6 +56,17 @@ int netlink_ask(NetlinkSocket *socket, struct nlmsghdr *request, mnl_cb_t take, 
         if (r < 0)
             return -errno;
     }
+}
+
+int netlink_read_steady(int (*read_once)(void *ret), void *ret)
+{
+    for (unsigned i = 0; i < DUMP_ATTEMPTS; i++) {
+        int r = read_once(ret);
+
+        if (r != -EINTR)
+            return r;
+    }
+    return -EAGAIN;
 }
 
 uint32_t netlink_u32(const struct nlattr *attribute)

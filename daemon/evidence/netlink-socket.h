@@ -30,5 +30,11 @@ struct nlmsghdr *netlink_request(void *buffer, uint16_t type, uint16_t flags, si
  */
 int netlink_ask(NetlinkSocket *socket, struct nlmsghdr *request, mnl_cb_t take, void *userdata);
 
+/*
+ * For what takes one dump or several: calls READ_ONCE with RET until it returns something else than -EINTR,
+ * which it passes on. Returns that; -EAGAIN if the kernel's tables never stand still.
+ */
+int netlink_read_steady(int (*read_once)(void *ret), void *ret);
+
 /* The number in ATTRIBUTE; 0 if it is no u32. */
 uint32_t netlink_u32(const struct nlattr *attribute);

@@ -11,8 +11,6 @@
 #include "network-state.h"
 #include "rtnetlink-message.h"
 
-#define DUMP_ATTEMPTS 8
-
 /* A state in the making. */
 typedef struct Reading {
     NetworkState *state;
@@ -267,8 +265,8 @@ static int take_sound(const struct nlmsghdr *message, void *userdata)
 }
 
 /* TYPE: of the messages to ask for, RTM_NEW...; the question's, RTM_GET..., is two more (rtnetlink(7)). */
-static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size, mnl_cb_t take,
-                Reading *reading)
+static int dump(NetlinkSocket *socket, uint16_t type, unsigned char family, size_t header_size,
+                mnl_cb_t take, Reading *reading)
 {
     Dump answer = { .type = type, .take = take, .reading = reading };
     char buffer[NETLINK_REQUEST_SIZE];
@@ -303,7 +301,7 @@ static int read_all(NetlinkSocket *socket, Reading *reading)
     return r;
 }
 
-static int read_once(NetworkState **ret)
+static int read_once(void *ret)
 {
     g_autoptr(GHashTable) groups =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify) g_bytes_unref);
@@ -316,17 +314,11 @@ static int read_once(NetworkState **ret)
         r = read_all(socket, &(Reading){ .state = state, .groups = groups });
     if (r < 0)
         return r;
-    *ret = g_steal_pointer(&state);
+    *(NetworkState **) ret = g_steal_pointer(&state);
     return 0;
 }
 
 int network_state_read(NetworkState **ret)
 {
-    for (unsigned i = 0; i < DUMP_ATTEMPTS; i++) {
-        int r = read_once(ret);
-
-        if (r != -EINTR)
-            return r;
-    }
-    return -EAGAIN;
+    return netlink_read_steady(read_once, ret);
 }

@@ -8,8 +8,6 @@
 #include "process.h"
 #include "rdma-state.h"
 
-#define DUMP_ATTEMPTS 8
-
 /* Types of queue pairs for management datagrams (include/rdma/ib_verbs.h, enum ib_qp_type). */
 enum {
     QUEUE_PAIR_SMI = 0,
@@ -174,7 +172,7 @@ static int read_device(NetlinkSocket *socket, RdmaDevice *device)
     return r == -EINVAL || r == -ENODEV ? 0 : r; /* it vanished */
 }
 
-static int read_once(RdmaState **ret)
+static int read_once(void *ret)
 {
     g_autoptr(RdmaState) state = rdma_state_new();
     g_autoptr(NetlinkSocket) socket = NULL;
@@ -187,17 +185,11 @@ static int read_once(RdmaState **ret)
         r = read_device(socket, g_ptr_array_index(state->devices, i));
     if (r < 0)
         return r;
-    *ret = g_steal_pointer(&state);
+    *(RdmaState **) ret = g_steal_pointer(&state);
     return 0;
 }
 
 int rdma_state_read(RdmaState **ret)
 {
-    for (unsigned i = 0; i < DUMP_ATTEMPTS; i++) {
-        int r = read_once(ret);
-
-        if (r != -EINTR)
-            return r;
-    }
-    return -EAGAIN;
+    return netlink_read_steady(read_once, ret);
 }

@@ -8,8 +8,6 @@
 #include "netlink-socket.h"
 #include "tcp-connections.h"
 
-#define DUMP_ATTEMPTS 8
-
 typedef struct Reading {
     GArray *established;   /* TcpConnection */
     GArray *ports;         /* local port of each: uint16_t */
@@ -50,7 +48,7 @@ static int dump(NetlinkSocket *socket, int family, Reading *reading)
     return netlink_ask(socket, request, take_socket, reading);
 }
 
-static int read_once(GArray **ret)
+static int read_once(void *ret)
 {
     g_autoptr(GArray) established = g_array_new(FALSE, FALSE, sizeof(TcpConnection)),
                       ports = g_array_new(FALSE, FALSE, sizeof(uint16_t)), accepted = NULL;
@@ -70,17 +68,11 @@ static int read_once(GArray **ret)
     for (unsigned i = 0; i < established->len; i++)
         if (g_hash_table_contains(listening, GUINT_TO_POINTER((guint) g_array_index(ports, uint16_t, i))))
             g_array_append_val(accepted, g_array_index(established, TcpConnection, i));
-    *ret = g_steal_pointer(&accepted);
+    *(GArray **) ret = g_steal_pointer(&accepted);
     return 0;
 }
 
 int tcp_connections_read(GArray **ret)
 {
-    for (unsigned i = 0; i < DUMP_ATTEMPTS; i++) {
-        int r = read_once(ret);
-
-        if (r != -EINTR)
-            return r;
-    }
-    return -EAGAIN;
+    return netlink_read_steady(read_once, ret);
 }

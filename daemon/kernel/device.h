@@ -22,7 +22,8 @@ typedef struct Device {
     char *physical_function; /* name of the PF of a virtual function, or NULL */
     char *iommu;          /* name below /sys/class/iommu ("dmar0"), or NULL */
     bool is_iommu;        /* it is an IOMMU's own function */
-    Tristate pasid;       /* PCI: has that capability; unknown until forced_type_read_pasid() has been asked */
+    Tristate pasid;       /* PCI: has that capability; unknown until forced_type_read_pasid() has been
+                           * asked */
     char *model_name;     /* from the hardware database, filled by device_set_udev(); or NULL */
 } Device;
 

@@ -56,8 +56,9 @@ typedef struct EarlyNote {
     char *disabled;     /* why it did nothing at all, or NULL */
     uint64_t begin_usec, end_usec; /* CLOCK_MONOTONIC */
     unsigned errors;    /* in rule files; their diagnostics went to stderr */
-    GArray *unbound;    /* uint64_t: inodes of the members that the pass has seen without a driver, or with one that
-                         * manages DMA itself; what is not here was bound before, or not there yet */
+    GArray *unbound;    /* uint64_t: inodes of the members that the pass has seen without a driver, or with
+                         * one that manages DMA itself; what is not here was bound before, or not there
+                         * yet */
     GPtrArray *groups;  /* EarlyGroup, by number */
 } EarlyNote;
 

@@ -69,8 +69,8 @@ static Forced by_pasid(const Sight *sight)
         return FORCED_NOT;
     if (differs_from_default(sight, DOMAIN_TYPE_IDENTITY))
         return FORCED_SURELY;
-    return sight->host->encrypts_memory == TRISTATE_NO && sight->unit && sight->unit->unit.pasid == TRISTATE_YES &&
-            sight->unit->unit.pri == TRISTATE_YES
+    return sight->host->encrypts_memory == TRISTATE_NO && sight->unit &&
+            sight->unit->unit.pasid == TRISTATE_YES && sight->unit->unit.pri == TRISTATE_YES
         ? FORCED_SURELY
         : FORCED_PERHAPS;
 }

@@ -61,6 +61,22 @@ int group_list(int root_fd, GArray **ret)
     return 0;
 }
 
+GArray *group_ids_of(GHashTable *by_id)
+{
+    GArray *ids = g_array_sized_new(FALSE, FALSE, sizeof(unsigned), g_hash_table_size(by_id));
+    GHashTableIter iter;
+    gpointer key;
+
+    g_hash_table_iter_init(&iter, by_id);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        unsigned id = GPOINTER_TO_UINT(key);
+
+        g_array_append_val(ids, id);
+    }
+    g_array_sort(ids, compare_ids);
+    return ids;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
     return strcmp(*(char *const *) a, *(char *const *) b);
@@ -217,7 +233,8 @@ char *group_explain_unsupported(DomainType type, const char *name, const char *f
     const char *why;
 
     if (g_strcmp0(name, NOIOMMU_NAME) == 0)
-        return g_strdup("VFIO uses its devices without an IOMMU (" NOIOMMU_NAME "): nothing translates their DMA");
+        return g_strdup("VFIO uses its devices without an IOMMU (" NOIOMMU_NAME "): nothing translates "
+                        "their DMA");
     if (domain_type_is_switchable(type))
         return NULL;
     if (type == DOMAIN_TYPE_BLOCKED)
@@ -225,11 +242,12 @@ char *group_explain_unsupported(DomainType type, const char *name, const char *f
     else if (type == DOMAIN_TYPE_UNMANAGED)
         why = "a part of the kernel that is no driver maps its DMA";
     else if (g_strcmp0(family, "ppc64") == 0)
-        why = "on PowerPC the platform translates each group by tables of its own (TCE), and Linux offers no other "
-              "type";
+        why = "on PowerPC the platform translates each group by tables of its own (TCE), and Linux offers "
+              "no other type";
     else
         why = "it has no default domain, or one of a kind that Linux does not let anybody choose";
-    return g_strdup_printf("its type reads %s: %s", domain_type_to_string(type) ?: "a word that is not known", why);
+    return g_strdup_printf("its type reads %s: %s",
+                           domain_type_to_string(type) ?: "a word that is not known", why);
 }
 
 int group_open_type(int root_fd, unsigned id)

@@ -23,6 +23,9 @@ typedef struct ReservedRegion {
  */
 int group_list(int root_fd, GArray **ret);
 
+/* The keys of BY_ID, which are GUINT_TO_POINTER() of group numbers, ascending: GArray of unsigned. */
+GArray *group_ids_of(GHashTable *by_id);
+
 /*
  * Lists the members of group ID as SYSPATHs ("sys/devices/..."), sorted by strcmp. -ENOENT: no such group.
  * An empty list is possible.

@@ -135,7 +135,8 @@ static Tristate host_encrypts_memory(int root_fd, char **words)
     if (!flags)
         return TRISTATE_UNKNOWN;
     list = g_strsplit_set(flags, " \t\n", -1);
-    if (g_strv_contains((const char *const *) list, "sme") || g_strv_contains((const char *const *) list, "sev"))
+    if (g_strv_contains((const char *const *) list, "sme") ||
+        g_strv_contains((const char *const *) list, "sev"))
         return TRISTATE_UNKNOWN;
     return TRISTATE_NO;
 }
@@ -189,6 +190,6 @@ void host_free(Host *host)
         return;
     host_facts_free(host->facts);
     g_free(host->disabled);
-    g_hash_table_unref(host->units);
+    g_clear_pointer(&host->units, g_hash_table_unref);
     g_free(host);
 }

@@ -19,9 +19,11 @@ typedef struct Host {
     HostFacts *facts;
     char *disabled;             /* why nothing may be applied here (kdump, kernel command line), or NULL */
     GHashTable *units;          /* name below /sys/class/iommu -> HostUnit */
-    Tristate encrypts_memory;   /* all of RAM (SME, SEV), so that a device without that bit has to be translated */
+    Tristate encrypts_memory;   /* all of RAM (SME, SEV), so that a device without that bit has to be
+                                 * translated */
     DomainType boot_default;    /* what the kernel gives by itself; _DOMAIN_TYPE_INVALID: cannot be told */
-    DomainTypeSet auto_outcome; /* the types that `auto` may end in where nothing is forced, on any IOMMU here */
+    DomainTypeSet auto_outcome; /* the types that `auto` may end in where nothing is forced, on any IOMMU
+                                 * here */
 } Host;
 
 /* Reads it below ROOT_FD: /proc/cmdline, /proc/vmcore, /proc/iomem, /proc/cpuinfo, the registers below

@@ -16,8 +16,8 @@ typedef struct IommuUnit {
                                * device apart */
     Tristate sva;             /* the processor's page tables can be a device's */
     Tristate dirty_tracking, nested, snoop_control;
-    Tristate coherent;        /* as it is used now, it sees what the processor has written to its tables without
-                               * a flush */
+    Tristate coherent;        /* as it is used now, it sees what the processor has written to its tables
+                               * without a flush */
     Tristate identity;        /* can let DMA pass untranslated */
     Tristate caching;         /* it is emulated and wants to be told of new entries, too (VT-d: caching mode,
                                * AMD: NpCache): the kernel's lazy default then becomes strict */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "full-io.h"
 #include "pci-config.h"
 
 /* As much of a capability as is looked at here; one that does not fit before the end is none. */
@@ -27,34 +28,18 @@ static uint16_t config_u16(const PciConfig *config, size_t offset)
     return GUINT16_FROM_LE(value);
 }
 
-static int read_all(int fd, PciConfig *config)
-{
-    config->size = 0;
-    while (config->size < sizeof(config->bytes)) {
-        ssize_t n = read(fd, config->bytes + config->size, sizeof(config->bytes) - config->size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        config->size += (size_t) n;
-    }
-    return 0;
-}
-
 int pci_config_read(int dir_fd, const char *path, PciConfig *ret)
 {
     _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     PciConfig config;
-    int r;
+    ssize_t n;
 
     if (fd < 0)
         return -errno;
-    r = read_all(fd, &config);
-    if (r < 0)
-        return r;
+    n = read_full(fd, config.bytes, sizeof(config.bytes));
+    if (n < 0)
+        return (int) n;
+    config.size = (size_t) n;
     *ret = config;
     return 0;
 }

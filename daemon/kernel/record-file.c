@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "full-io.h"
 #include "iommu-policy-names.h"
 
 int record_file_open(int root_fd, const char *folder, const char *name, int flags)
@@ -29,21 +30,6 @@ int record_file_open(int root_fd, const char *folder, const char *name, int flag
     return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, text, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        text += n;
-        size -= (size_t) n;
-    }
-    return 0;
-}
-
 int record_file_write(int root_fd, const char *folder, const char *name, const char *text)
 {
     g_autofree char *temporary = g_strconcat(".", name, NULL);
@@ -55,7 +41,7 @@ int record_file_write(int root_fd, const char *folder, const char *name, const c
     fd = record_file_open(root_fd, folder, temporary, O_WRONLY | O_TRUNC);
     if (fd < 0)
         return fd;
-    r = write_all(fd, text, strlen(text));
+    r = write_full(fd, text, strlen(text));
     if (r >= 0 && renameat(root_fd, from, root_fd, to) < 0)
         r = -errno;
     if (r < 0)
@@ -69,7 +55,7 @@ int record_file_load(int root_fd, const char *folder, const char *name, size_t s
     g_autofree char *path = g_strconcat(folder, "/", name, NULL), *text = NULL;
     _cleanup_close_ int fd = -EBADF;
     struct stat st;
-    size_t size = 0;
+    ssize_t n;
 
     fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 && errno != ELOOP)
@@ -82,16 +68,14 @@ int record_file_load(int root_fd, const char *folder, const char *name, size_t s
     }
 
     text = g_malloc(size_max + 1);
-    for (ssize_t n = 1; n > 0 && size <= size_max; size += (size_t) n) {
-        n = read(fd, text + size, size_max + 1 - size);
-        if (n < 0)
-            return -errno;
-    }
-    if (size > size_max) {
+    n = read_full(fd, text, size_max + 1);
+    if (n < 0)
+        return (int) n;
+    if ((size_t) n > size_max) {
         *ret_error = g_strdup_printf("larger than %zu bytes", size_max);
         return -EBADMSG;
     }
     *ret = g_steal_pointer(&text);
-    *ret_size = size;
+    *ret_size = (size_t) n;
     return 0;
 }

@@ -36,8 +36,8 @@ RecordMember *record_members_add(GPtrArray *members);
 typedef struct Record {
     char *boot_id;
     char *origin;           /* "rule:file:line" or "call:uid=1000" */
-    bool lent;              /* no change: a device that has no group is lent to pci-stub, see stub-probe.h; there
-                             * is no OLD_TYPE then */
+    bool lent;              /* no change: a device that has no group is lent to pci-stub, see stub-probe.h;
+                             * there is no OLD_TYPE then */
     unsigned group;         /* RECORD_NO_GROUP if LENT */
     DomainType old_type, wanted_type;
     GPtrArray *members;     /* RecordMember, in unbind order */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "full-io.h"
 #include "sysfs.h"
 
 #define READ_MAX (64u * 1024u)
@@ -25,25 +26,6 @@ int sysfs_open_dir(int dir_fd, const char *path)
     int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
-}
-
-/* Reads until SIZE bytes or the end. */
-static ssize_t read_full(int fd, char *buffer, size_t size)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        ssize_t n = read(fd, buffer + done, size - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t) n;
-    }
-    return (ssize_t) done;
 }
 
 /*

@@ -111,12 +111,13 @@ static RefusalCode explain_invalid(const GroupView *view, DomainType type, char 
         return REFUSAL_UNTRUSTED;
     }
     if (view->devices->len != 1) {
-        *ret_detail = g_strdup_printf("%s: forced otherwise, or a kernel that switches only groups of one device",
-                                      word);
+        *ret_detail = g_strdup_printf("%s: forced otherwise, or a kernel that switches only groups of one "
+                                      "device", word);
         return REFUSAL_NOT_SUPPORTED;
     }
     device = view->devices->pdata[0];
-    *ret_detail = g_strdup_printf("%s is not given to %s: %s", word, device->facts->name, forcing_reason(device));
+    *ret_detail = g_strdup_printf("%s is not given to %s: %s", word, device->facts->name,
+                                  forcing_reason(device));
     return REFUSAL_FORCED;
 }
 

@@ -54,7 +54,8 @@ static void show_libraries(Tree *tree)
     g_autofree char *content = NULL, *path = g_strconcat(tree->path, "/etc/ld.so.cache", NULL);
     gsize size;
 
-    require(g_file_get_contents("/etc/ld.so.cache", &content, &size, NULL) ? 0 : -ENOENT, "/etc/ld.so.cache");
+    require(g_file_get_contents("/etc/ld.so.cache", &content, &size, NULL) ? 0 : -ENOENT,
+            "/etc/ld.so.cache");
     require(g_file_set_contents(path, content, (gssize) size, NULL) ? 0 : -EIO, path);
 }
 

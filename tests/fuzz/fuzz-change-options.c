@@ -86,8 +86,9 @@ static sd_bus_message *make_message(sd_bus *bus, Input *input)
     g_autofree char *line = input_line(input), *type = bus_text(line);
     sd_bus_message *message = NULL;
 
-    g_assert_cmpint(sd_bus_message_new_method_call(bus, &message, "org.iommupolicy1", "/org/iommupolicy1/group/7",
-                                                   "org.iommupolicy1.Group", "SetType"), >=, 0);
+    g_assert_cmpint(sd_bus_message_new_method_call(bus, &message, "org.iommupolicy1",
+                                                   "/org/iommupolicy1/group/7", "org.iommupolicy1.Group",
+                                                   "SetType"), >=, 0);
     g_assert_cmpint(sd_bus_message_set_expect_reply(message, false), >=, 0);
     g_assert_cmpint(sd_bus_message_append(message, "s", type), >=, 0);
     g_assert_cmpint(sd_bus_message_open_container(message, 'a', "{sv}"), >=, 0);

@@ -33,7 +33,8 @@ static void check_state(const NetworkState *state)
         g_assert_nonnull(network_state_find(state, link->index));
     }
     for (unsigned i = 0; i < state->addresses->len; i++)
-        g_assert_true(memchr(g_array_index(state->addresses, NetworkAddress, i).text, '\0', INET6_ADDRSTRLEN));
+        g_assert_true(memchr(g_array_index(state->addresses, NetworkAddress, i).text, '\0',
+                             INET6_ADDRSTRLEN));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

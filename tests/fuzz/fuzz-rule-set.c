@@ -65,7 +65,8 @@ static GPtrArray *make_files(Tree *tree, const char *text, size_t size)
     while (text < end && paths->len < FILES_MAX) {
         const char *newline = memchr(text, '\n', (size_t) (end - text)) ?: end;
         const char *next = newline < end ? memmem(newline, (size_t) (end - newline), "\n%", 2) : NULL;
-        g_autofree char *header = g_strndup(text + (*text == '%'), (size_t) (newline - text) - (*text == '%'));
+        const char *name = text + (*text == '%');
+        g_autofree char *header = g_strndup(name, (size_t) (newline - name));
         const char *content = newline < end ? newline + 1 : end, *after = next ? next + 1 : end;
         char *path = make_file(tree, header, content, after > content ? (size_t) (after - content) : 0);
 

@@ -23,7 +23,8 @@ static void make_scenery(void)
     tree_mkdir(tree, "dev/disk");
     tree_link(tree, "dev/loop", "dev/loop");
     tree_write(tree, "proc/1/mountinfo",
-               "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n23 22 0:30 / /a\\040b rw - btrfs /dev/disk/x rw\n");
+               "22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n"
+               "23 22 0:30 / /a\\040b rw - btrfs /dev/disk/x rw\n");
 }
 
 static void check_lookup(const char *name)

@@ -23,9 +23,10 @@
  *                              ID is vendor:device, class=HEX prefix, or any. autoload: the driver is not
  *                              there until a device that it matches is added or sends a synthetic `add`
  *   driver-remove BUS NAME [autoload]     unbinds its devices and takes the driver away
- *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6] [iommu=NAME]
- *          [child=net:IFNAME|nvme:NAME|usb:NAME...] [serial=TEXT] [no-disk] [removable] [untrusted] [forced=WORD]
- *          [pasid] [mask=BITS] [reserved='START END TYPE'] [override=DRIVER] [functions=TOTAL] [attr:NAME=VALUE...]
+ *   device BUS NAME [parent=NAME] [group=N|new|none] [at-probe] [id=V:D] [subsystem=V:D] [class=HEX6]
+ *          [iommu=NAME] [child=net:IFNAME|nvme:NAME|usb:NAME...] [serial=TEXT] [no-disk] [removable]
+ *          [untrusted] [forced=WORD] [pasid] [mask=BITS] [reserved='START END TYPE'] [override=DRIVER]
+ *          [functions=TOTAL] [attr:NAME=VALUE...]
  *                              a device is added: nodes, group, `add` event, then its driver is probed.
  *                              serial: of the NVMe controller that is its child, which has a disk, or none
  *                              functions: it has so many virtual functions at most, which come and go by

@@ -196,7 +196,8 @@ void children_finish(Device *device)
     g_autofree char *kind = NULL, *name = NULL;
 
     split(device, &kind, &name);
-    if (kind && g_str_equal(kind, "nvme") && device->children->len == 1 && !words_have(device->words, "no-disk"))
+    if (kind && g_str_equal(kind, "nvme") && device->children->len == 1 &&
+        !words_have(device->words, "no-disk"))
         nvme_finish(device, name);
 }
 

@@ -3,16 +3,17 @@
 #
 # run-type-cases.sh [--states GLOB] [--vfio-user COMMAND] SYSROOT GENERATION MEMBERS DEVICE...
 #
-# Asks the sysfs at SYSROOT what type-cases.txt has for a group of the kind MEMBERS: the fake kernel's, or /sys of
-# a machine whose devices nobody uses (they lose their driver, and their type changes). The DEVICEs are those members
-# that a driver has which does not manage DMA itself; `absent`: a device without a group. GENERATION is 6.1 (5.15 to
-# 6.3) or 6.12 (6.4 and later). Prints each answer as a line of the list with one case, `answer ...`, and if it is
-# not the one of the list `FAIL CASE: what was seen`; last `N passed, N failed, N not for this machine`
-# (states that it cannot be brought to, files that it has not). Exit 1 if one failed, or none was
-# asked. The devices get their driver and type back.
-#   --states GLOB         the states of the list that are asked for (an extended pattern of bash; default: all)
-#   --vfio-user COMMAND   COMMAND GROUP open|owned says `ready` once it has the group open, or a container attached,
-#                         and lets go when its input ends. Without it these two states are left out
+# Asks the sysfs at SYSROOT what type-cases.txt has for a group of the kind MEMBERS: the fake kernel's, or
+# /sys of a machine whose devices nobody uses (they lose their driver, and their type changes). The DEVICEs
+# are those members that a driver has which does not manage DMA itself; `absent`: a device without a group.
+# GENERATION is 6.1 (5.15 to 6.3) or 6.12 (6.4 and later). Prints each answer as a line of the list with one
+# case, `answer ...`, and if it is not the one of the list `FAIL CASE: what was seen`; last `N passed, N
+# failed, N not for this machine` (states that it cannot be brought to, files that it has not). Exit 1 if one
+# failed, or none was asked. The devices get their driver and type back.
+#   --states GLOB         the states of the list that are asked for (an extended pattern of bash; default:
+#                         all)
+#   --vfio-user COMMAND   COMMAND GROUP open|owned says `ready` once it has the group open, or a container
+#                         attached, and lets go when its input ends. Without it these two states are left out
 set -u
 shopt -s extglob
 export LC_ALL=C
@@ -26,7 +27,10 @@ while [[ ${1-} == --* ]]; do
     esac
     shift 2
 done
-(( $# >= 4 )) || { echo "usage: $0 [--states GLOB] [--vfio-user COMMAND] SYSROOT GENERATION MEMBERS DEVICE..." >&2; exit 2; }
+(( $# >= 4 )) || {
+    echo "usage: $0 [--states GLOB] [--vfio-user COMMAND] SYSROOT GENERATION MEMBERS DEVICE..." >&2
+    exit 2
+}
 sys=$1 generation=$2 members=$3
 shift 3
 devices=("$@")
@@ -43,7 +47,8 @@ user='' type=''
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# An emulated machine needs 20 ms for a process, so what is called for each case starts none: it answers in a variable.
+# An emulated machine needs 20 ms for a process, so what is called for each case starts none: it answers in a
+# variable.
 
 # read_type: the group's type, into $type.
 read_type()
@@ -126,8 +131,8 @@ hold()
 
 state_now=
 
-# bring_to STATE FROM: fails if the machine has not what the state needs. What is there already stays: most writes
-# are refused, and to bind a driver takes a second.
+# bring_to STATE FROM: fails if the machine has not what the state needs. What is there already stays: most
+# writes are refused, and to bind a driver takes a second.
 bring_to()
 {
     local device wanted=${2/#boot/$boot}

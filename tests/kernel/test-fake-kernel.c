@@ -292,7 +292,8 @@ static unsigned check_line(Run *run, char **words)
     g_auto(GStrv) generations = g_strsplit(words[1], ",", -1), members = g_strsplit(words[2], ",", -1);
     unsigned cases = 0;
 
-    if (!g_strv_contains((const char *const *) generations, run->generation) && !g_str_equal(words[1], "any"))
+    if (!g_strv_contains((const char *const *) generations, run->generation) &&
+        !g_str_equal(words[1], "any"))
         return 0;
     if (g_str_equal(words[0], "boot"))
         take_boot_line(bench_of(run, words[2]), words[3]);

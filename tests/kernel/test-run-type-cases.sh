@@ -22,4 +22,8 @@ for generation in 6.1 6.12; do
     ask machine untrusted 0000:00:07.0
     ask static static 0000:00:04.0
     ask absent absent 0000:00:04.0
-done | awk '!/^answer/ { print } /^FAIL/ { failed++ } / passed, / { runs++ } END { exit failed > 0 || runs != 12 }'
+done | awk '
+    !/^answer/ { print }
+    /^FAIL/ { failed++ }
+    / passed, / { runs++ }
+    END { exit failed > 0 || runs != 12 }'

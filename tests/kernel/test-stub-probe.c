@@ -5,7 +5,6 @@
  * before and after everything it writes in /sys and /run. Whoever comes next, another pass or the daemon's
  * recovery, leaves no device with pci-stub and no driver_override set.
  */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include "stub-probe.h"
 #include "sysfs.h"
 #include "transaction.h"
+#include "unit.h"
 
 #define DRIVE "0000:00:02.0"
 #define LAZY "0000:00:03.0"
@@ -377,18 +377,10 @@ int main(void)
         killed_and_recovered,
         killed_and_the_driver_comes,
     };
-    Suite *suite = suite_create("stub-probe");
     TCase *cases = tcase_create("stub-probe");
-    SRunner *runner;
-    int failed;
 
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, G_N_ELEMENTS(generations));
     tcase_set_timeout(cases, 300);
-    suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("stub-probe", cases);
 }

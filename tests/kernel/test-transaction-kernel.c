@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The change against the fake kernel: how it goes well, how it goes back, and what it leaves alone. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "change-scene.h"
 #include "iommu-policy-names.h"
 #include "record.h"
+#include "unit.h"
 
 #define CARD "0000:00:06.0"
 #define CARD_PATH "sys/devices/pci0000:00/" CARD
@@ -881,10 +881,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("transaction");
     TCase *tcase = tcase_create("fake kernel");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, same_type_writes_nothing);
@@ -927,10 +924,5 @@ int main(void)
     tcase_add_test(tcase, lost_addresses_are_told);
     tcase_add_test(tcase, steps_add_up);
     tcase_add_test(tcase, driver_without_unbind_is_left);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("transaction", tcase);
 }

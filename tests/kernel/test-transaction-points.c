@@ -8,7 +8,6 @@
  *
  * test-transaction-points GROUP kill|ERROR[,ERROR...]
  */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "change-scene.h"
+#include "unit.h"
 
 #define PATHS "path='[sr][yu][sn]/*'"
 
@@ -200,10 +200,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    Suite *suite = suite_create("change points");
     TCase *tcase = tcase_create("points");
-    SRunner *runner;
-    int failed;
+    int status;
 
     for (size_t i = 0; argc == 3 && i < G_N_ELEMENTS(groups); i++)
         if (g_str_equal(groups[i].name, argv[1]))
@@ -215,11 +213,7 @@ int main(int argc, char **argv)
     errors = g_str_equal(argv[2], "kill") ? NULL : g_strsplit(argv[2], ",", -1);
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, every_point);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    status = unit_run("change points", tcase);
     g_strfreev(errors);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

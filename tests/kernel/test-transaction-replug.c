@@ -10,7 +10,6 @@
  *
  * test-transaction-replug GROUP
  */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "change-scene.h"
 #include "refusal.h"
+#include "unit.h"
 
 #define PATHS "path='[sr][yu][sn]/*'"
 #define OTHER_ID "1b36:1111" /* no driver of the topologies takes it */
@@ -281,10 +281,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    Suite *suite = suite_create("re-plug");
     TCase *tcase = tcase_create("points");
-    SRunner *runner;
-    int failed;
 
     for (size_t i = 0; argc == 2 && i < G_N_ELEMENTS(groups); i++)
         if (g_str_equal(groups[i].name, argv[1]))
@@ -295,10 +292,5 @@ int main(int argc, char **argv)
     }
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, every_point);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("re-plug", tcase);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The table of the matrix, machine by case: what a machine has said, judged and printed. The text does not depend on
-when, or on how busy a computer, it was made."""
+"""The table of the matrix, machine by case: what a machine has said, judged and printed. The text does not
+depend on when, or on how busy a computer, it was made."""
 import dataclasses
 
 VERDICTS = ('pass', 'refused', 'not-possible', 'FAIL')
@@ -35,7 +35,8 @@ def read(platform, kernel, log, status):
             case, verdict, text = [*rest.split(' ', 2), '', ''][:3]
             result.cells[case] = (verdict, text) if verdict in VERDICTS else ('FAIL', f'no verdict: {rest}')
     result.answers = sorted(answers)
-    # Its last line is about the kernel's log. A machine that failed a case ends with 1, one that died with another.
+    # Its last line is about the kernel's log. A machine that failed a case ends with 1, one that died with
+    # another.
     if KERNEL_LOG not in result.cells:
         result.death = f'it died (status {status})'
     elif status != 0 and not any(verdict == 'FAIL' for verdict, _ in result.cells.values()):
@@ -105,7 +106,8 @@ def plain(results, cases):
 
 def grid(title, results, cases, notes):
     """One table: a machine a line, a case a column."""
-    lines = ['', f'## {title}', '', '| machine | kernel | ' + ' | '.join(case.replace('_', ' ') for case in cases) + ' |',
+    lines = ['', f'## {title}', '', '| machine | kernel | ' + ' | '.join(case.replace('_', ' ')
+                                                                         for case in cases) + ' |',
              '|---' * (len(cases) + 2) + '|']
     return lines + [f'| {" | ".join(row)} |' for row in rows(results, cases, notes)]
 
@@ -118,5 +120,6 @@ def markdown(results, cases):
     lines = ['## Kernels', '', '| line | version |', '|---|---|']
     lines += [f'| {kernel} | {version} |' for kernel, version in sorted(versions)]
     lines += grid('What the kernel answers', results, raw, notes)
-    lines += grid('What the daemon does', results, [case for case in cases if case not in raw] + [KERNEL_LOG], notes)
+    lines += grid('What the daemon does', results,
+                  [case for case in cases if case not in raw] + [KERNEL_LOG], notes)
     return '\n'.join([*lines, '', '## Notes', '', *notes.lines(), ''])

@@ -142,7 +142,8 @@ class Connection:
         self.descriptors = collections.deque()
         self.objects = {}
         self.unanswered = []
-        self.name = self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")[0]
+        self.name = self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                              "Hello")[0]
 
     def connect(self, uid, address):
         """The bus notes now who the other end is."""
@@ -174,7 +175,8 @@ class Connection:
         """Sends a call; finish() gives its answer."""
         return self.send(CALL, {PATH: Variant("o", path), INTERFACE: Variant("s", interface),
                                 MEMBER: Variant("s", member), DESTINATION: Variant("s", destination)},
-                         signature, arguments, flags | NO_AUTO_START * (destination != "org.freedesktop.PolicyKit1"))
+                         signature, arguments,
+                         flags | NO_AUTO_START * (destination != "org.freedesktop.PolicyKit1"))
 
     def finish(self, serial, timeout=30):
         """The arguments of the answer; BusError for an error, TimeoutError when there is none."""
@@ -190,7 +192,8 @@ class Connection:
         return self.finish(self.start(*arguments, flags=flags), timeout)
 
     def match(self, rule):
-        self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", rule)
+        self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s",
+                  rule)
 
     def wait_signal(self, wanted, timeout=30):
         """The first signal for which WANTED(message) is true; the others are dropped."""
@@ -245,7 +248,8 @@ class Connection:
     def answer(self, message):
         """Calls OBJECTS[PATH](member, arguments), which returns (signature, arguments), raises BusError, or
         returns None: then whoever called still waits, and answer_later() ends that."""
-        fields = {REPLY_SERIAL: Variant("u", message.serial), DESTINATION: Variant("s", message.fields[SENDER])}
+        fields = {REPLY_SERIAL: Variant("u", message.serial),
+                  DESTINATION: Variant("s", message.fields[SENDER])}
         try:
             handler = self.objects.get(message.fields[PATH])
             if not handler:

@@ -15,7 +15,8 @@ from harness import MANAGER, NAME, ROOT, case, equal
 DRIVER = "driver pci late ids=1b36:1111"
 PLUG = "device pci 0000:05:00.0 group=new id=1b36:1111 class=ff0000"
 RULE = "[Match]\nId=1b36:1111\n[Policy]\nType={}\nUnbind={}\n"
-NEVER, IDLE = {"30-plug.conf": RULE.format("identity", "never")}, {"30-plug.conf": RULE.format("identity", "idle")}
+NEVER = {"30-plug.conf": RULE.format("identity", "never")}
+IDLE = {"30-plug.conf": RULE.format("identity", "idle")}
 AT_ONCE = "[Daemon]\nSettleSec=0\n"
 WRITERS = 4
 TYPE = "sys/kernel/iommu_groups/{}/type"
@@ -26,7 +27,8 @@ def counts(context):
 
 
 def writers(context):
-    """Their pids, as far as they have given themselves their name: once one of them has dealt with a device."""
+    """Their pids, as far as they have given themselves their name: once one of them has dealt with a
+    device."""
     pid = context.daemon.process.pid
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child) for child in children
@@ -121,7 +123,8 @@ def add_lost_on_an_older_kernel(context):
 
 @case(rules=IDLE, daemon_conf=AT_ONCE)
 def add_lost_is_settled_by_the_idle_path(context):
-    context.write_rule("30-plug.conf", RULE.format("identity", "idle").replace("idle\n", "idle\nAccept=unknown\n"))
+    context.write_rule("30-plug.conf",
+                       RULE.format("identity", "idle").replace("idle\n", "idle\nAccept=unknown\n"))
     context.call(ROOT, MANAGER, "Reload")
     lose(context)
     context.wait_group(1, State="settled", Type="identity")

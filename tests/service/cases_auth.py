@@ -11,7 +11,8 @@ INTERACTIVE_NEEDED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequire
 
 ONE_DEVICE = """
 polkit.addRule(function(action, subject) {
-    if (action.id.indexOf("org.iommupolicy1.") == 0 && action.lookup("devices") == "0000:03:00.0 0000:03:00.1")
+    if (action.id.indexOf("org.iommupolicy1.") == 0 &&
+        action.lookup("devices") == "0000:03:00.0 0000:03:00.1")
         return polkit.Result.YES;
 });
 """
@@ -20,7 +21,8 @@ TELL_DETAILS = """
 polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.iommupolicy1.") == 0) {
         var text = action.id;
-        ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"].forEach(function(key) {
+        var keys = ["group", "devices", "ids", "drivers", "from", "to", "disruptive", "findings"];
+        keys.forEach(function(key) {
             text += "|" + key + "=" + action.lookup(key);
         });
         polkit.log(text);
@@ -189,7 +191,8 @@ def group_vanishes_while_polkit_asks(context):
                                  {"allow": Variant("as", [])}, flags=4)
         raise AssertionError(f"succeeded with {answer}")
     except BusError as error:
-        assert error.name in (f"{NAME}.Error.NoSuchGroup", f"{NAME}.Error.DeviceChanged", f"{NAME}.Error.InUse"), error
+        assert error.name in (f"{NAME}.Error.NoSuchGroup", f"{NAME}.Error.DeviceChanged",
+                              f"{NAME}.Error.InUse"), error
     context.call(ROOT, MANAGER, "ListGroups")
 
 
@@ -217,7 +220,8 @@ def device_is_replaced_while_polkit_asks(context):
 
 @case(rules={"30-nic.conf": "[Match]\nId=8086:10d3\n[Policy]\nType=DMA\nUnbind=never\n"})
 def device_is_replaced_while_a_call_that_writes_nothing_is_asked(context):
-    """The type is there already, but the call would outrank a rule: for the device that was there, no other."""
+    """The type is there already, but the call would outrank a rule: for the device that was there, no
+    other."""
     def replug():
         connection = Connection()
         connection.match(f"type='signal',sender='{NAME}',member='InterfacesAdded'")
@@ -244,8 +248,8 @@ def rules_change_while_the_end_of_a_call_is_asked(context):
     equal(context.change(0, "DMA"), "DMA")
     before_the_answer(context, reload)
     connection = Connection(USER)
-    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "", {},
-                 flags=4)
+    expect_error("DeviceChanged", connection.call, NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "",
+                 {}, flags=4)
     assert context.group(0, "WantedBy").startswith("call:"), context.group(0, "WantedBy")
 
 

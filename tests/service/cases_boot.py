@@ -47,7 +47,8 @@ def leave_stamp(context):
 
 def wait_stale(context, connection, wanted):
     """CONNECTION matches the manager's PropertiesChanged."""
-    connection.wait_signal(lambda message: len(message.body) == 3 and message.body[1].get("InitramfsStale") == wanted)
+    connection.wait_signal(lambda message: len(message.body) == 3
+                           and message.body[1].get("InitramfsStale") == wanted)
     equal(is_stale(context), wanted)
 
 
@@ -59,11 +60,13 @@ def boot_shows_what_the_pass_has_set(context):
     context.wait_group(4, State="settled", Type="identity")
     (origin, text), = who_set(context, 4)
     equal(origin, "/etc/iommu-policy.d/20-drives.conf:4")
-    contains(text, "identity was set before its driver by the early pass of the host, ", " s after the kernel started")
+    contains(text, "identity was set before its driver by the early pass of the host, ",
+             " s after the kernel started")
     usec, kind, error, text = context.group(4, "LastResult")
     assert usec > 0
     equal((kind, error), ("identity", ""))
-    contains(client(context, "show", "4"), "identity: done; identity was set before its driver by the early pass")
+    contains(client(context, "show", "4"),
+             "identity: done; identity was set before its driver by the early pass")
     contains(client(context, "why", "4"), "by the early pass of the host")
     entry = wait(context, "EARLY_PASS")
     equal([entry[f"IOMMU_{name}"] for name in ("STAGE", "SET", "ALREADY", "BOUND", "REFUSED", "FAILED")],
@@ -81,7 +84,8 @@ def boot_shows_what_the_pass_has_set(context):
 def boot_says_nothing_of_another_device(context):
     run_early(context)
     context.kernel("remove 0000:00:04.0")
-    context.kernel("device pci 0000:00:04.0 group=4 id=144d:a808 class=010802 child=nvme:nvme0 type=identity")
+    context.kernel("device pci 0000:00:04.0 group=4 id=144d:a808 class=010802 child=nvme:nvme0 "
+                   "type=identity")
     context.daemon.start()
     context.wait_group(5, State="settled", Type="identity")
     equal(len(who_set(context, 5)), 1)
@@ -102,7 +106,8 @@ def boot_shows_what_the_pass_could_not_set(context):
 @case(topology="early", rules=DRIVES, start=False)
 def boot_with_a_note_that_is_not_sound(context):
     run_early(context)
-    for text in b"", b"\0\xff" * 4096, NOTE.read_bytes()[:-1], NOTE.read_bytes().replace(b"outcome=set", b"outcome=st"):
+    note = NOTE.read_bytes()
+    for text in b"", b"\0\xff" * 4096, note[:-1], note.replace(b"outcome=set", b"outcome=st"):
         NOTE.write_bytes(text)
         context.daemon.start()
         context.journal.wait(lambda entry: "cannot be read, and does not count" in entry.get("MESSAGE", ""))
@@ -159,7 +164,8 @@ def boot_without_a_pass_promises_nothing(context):
 @case(topology="early", start=False)
 def boot_initramfs_is_stale_until_it_is_made_anew(context):
     connection = Connection()
-    connection.match(f"type='signal',sender='{NAME}',path='{ROOT}',interface='{PROPERTIES}',member='PropertiesChanged'")
+    connection.match(f"type='signal',sender='{NAME}',path='{ROOT}',interface='{PROPERTIES}',"
+                     "member='PropertiesChanged'")
     run_early(context, "--initramfs")
     load_driver(context)
     run_early(context)
@@ -192,7 +198,8 @@ def boot_initramfs_is_stale_until_it_is_made_anew(context):
 def boot_persist_names_the_command(context):
     run_early(context, "--initramfs")
     context.daemon.start()
-    contains(client(context, "set", "4", "identity", "--persist"), "05-call-pci-0000:00:04.0.conf is written", REBUILD)
+    contains(client(context, "set", "4", "identity", "--persist"),
+             "05-call-pci-0000:00:04.0.conf is written", REBUILD)
     equal(is_stale(context), True)
     contains(context.group(4, "LastResult")[3], REBUILD)
     leave_stamp(context)
@@ -208,5 +215,6 @@ def boot_persist_is_applied_by_the_next_pass(context):
     context.daemon.stop()
     pathlib.Path("/run/iommu-policy/call/pci:0000:00:04.0").unlink()
     pathlib.Path("/sys/kernel/iommu_groups/4/type").write_text("DMA-FQ", encoding="ascii")
-    equal(run_early(context)[1], ["iommu-policy-early: group 4: identity by 05-call-pci-0000:00:04.0.conf:8"])
+    equal(run_early(context)[1],
+          ["iommu-policy-early: group 4: identity by 05-call-pci-0000:00:04.0.conf:8"])
     equal(context.kernel.type(4), "identity")

@@ -24,7 +24,8 @@ def shape(interface):
                            argument.get("direction", "out" if item.tag == "signal" else "in"))
                           for argument in item.findall("arg"))
         emits = tuple(sorted((note.get("name"), note.get("value")) for note in item.findall("annotation")
-                             if note.get("name").endswith("EmitsChangedSignal") and note.get("value") != "true"))
+                             if note.get("name").endswith("EmitsChangedSignal")
+                             and note.get("value") != "true"))
         rows.add((item.tag, item.get("name"), item.get("type"), item.get("access"), arguments, emits))
     return rows
 
@@ -48,7 +49,8 @@ def introspection_equals_the_contract(context):
 
 @case()
 def busctl_shows_the_tree(context):
-    tree = subprocess.run(["busctl", "--system", "--list", "tree", NAME], capture_output=True, text=True, check=True)
+    tree = subprocess.run(["busctl", "--system", "--list", "tree", NAME], capture_output=True, text=True,
+                          check=True)
     paths = tree.stdout.split()
     for path in ROOT, f"{ROOT}/group/0", CARD_PATH:
         assert path in paths, tree.stdout
@@ -81,8 +83,8 @@ def device_properties(context):
     equal(device, CARD_PATH)
     values = context.call(device, PROPERTIES, "GetAll", "s", DEVICE)
     wanted = {"Name": "0000:00:06.0", "Bus": "pci", "Group": f"{ROOT}/group/6", "Driver": "e1000e",
-              "VendorId": 0x8086, "DeviceId": 0x10d3, "Class": 0x020000, "Untrusted": False, "DmaMaskBits": 64,
-              "VirtualFunction": False, "ManagesDma": False, "RuleType": ""}
+              "VendorId": 0x8086, "DeviceId": 0x10d3, "Class": 0x020000, "Untrusted": False,
+              "DmaMaskBits": 64, "VirtualFunction": False, "ManagesDma": False, "RuleType": ""}
     equal({name: values[name] for name in wanted}, wanted)
     equal(context.get(f"{ROOT}/device/pci/_30000_3a00_3a07_2e0", DEVICE, "Untrusted"), True)
     equal(context.get(f"{ROOT}/device/pci/_30000_3a00_3a05_2e0", DEVICE, "ManagesDma"), True)
@@ -105,8 +107,9 @@ def get_group(context):
 
 @case()
 def paths_that_do_not_encode_back(context):
-    for path in "group/00", "group/99", "group/0x0", "group/_0", "group/4294967296", "group/18446744073709551616", \
-                "group/0/1", "device/pci", "device/pci/nosuch", "device/pci/_30000_3A00_3A06_2E0", "device/x/y":
+    for path in ("group/00", "group/99", "group/0x0", "group/_0", "group/4294967296",
+                 "group/18446744073709551616", "group/0/1", "device/pci", "device/pci/nosuch",
+                 "device/pci/_30000_3A00_3A06_2E0", "device/x/y"):
         error = error_of(context.call, f"{ROOT}/{path}", PROPERTIES, "GetAll", "s", GROUP)
         assert error.name in ("org.freedesktop.DBus.Error.UnknownObject",
                               "org.freedesktop.DBus.Error.UnknownMethod"), f"{path}: {error}"
@@ -132,8 +135,9 @@ def wrong_signature(context):
 
 @case()
 def wrong_options(context):
-    for options in ({"unbnd": Variant("s", "idle")}, {"unbind": Variant("b", True)}, {"unbind": Variant("s", "force")},
-                    {"allow": Variant("s", "x")}, {"allow": Variant("au", [1])}, {"wait": Variant("s", "no")},
+    for options in ({"unbnd": Variant("s", "idle")}, {"unbind": Variant("b", True)},
+                    {"unbind": Variant("s", "force")}, {"allow": Variant("s", "x")},
+                    {"allow": Variant("au", [1])}, {"wait": Variant("s", "no")},
                     {"persist": Variant("u", 1)}, {"reason": Variant("as", ["x"])}, {"": Variant("s", "")}):
         error = expect_error(INVALID, context.set_type, 0, "identity", **{}, **options)
         assert error.text, "an error without text"
@@ -190,7 +194,8 @@ def bridge_is_left_alone(context):
     equal(context.change(5, "DMA"), "DMA")
     equal(context.kernel.driver("0000:00:05.0"), "pcieport")
     equal(context.kernel.driver("0000:01:00.0"), "e1000e")
-    equal([path for path, text, _ in context.kernel.writes() if "pcieport" in path or "0000:00:05.0" in text], [])
+    equal([path for path, text, _ in context.kernel.writes()
+           if "pcieport" in path or "0000:00:05.0" in text], [])
 
 
 @case()
@@ -254,7 +259,8 @@ def many_pending_calls(context):
     connection = Connection()
     first = context.start_change(connection, 0, "identity")
     context.kernel("wait-blocked stuck")
-    serials = [connection.start(NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA", {}) for _ in range(10000)]
+    serials = [connection.start(NAME, f"{ROOT}/group/0", GROUP, "SetType", "sa{sv}", "DMA", {})
+               for _ in range(10000)]
     context.call(ROOT, MANAGER, "ListGroups", timeout=30)
     names = set()
     for serial in reversed(serials[5000:]):

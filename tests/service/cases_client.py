@@ -15,8 +15,9 @@ RELAX = "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n"
 
 def run(context, *arguments, uid=0, code=0):
     """What iommuctl says on both streams; it must end with CODE."""
-    ended = subprocess.run([context.options.client, *arguments], user=uid, group=uid, extra_groups=[], text=True,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    ended = subprocess.run([context.options.client, *arguments], user=uid, group=uid, extra_groups=[],
+                           text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60)
     assert ended.returncode == code, f"{arguments}: {ended.returncode}, expected {code}: {ended.stdout}"
     return ended.stdout
 
@@ -90,7 +91,8 @@ def client_tells_what_is_to_be_seen_to(context):
     context.journal.wait(lambda entry: entry.get("IOMMU_NOTE") == note)
     equal(run(context, "set", "0", "identity"), "0: identity\n")
     context.kernel(f"child {CARD} net:eth0")
-    equal(ask(context, "set", "0", "DMA", *allowed(context, "0"))["note"], "interface eth7 came back as eth0")
+    equal(ask(context, "set", "0", "DMA", *allowed(context, "0"))["note"],
+          "interface eth7 came back as eth0")
 
 
 @case()
@@ -111,7 +113,8 @@ def client_exit_codes(context):
              "mount:/nowhere@x", "iommuctl usage 0")
     run(context, "plan", "0", "identity", code=1)
     equal(context.kernel.type(0), "DMA-FQ")
-    for verb in ("set", "0", "DMA", *allowed(context, "0")), ("apply",), ("reload",), ("inhibit", "0", "true"):
+    for verb in (("set", "0", "DMA", *allowed(context, "0")), ("apply",), ("reload",),
+                 ("inhibit", "0", "true")):
         run(context, "--no-ask-password", *verb, uid=NOBODY, code=4)
 
 
@@ -121,7 +124,8 @@ def client_applies_rules(context):
     equal(answer, {"groups": [{"id": 0, "state": "pending", "reason": "unbind-not-allowed"}]})
     contains(run(context, "why", "0"), "30-relax.conf:4", "pending: unbind-not-allowed")
     equal(ask(context, "rules"), {"state": "running", "rules_changed_on_disk": False,
-                                  "rule_files": [{"file": "/etc/iommu-policy.d/30-relax.conf", "devices": 1}]})
+                                  "rule_files": [{"file": "/etc/iommu-policy.d/30-relax.conf",
+                                                  "devices": 1}]})
 
 
 @case(rules={"30-relax.conf": RELAX})
@@ -140,7 +144,8 @@ def client_tests_rules_offline(context):
     groups = ask(context, "test", "/etc/iommu-policy.d/30-relax.conf")["groups"]
     equal([(group["id"], group["wanted_type"], group["pending_reason"]) for group in groups],
           [(0, "identity", "unbind-not-allowed")])
-    context.write_rule("30-late.conf", "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
+    context.write_rule("30-late.conf",
+                       "[Match]\nProperty=ID_PCI_CLASS_FROM_DATABASE=Network*\n[Policy]\nType=DMA\n")
     groups = ask(context, "test", "/etc/iommu-policy.d/30-late.conf")["groups"]
     equal([group["wanted_type"] for group in groups], ["DMA"])
 
@@ -165,7 +170,8 @@ def client_shows_features(context):
 
 @case()
 def client_shows_what_is_reserved(context):
-    """What the firmware and the kernel keep of a group is said of it without any rule, and changes nothing."""
+    """What the firmware and the kernel keep of a group is said of it without any rule, and changes
+    nothing."""
     context.kernel("device pci 0000:00:02.0 group=7 id=8086:3e92 class=030000 "
                    "'reserved=0x000000007b800000 0x000000007fffffff direct'")
     context.kernel("device pci 0000:00:1f.0 group=8 id=8086:2918 class=060100 "
@@ -173,8 +179,10 @@ def client_shows_what_is_reserved(context):
     msi = (0xfee00000, 0xfeefffff, "msi")
     context.wait_group(7, Type="DMA-FQ", ReservedRegions=[msi, (0x7b800000, 0x7fffffff, "direct")])
     context.wait_group(8, Type="DMA-FQ", ReservedRegions=[msi, (0, 0xffffff, "direct-relaxable")])
-    contains(run(context, "why", "7"), "no other type is wanted", "note", "VFIO and iommufd will not take this group")
-    contains(run(context, "features", "7"), "Reserved: 7b800000-7fffffff direct\n", "Note: 7b800000-7fffffff is reserved")
+    contains(run(context, "why", "7"), "no other type is wanted", "note",
+             "VFIO and iommufd will not take this group")
+    contains(run(context, "features", "7"), "Reserved: 7b800000-7fffffff direct\n",
+             "Note: 7b800000-7fffffff is reserved")
     card = ask(context, "features", "8")["0000:00:1f.0"]
     equal([region["type"] for region in card["reserved_regions"]], ["msi", "direct-relaxable"])
     contains(card["notes"][0], "for the ISA bridge 0000:00:1f.0")
@@ -184,7 +192,8 @@ def client_shows_what_is_reserved(context):
 
 @case()
 def client_monitors(context):
-    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE, text=True)
+    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE,
+                               text=True)
     try:
         # It is there when it has said something, and a reload is something to say.
         first = None
@@ -209,7 +218,8 @@ def client_shows_steps_on_a_terminal(context):
     options = allowed(context, "0")
     # Long enough to be shown: steps that follow each other in no time are told as one.
     context.kernel("rule slow op=write path=*/unbind delay 300")
-    terminal = Terminal({**os.environ, "TERM": "xterm"}, context.options.client, "set", "0", "identity", *options)
+    terminal = Terminal({**os.environ, "TERM": "xterm"}, context.options.client, "set", "0", "identity",
+                        *options)
     contains(terminal.rest(), "\r\033[K", f"unbind {CARD}", "0: identity")
     equal(terminal.code, 0)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Completion of shells, by the shells themselves: what stands in the line after a press of TAB is what iommuctl is
-called with."""
+"""Completion of shells, by the shells themselves: what stands in the line after a press of TAB is what
+iommuctl is called with."""
 
 import os
 import pathlib
@@ -38,7 +38,8 @@ def put_wrapper(context):
     folder.mkdir()
     (folder / "iommuctl").write_text(WRAPPER.format(client=context.options.client))
     (folder / "iommuctl").chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/run", "LC_ALL": "C.UTF-8"}
+    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/run",
+            "LC_ALL": "C.UTF-8"}
 
 
 def complete(shell, line):
@@ -64,7 +65,8 @@ def script(context, name):
 def completion_of_bash(context):
     shell = Terminal(put_wrapper(context), "bash", "--norc", "--noprofile", "-i")
     shell.type("PS1='ready> '; bind 'set enable-bracketed-paste off'; "
-               f". /usr/share/bash-completion/bash_completion; . {script(context, 'bash.sh')}; echo st''arted\n")
+               ". /usr/share/bash-completion/bash_completion; "
+               f". {script(context, 'bash.sh')}; echo st''arted\n")
     shell.wait("started")
     check_lines(shell)
 
@@ -75,7 +77,8 @@ def completion_of_zsh(context):
     folder.mkdir()
     (folder / "_iommuctl").symlink_to(script(context, "zsh.zsh"))
     shell = Terminal(put_wrapper(context), "zsh", "-f", "-i")
-    shell.type("PS1='ready> '; unset zle_bracketed_paste; setopt no_list_beep no_beep; fpath=(/run/zsh $fpath); "
+    shell.type("PS1='ready> '; unset zle_bracketed_paste; setopt no_list_beep no_beep; "
+               "fpath=(/run/zsh $fpath); "
                "autoload -Uz compinit; compinit -u -D; echo st''arted\n")
     shell.wait("started")
     check_lines(shell)
@@ -86,8 +89,10 @@ def completion_of_fish(context):
     variables = put_wrapper(context)
 
     def offered(line):
-        said = subprocess.run(["fish", "--no-config", "-c", f"source {script(context, 'fish.fish')}; complete -C $argv[1]",
-                               f"iommuctl {line}"], env=variables, text=True, capture_output=True, cwd="/run",
+        said = subprocess.run(["fish", "--no-config", "-c",
+                               f"source {script(context, 'fish.fish')}; complete -C $argv[1]",
+                               f"iommuctl {line}"], env=variables, text=True, capture_output=True,
+                               cwd="/run",
                               stdin=subprocess.DEVNULL, timeout=60, check=True)
         equal(said.stderr, "")
         return [word.split("\t")[0] for word in said.stdout.splitlines()]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rules that contradict each other inside a group: its devices arrive in every order, and each time the outcome is
-the same and both files are named, by Explain and in the journal."""
+"""Rules that contradict each other inside a group: its devices arrive in every order, and each time the
+outcome is the same and both files are named, by Explain and in the journal."""
 
 import itertools
 
@@ -35,8 +35,8 @@ def outcome(context):
 def check_named(context, expected, *files):
     for file in files:
         assert any(line[1].startswith(file) for line in expected[1]), expected
-    entry = context.journal.wait(lambda entry: "different types are asked for" in entry.get("MESSAGE", "") and
-                                 all(file in entry.get("IOMMU_RULE", "") for file in files))
+    entry = context.journal.wait(lambda entry: "different types are asked for" in entry.get("MESSAGE", "")
+                                 and all(file in entry.get("IOMMU_RULE", "") for file in files))
     assert all(file in entry["MESSAGE"] for file in files), entry
 
 
@@ -57,7 +57,8 @@ def in_all_orders(context, devices, **wanted):
 
 @case(rules=RULES, daemon_conf=AT_ONCE)
 def conflict_of_devices_without_drivers_in_all_orders(context):
-    expected = in_all_orders(context, dict.fromkeys(NAMES, PLAIN), Type="DMA", State="settled", Conflict=True)
+    expected = in_all_orders(context, dict.fromkeys(NAMES, PLAIN), Type="DMA", State="settled",
+                             Conflict=True)
     equal(expected[0]["WantedBy"], "/etc/iommu-policy.d/20-strict.conf:4")
     check_named(context, expected, "10-lax.conf:4", "20-strict.conf:4")
 
@@ -66,7 +67,8 @@ def conflict_of_devices_without_drivers_in_all_orders(context):
 def conflict_of_bound_devices_in_all_orders(context):
     """Whoever came first has its driver, and is unbound for those that came later."""
     context.kernel("driver pci edu ids=1234:11e8")
-    expected = in_all_orders(context, dict.fromkeys(NAMES, PLAIN), Type="DMA", State="settled", Conflict=True)
+    expected = in_all_orders(context, dict.fromkeys(NAMES, PLAIN), Type="DMA", State="settled",
+                             Conflict=True)
     check_named(context, expected, "10-lax.conf:4", "20-strict.conf:4")
 
 
@@ -88,7 +90,8 @@ def conflict_that_nobody_may_unbind_for_in_all_orders(context):
 
 
 @case(rules={"10-lax.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\nUnbind=idle\nAccept=unknown\n",
-             "05-strict.conf": "[Match]\nAddress=0000:03:00.3\n[Policy]\nType=DMA\nUnbind=idle\nAccept=unknown\n"},
+             "05-strict.conf": "[Match]\nAddress=0000:03:00.3\n"
+                               "[Policy]\nType=DMA\nUnbind=idle\nAccept=unknown\n"},
       daemon_conf=AT_ONCE)
 def conflict_beside_a_bridge_and_a_managed_member_in_all_orders(context):
     """Neither of the two has a wish, and neither is unbound."""

@@ -21,16 +21,18 @@ BROKEN = {"10-broken.conf": "[Match]\nClass=nvme\n[Policy]\nTpye=DMA\n"}
 GROUPS = range(4, 10)
 BEFORE = dict.fromkeys(GROUPS, "DMA-FQ") | {9: "DMA"}
 AFTER = BEFORE | {4: "identity", 5: "identity", 7: "DMA"}
-DEVICES = ["0000:00:04.0", "0000:00:05.0", "0000:00:06.0", "0000:01:00.0", "0000:01:00.1", "0000:00:08.0", "0000:00:09.0"]
+DEVICES = ["0000:00:04.0", "0000:00:05.0", "0000:00:06.0", "0000:01:00.0", "0000:01:00.1", "0000:00:08.0",
+           "0000:00:09.0"]
 DRIVERS = [None, None, "pcieport", None, None, "e1000e", None]
 
 
 def start(context, *arguments):
     """Starts the program, watched from its first operation."""
     program = pathlib.Path(context.options.daemon).with_name("iommu-policy-early")
-    process = subprocess.Popen(["/bin/sh", "-c", "read -r go; exec \"$0\" \"$@\" </dev/null", program, *arguments],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(["/bin/sh", "-c", "read -r go; exec \"$0\" \"$@\" </dev/null", program,
+                                *arguments],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
     context.kernel(f"watch {process.pid}")
     return process
 
@@ -62,7 +64,8 @@ def writes(context):
 def outcomes():
     """Of the note: group -> outcome."""
     text = NOTE.read_text()
-    return {int(group): outcome for group, outcome in re.findall(r"^group=(\d+)\noutcome=(\w+)$", text, re.MULTILINE)}
+    return {int(group): outcome for group, outcome in re.findall(r"^group=(\d+)\noutcome=(\w+)$", text,
+                                                                 re.MULTILINE)}
 
 
 def drivers(context):
@@ -84,7 +87,8 @@ def early_sets_what_has_no_driver(context):
     equal(said[:3], ["iommu-policy-early: group 4: identity by 20-drives.conf:4",
                      "iommu-policy-early: group 5: identity by 20-drives.conf:4",
                      "iommu-policy-early: group 7: DMA by 30-cards.conf:4"])
-    equal(said[3:], ["iommu-policy-early: group 8: bound: DMA by 30-cards.conf:4: 0000:00:08.0 is bound to e1000e already"])
+    equal(said[3:], ["iommu-policy-early: group 8: bound: DMA by 30-cards.conf:4: "
+                     "0000:00:08.0 is bound to e1000e already"])
     equal(run(context), (0, said[3:]))
     equal(writes(context), {})
     # The drivers come, the daemon comes: nothing is left to do.
@@ -108,12 +112,14 @@ def early_on_an_older_kernel(context):
 
 @case(topology="early", start=False)
 def early_without_rules_writes_nothing(context):
-    digest = subprocess.run([pathlib.Path(context.options.daemon).with_name("iommu-policy-early"), "--digest"],
+    digest = subprocess.run([pathlib.Path(context.options.daemon).with_name("iommu-policy-early"),
+                             "--digest"],
                             capture_output=True, text=True, check=True).stdout
     shutil.rmtree("/run/iommu-policy.d")
     equal(run(context), (0, []))
     equal(writes(context), {})
-    assert not any(line.split("\t")[3].endswith("/type") for line in context.kernel("log")), context.kernel("log")
+    assert not any(line.split("\t")[3].endswith("/type")
+                   for line in context.kernel("log")), context.kernel("log")
     equal(note_value("digest") + "\n", digest)
     equal(types(context), BEFORE)
 
@@ -122,7 +128,8 @@ def early_without_rules_writes_nothing(context):
 def early_with_a_broken_rule_only_tightens(context):
     status, said = run(context, "--initramfs")
     equal(status, 0)
-    equal(said[0], "iommu-policy-early: /etc/iommu-policy.d/10-broken.conf:4:1: error: unknown key Tpye in [Policy] "
+    equal(said[0], "iommu-policy-early: /etc/iommu-policy.d/10-broken.conf:4:1: error: "
+                   "unknown key Tpye in [Policy] "
                    "(did you mean Type=?)")
     equal(writes(context), {7: "DMA"})
     assert not NOTE.exists()
@@ -159,7 +166,8 @@ def early_leaves_a_locked_group(context):
 @case(topology="early", rules=RULES, start=False)
 def early_says_what_the_kernel_refused(context):
     for error, outcome, text in [("EPERM", "bound", "just being bound"),
-                                 ("EBUSY", "failed", "resetting a device"), ("ENOMEM", "failed", "Cannot allocate"),
+                                 ("EBUSY", "failed", "resetting a device"),
+                                 ("ENOMEM", "failed", "Cannot allocate"),
                                  ("EACCES", "failed", "CAP_SYS_RAWIO")]:
         context.kernel(f"rule refuse op=write path=sys/kernel/iommu_groups/4/type fail {error}")
         status, said = run(context)
@@ -170,10 +178,12 @@ def early_says_what_the_kernel_refused(context):
         equal(context.kernel.type(4), "DMA-FQ")
         context.kernel("rule-remove refuse")
     # The driver came between the look and the write.
-    context.kernel("rule race op=write path=sys/kernel/iommu_groups/5/type do 'driver pci nvme ids=144d:a808'")
+    context.kernel("rule race op=write path=sys/kernel/iommu_groups/5/type "
+                   "do 'driver pci nvme ids=144d:a808'")
     context.kernel("group 5 type=DMA-FQ")
     equal(run(context)[0], 0)
-    equal((outcomes()[5], context.kernel.type(5), context.kernel.driver("0000:00:05.0")), ("bound", "DMA-FQ", "nvme"))
+    equal((outcomes()[5], context.kernel.type(5), context.kernel.driver("0000:00:05.0")),
+          ("bound", "DMA-FQ", "nvme"))
 
 
 def start_over(context):
@@ -216,7 +226,8 @@ def early_is_there_before_either_driver(context):
     for name in names:
         override = "override=vfio-pci" if int(name[5:7], 16) % 2 else ""
         context.kernel(f"device pci {name} group=new id=1b36:0010 class=010802 {override}")
-    groups = {name: int(os.path.basename(os.readlink(f"/sys/bus/pci/devices/{name}/iommu_group"))) for name in names}
+    groups = {name: int(os.path.basename(os.readlink(f"/sys/bus/pci/devices/{name}/iommu_group")))
+              for name in names}
     equal(run(context)[0], 0)
     equal(writes(context), dict.fromkeys(groups.values(), "identity"))
     context.kernel("driver pci vfio-pci managed-dma")

@@ -30,12 +30,14 @@ def refuse(agent, finish):
 def details_of_a_change(context):
     questions = Questions()
     agent, finish = context.ask_user(BOUND, "identity", **ALLOW_EDU)
-    equal(questions.next(), {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu",
+                             "from": "DMA-FQ",
                         "to": "identity", "disruptive": "yes", "findings": EDU_USE})
     refuse(agent, finish)
     agent.close()
     agent, finish = context.ask_user(UNBOUND, "DMA")
-    equal(questions.next(), {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "", "from": "DMA-FQ",
+    equal(questions.next(), {"group": "8", "devices": LONELY, "ids": "1b36:0005", "drivers": "",
+                             "from": "DMA-FQ",
                         "to": "DMA", "disruptive": "no", "findings": ""})
     refuse(agent, finish)
 
@@ -52,12 +54,14 @@ def details_of_what_is_no_change(context):
     equal(questions.next(), {**NOTHING, "group": "7", "devices": EDU, "ids": "1234:11e8", "drivers": "edu"})
 
 
-HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&lt;", "\u202e\u2066\u2028txt.exe",
-           "x" * 1000)
+HOSTILE = ("group=1 devices=0000:00:00.0", "\n\r\x1b[2J\x7f'\"\\`$(devices)</b>&lt;",
+           "\u202e\u2066\u2028txt.exe", "x" * 1000)
 
 
-@case(topology="bound-and-unbound", rules={"50-edu.conf": "[Match]\nAddress=0000:00:07.0\n[Policy]\nType=DMA\n"
-                                          "Reason=\"quoted\" 'text' $(devices) <b>\x1b[1m \\\n  and a second line\n"})
+@case(topology="bound-and-unbound",
+      rules={"50-edu.conf": "[Match]\nAddress=0000:00:07.0\n[Policy]\nType=DMA\n"
+                            "Reason=\"quoted\" 'text' $(devices) <b>\x1b[1m \\\n"
+                            "  and a second line\n"})
 def details_are_not_steered_by_the_caller(context):
     """Neither by the reason of a call, nor by who asks for an inhibitor, nor by a rule's text."""
     questions = Questions()
@@ -70,7 +74,8 @@ def details_are_not_steered_by_the_caller(context):
         equal(questions.next(), wanted)
         refuse(agent, finish)
         agent.answer = "no"
-        error_of(Connection(USER).call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", text, text, flags=4)
+        error_of(Connection(USER).call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "Inhibit", "ss", text, text,
+                 flags=4)
         equal(questions.next(), {**NOTHING, **{key: wanted[key] for key in KEYS[:4]}})
         agent.close()
 
@@ -86,8 +91,8 @@ def nobody_is_asked_about_what_cannot_be(context):
     calls += [("identity", {"reason": Variant("s", "x" * 65536)}), ("x" * 65536, {}),
               ("identity", {"allow": Variant("as", ["x" * 65536, "y"])})]
     for kind, options in calls:
-        error = error_of(connection.call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "SetType", "sa{sv}", kind, options,
-                         flags=4)
+        error = error_of(connection.call, NAME, f"{ROOT}/group/{BOUND}", GROUP, "SetType", "sa{sv}", kind,
+                         options, flags=4)
         assert error.name.rpartition(".")[2] in ("InvalidType", "NoSuchFinding", "InvalidArgs"), error
         assert len(error.text) < 1000 and error.text.isprintable(), f"{error.text!r}"
     equal(agent.questions, [])
@@ -99,7 +104,8 @@ def names_of_the_kernel_are_made_harmless(context):
     questions = Questions()
     names = ["\x1b[2J", "a\"b'c", "x=$(drivers)", "\u202exe", "<b>bold"]
     for number, name in enumerate(names, 20):
-        context.kernel(f"device platform \"{name}\" group={number}".replace('"b', '\\"b').replace("$(", "\\$("))
+        line = f"device platform \"{name}\" group={number}"
+        context.kernel(line.replace('"b', '\\"b').replace("$(", "\\$("))
         context.wait_group(number, Type="DMA-FQ")
         agent, finish = context.ask_user(number, "DMA")
         details = questions.next()
@@ -110,7 +116,8 @@ def names_of_the_kernel_are_made_harmless(context):
         refuse(agent, finish)
         agent.close()
     objects = context.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", uid=NOBODY)
-    equal(sorted(o[DEVICE]["Name"] for o in objects.values() if DEVICE in o and o[DEVICE]["Bus"] == "platform"),
+    equal(sorted(o[DEVICE]["Name"] for o in objects.values()
+                 if DEVICE in o and o[DEVICE]["Bus"] == "platform"),
           sorted(names))
 
 
@@ -183,7 +190,8 @@ def a_finding_comes_before_the_yes(context):
     def use():
         devlink = f"sys/devices/virtual/devlink/pci:{EDU}--pci:0000:00:06.0"
         context.kernel(f"link {devlink}/consumer ../../../pci0000:00/0000:00:06.0")
-        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 ../../virtual/devlink/pci:{EDU}--pci:0000:00:06.0")
+        context.kernel(f"link sys/devices/pci0000:00/{EDU}/consumer:pci:0000:00:06.0 "
+                       f"../../virtual/devlink/pci:{EDU}--pci:0000:00:06.0")
 
     change_before_the_yes(context, "InUse", use, **ALLOW_EDU)
     equal(context.kernel.driver(EDU), "edu")

@@ -176,7 +176,9 @@ def change_goes_on_when_the_write_returns(context):
 def bridges_alone_are_not_persisted(context):
     context.kernel("device pci 0000:05:00.0 group=new id=8086:1901 class=060400")
     context.wait_group(1, State="settled")
-    expect_error("PersistFailed", context.set_type, 1, "identity", persist=Variant("b", True))
+    error = expect_error("PersistFailed", context.set_type, 1, "identity", persist=Variant("b", True))
+    assert "nothing was changed" in error.text, error
+    equal(context.kernel.writes(), [])
     equal(os.listdir("/etc/iommu-policy.d"), [])
 
 
@@ -246,7 +248,8 @@ def bus_answers_while_others_change(context):
     """Eight groups wait in the kernel at once, none for another."""
     context.kernel("rule slow path=*/unbind op=write block")
     connections = [Connection() for _ in range(8)]
-    serials = [context.start_change(connection, 10 + i, "identity") for i, connection in enumerate(connections)]
+    serials = [context.start_change(connection, 10 + i, "identity")
+               for i, connection in enumerate(connections)]
     for _ in range(8):
         context.call(ROOT, MANAGER, "ListGroups")
     context.kernel("wait-blocked slow")

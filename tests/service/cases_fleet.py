@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a fleet is kept with: the Ansible role, played on a machine that has the daemon, and the alerts on its
-figures."""
+"""What a fleet is kept with: the Ansible role, played on a machine that has the daemon, and the alerts on
+its figures."""
 
 import json
 import os
@@ -74,7 +74,8 @@ class Play:
     @property
     def changed(self):
         """Names of the tasks that have changed something."""
-        return [result["task"].removeprefix("iommu_policy : ") for result in self.tasks if result.get("changed")]
+        return [result["task"].removeprefix("iommu_policy : ")
+                for result in self.tasks if result.get("changed")]
 
     @property
     def facts(self):
@@ -97,14 +98,16 @@ OWN = "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"
 def fleet_role_twice(context):
     first = Play(context, rules=[CARD, EXTERNAL])
     assert first.stats["changed"] > 0, first.text
-    equal(files(), {"30-card.conf": files()["30-card.conf"], "90-external.conf": EXTERNAL_TEXT, "50-own.conf": OWN})
+    equal(files(), {"30-card.conf": files()["30-card.conf"], "90-external.conf": EXTERNAL_TEXT,
+                    "50-own.conf": OWN})
     equal(in_force(context), ["30-card.conf", "50-own.conf", "90-external.conf"])
     equal((RULES / "90-external.conf").stat().st_mode & 0o7777, 0o644)
 
     second = Play(context, rules=[CARD, EXTERNAL])
     equal((second.stats["changed"], second.changed), (0, []))
     equal(second.facts["state"], "running")
-    equal([rule["file"] for rule in second.facts["rule_files"]], [f"{RULES}/{name}" for name in sorted(files())])
+    equal([rule["file"] for rule in second.facts["rule_files"]],
+          [f"{RULES}/{name}" for name in sorted(files())])
     equal(second.facts["groups"][0]["id"], 0)
     equal(second.facts["figures"]["rule_files"], 3)
 
@@ -115,7 +118,8 @@ def fleet_role_in_check_mode(context):
     before = files()
     relaxed = {**EXTERNAL, "policy": {"Forbid": "identity"}}
     foretold = Play(context, "--check", "--diff", rules=[relaxed])
-    equal(foretold.changed, ["Write the rules", "Remove the files of rules that are not in the list any more"])
+    equal(foretold.changed, ["Write the rules",
+                             "Remove the files of rules that are not in the list any more"])
     (written,) = foretold.results("Write the rules")
     (difference,) = written["results"][0]["diff"]
     equal(difference["before"], before["90-external.conf"])
@@ -157,18 +161,22 @@ def fleet_role_makes_up_for_a_play_that_broke_off(context):
     for name, text in written.items():
         context.write_rule(name, text)
     again = Play(context, rules=[CARD, EXTERNAL])
-    equal(again.changed, ["Ask whether the rules on disk are those in force", "Reload the rules of iommu-policyd"])
+    equal(again.changed, ["Ask whether the rules on disk are those in force",
+                          "Reload the rules of iommu-policyd"])
     equal(in_force(context), sorted(written))
 
 
 @case(topology="machine")
 def fleet_role_applies(context):
-    strict = {"name": "30-strict", "match": [{"Class": ["network", "gpu"], "Bus": "pci"}, {"Class": "0x0401*"}],
+    strict = {"name": "30-strict", "match": [{"Class": ["network", "gpu"], "Bus": "pci"},
+                                             {"Class": "0x0401*"}],
               "policy": {"Type": "DMA"}}
     waiting = Play(context, rules=[strict], apply=True)
     equal(files()["30-strict.conf"].splitlines()[1:],
-          ["[Match]", "Class=network gpu", "Bus=pci", "", "[Match]", "Class=0x0401*", "", "[Policy]", "Type=DMA"])
-    equal({group["id"]: group["pending_reason"] for group in waiting.facts["groups"] if group["state"] == "pending"},
+          ["[Match]", "Class=network gpu", "Bus=pci", "", "[Match]", "Class=0x0401*", "", "[Policy]",
+           "Type=DMA"])
+    equal({group["id"]: group["pending_reason"] for group in waiting.facts["groups"]
+           if group["state"] == "pending"},
           {6: "unbind-not-allowed"})
     equal(Play(context, rules=[strict], apply=True).stats["changed"], 0)
     equal(Play(context, tasks_from="facts").facts["figures"]["not_as_wanted_groups"], 1)
@@ -191,10 +199,12 @@ def check_alerts(context, fired):
     test = {"rule_files": [f"{context.options.source}/{ALERTS}"], "evaluation_interval": "1m", "tests": [{
         "interval": "1m", "input_series": [{"series": name, "values": f"{value}x120"}
                                            for name, value in figures.items()],
-        "promql_expr_test": [{"eval_time": "2h", "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+        "promql_expr_test": [{"eval_time": "2h",
+                              "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
                               "exp_samples": expected}]}]}
     pathlib.Path("/run/alerts.json").write_text(json.dumps(test), encoding="utf-8")
-    ended = subprocess.run(["promtool", "test", "rules", "/run/alerts.json"], capture_output=True, text=True, check=False)
+    ended = subprocess.run(["promtool", "test", "rules", "/run/alerts.json"], capture_output=True, text=True,
+                           check=False)
     equal(ended.returncode, 0, ended.stdout + ended.stderr)
 
 
@@ -229,8 +239,8 @@ class Document:
 
     def units(self):
         """Name -> text."""
-        return {pathlib.Path(text.splitlines()[0].removeprefix("# ")).name: text for _, text in self.of_kind("systemd")
-                if text.startswith("# /etc/systemd/system/")}
+        return {pathlib.Path(text.splitlines()[0].removeprefix("# ")).name: text
+                for _, text in self.of_kind("systemd") if text.startswith("# /etc/systemd/system/")}
 
     def sessions(self):
         for place, text in self.of_kind("console"):
@@ -252,7 +262,8 @@ def rule_of(document):
 @case(topology="manual")
 def fleet_document_sessions(context):
     document = Document(pathlib.Path(context.options.source) / "docs/fleet.md")
-    rules = [rule_of(content) for _, content in document.yaml() if isinstance(content, dict) and rule_of(content)]
+    rules = [rule_of(content) for _, content in document.yaml()
+             if isinstance(content, dict) and rule_of(content)]
     equal(len(rules), 2)
     for path, text in rules:
         context.write_rule(pathlib.Path(path).name, text)
@@ -274,13 +285,15 @@ def fleet_document_sessions(context):
 def fleet_document_units(context):
     """systemd has nothing to say against them, and what they start does what the page says."""
     units = Document(pathlib.Path(context.options.source) / "docs/fleet.md").units()
-    equal(sorted(units), [f"iommu-policy-{name}.{kind}" for name in ("figures", "labels") for kind in ("service", "timer")])
+    equal(sorted(units), [f"iommu-policy-{name}.{kind}" for name in ("figures", "labels")
+                          for kind in ("service", "timer")])
     folder = pathlib.Path("/run/units")
     folder.mkdir()
     for name, text in units.items():
         (folder / name).write_text(text, encoding="utf-8")
-    said = subprocess.run(["systemd-analyze", "verify", "--man=no", *[folder / name for name in units]], text=True,
-                          env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}, capture_output=True, check=False)
+    said = subprocess.run(["systemd-analyze", "verify", "--man=no", *[folder / name for name in units]],
+                          text=True, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"},
+                          capture_output=True, check=False)
     equal((said.returncode, said.stdout + said.stderr), (0, ""))
 
     for name, made, hidden in (("figures", "iommu-policy.prom", "iommu-policy.new"),
@@ -291,8 +304,8 @@ def fleet_document_units(context):
         command = re.search("^ExecStart=/bin/sh -c '(.*)'$", text, re.MULTILINE)[1]
         work = WORK / name
         work.mkdir(parents=True)
-        start = lambda: subprocess.run(["/bin/sh", "-c", command], cwd=work, env=environment(context), check=False,
-                                       capture_output=True, text=True).returncode
+        start = lambda: subprocess.run(["/bin/sh", "-c", command], cwd=work, env=environment(context),
+                                       check=False, capture_output=True, text=True).returncode
         option = "--prometheus" if name == "figures" else "--nfd"
         equal(start(), 0)
         equal((work / made).read_text(encoding="utf-8"), run(context, "export", option))
@@ -312,12 +325,15 @@ def fleet_document_plays(context):
     """Those of docs/fleet.md and of the role's own page are plays, and what they give the role are rules."""
     source, plays = pathlib.Path(context.options.source), []
     for page in "docs/fleet.md", "contrib/ansible/roles/iommu_policy/README.md":
-        plays += [play for _, content in Document(source / page).yaml() if isinstance(content, list) for play in content]
+        plays += [play for _, content in Document(source / page).yaml() if isinstance(content, list)
+                  for play in content]
     equal(len(plays), 3)
     env = environment(context)
     (WORK / "plays.json").write_text(json.dumps(plays), encoding="utf-8")
-    said = subprocess.run(["ansible-playbook", "--syntax-check", "--inventory=localhost,", WORK / "plays.json"], text=True,
-                          env={**env, "ANSIBLE_STDOUT_CALLBACK": "default"}, capture_output=True, check=False)
+    said = subprocess.run(["ansible-playbook", "--syntax-check", "--inventory=localhost,",
+                           WORK / "plays.json"], text=True,
+                          env={**env, "ANSIBLE_STDOUT_CALLBACK": "default"}, capture_output=True,
+                          check=False)
     equal((said.returncode, said.stderr), (0, ""))
     rules = [rule for play in plays for role in play.get("roles", []) for rule in role["iommu_policy_rules"]]
     names = sorted({f"{rule['name']}.conf" for rule in rules})
@@ -330,9 +346,11 @@ def fleet_document_variables(context):
     """The variables of the role are the same in its defaults, in what Ansible checks, and on its page."""
     role = pathlib.Path(context.options.source) / "contrib/ansible/roles/iommu_policy"
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
-    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]
     equal({name: option["default"] for name, option in options["options"].items()}, defaults)
-    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (role / "README.md").read_text(encoding="utf-8"),
+                      re.MULTILINE)
     equal({name: yaml.safe_load(value) for name, value in rows}, defaults)
 
 

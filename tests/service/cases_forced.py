@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What cannot be had whatever is asked: types that the kernel forces, groups that have no types to choose from,
-and what is not trusted. Nothing of it is ever tried: the fake kernel's log has no write."""
+"""What cannot be had whatever is asked: types that the kernel forces, groups that have no types to choose
+from, and what is not trusted. Nothing of it is ever tried: the fake kernel's log has no write."""
 
 import contextlib
 import pathlib
@@ -80,7 +80,8 @@ def unsupported_groups_are_never_written(context):
     equal(context.kernel.writes(), [])
 
 
-@case(topology="unsupported", generation="6.1", rules={"10-any.conf": RULE.format("identity")}, daemon_conf=AT_ONCE)
+@case(topology="unsupported", generation="6.1", rules={"10-any.conf": RULE.format("identity")},
+      daemon_conf=AT_ONCE)
 def unsupported_groups_are_never_written_on_an_older_kernel(context):
     for group in 1, 2, 9:
         for kind in TYPES:
@@ -153,7 +154,8 @@ def vtd_without_pass_through_on_a_newer_kernel(context):
                 equal(how, "refused")
                 assert "pass-through" in refusal, refusal
         equal(context.kernel.writes(), [])
-        # Without a rule nothing is wanted; with one, the kernel wants it, and a rule for another is a conflict.
+        # Without a rule nothing is wanted; with one, the kernel wants it, and a rule for another is a
+        # conflict.
         equal(context.group(6, "WantedBy"), "")
         context.write_rule("10-any.conf", RULE.format("identity"))
         context.call(ROOT, MANAGER, "Reload")
@@ -162,14 +164,16 @@ def vtd_without_pass_through_on_a_newer_kernel(context):
                   ["DMA", "kernel", True, "settled"])
             says(context, group, "forces DMA", origin="kernel", verdict="wanted")
             says(context, group, "identity", origin="10-any.conf:4", verdict="void")
-        entry = context.journal.wait(lambda entry: "different types are asked for" in entry.get("MESSAGE", ""))
+        entry = context.journal.wait(
+            lambda entry: "different types are asked for" in entry.get("MESSAGE", ""))
         assert "10-any.conf:4" in entry["IOMMU_RULE"] and "pass-through" in entry["MESSAGE"], entry
         equal(types_written(context) + unbinds(context), [])
 
 
 @case(topology="forced", generation="6.1", start=False)
 def vtd_without_pass_through_on_an_older_kernel(context):
-    """Its pages are mapped one to one, so identity can be had: the lazy default shows that nothing is forced."""
+    """Its pages are mapped one to one, so identity can be had: the lazy default shows that nothing is
+    forced."""
     for device in "0000:00:04.0", "0000:00:06.0":
         context.kernel(f"replug {device} forced=none")
     with reads(cmdline=LAZY):
@@ -207,11 +211,13 @@ def amd_keeps_pasid_in_identity(context):
         equal(context.change(6, "DMA"), "DMA")
 
 
-@case(topology="forced-amd", start=False, rules={"10-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
+@case(topology="forced-amd", start=False,
+      rules={"10-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
 def a_forced_type_that_is_forbidden_is_told(context):
     with reads(cmdline=LAZY, cpuinfo="flags\t\t: fpu\n"):
         context.daemon.start()
-        context.wait_group(5, State="pending", PendingReason="forbidden-type", WantedBy="kernel", Conflict=True)
+        context.wait_group(5, State="pending", PendingReason="forbidden-type", WantedBy="kernel",
+                           Conflict=True)
         equal(context.kernel.type(5), "identity")
         equal(types_written(context) + unbinds(context), [])
 
@@ -224,13 +230,15 @@ def boot_default(context):
 
 @case(start=False)
 def auto_is_predicted_by_the_iommu(context):
-    """VT-d's caching mode makes the lazy default strict: so does BootDefaultType say, and what `auto` asks for."""
+    """VT-d's caching mode makes the lazy default strict: so does BootDefaultType say, and what `auto` asks
+    for."""
     context.kernel("attribute sys/devices/virtual/iommu/dmar0/intel-iommu/cap d2008c22260286 read-only")
     context.kernel("boot-default DMA")
     with reads(cmdline=LAZY):
         context.daemon.start()
         equal(boot_default(context), "DMA")
-        context.write_rule("10-any.conf", "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ identity\nUnbind=idle\n")
+        context.write_rule("10-any.conf",
+                           "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ identity\nUnbind=idle\n")
         context.call(ROOT, MANAGER, "Reload")
         # Not void: what it will end in is known, and not forbidden.
         equal(context.group(0, "WantedType"), "auto")
@@ -241,7 +249,8 @@ def auto_that_may_be_forbidden_is_void(context):
     with reads(cmdline=LAZY):
         context.daemon.start()
         equal(boot_default(context), "DMA-FQ")
-        context.write_rule("10-any.conf", "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ\nUnbind=never\n")
+        context.write_rule("10-any.conf",
+                           "[Match]\nAny=yes\n[Policy]\nType=auto\nForbid=DMA-FQ\nUnbind=never\n")
         context.call(ROOT, MANAGER, "Reload")
         equal(context.group(0, "WantedType"), "DMA")
         says(context, 0, "auto", verdict="void")
@@ -262,13 +271,15 @@ def auto_ends_in_what_is_forced(context):
 
 # --- not trusted
 
-@case(topology="forced", rules={"10-any.conf": RULE.format("DMA-FQ"), "20-any.conf": RULE.format("identity")},
+@case(topology="forced", rules={"10-any.conf": RULE.format("DMA-FQ"),
+                                "20-any.conf": RULE.format("identity")},
       daemon_conf=AT_ONCE)
 def untrusted_is_never_relaxed(context):
     """By a rule, by root, or by a device that is plugged again; the kernel would take DMA-FQ."""
     for _ in range(2):
         equal(context.kernel.type(7), "DMA")
-        equal([context.group(7, name) for name in ("WantedType", "WantedBy", "Conflict")], ["DMA", "kernel", True])
+        equal([context.group(7, name) for name in ("WantedType", "WantedBy", "Conflict")],
+              ["DMA", "kernel", True])
         equal(context.group(7, "SettableTypes"), ["DMA", "auto"])
         equal(context.group(7, "LiveTypes"), ["auto"])
         for kind in "DMA-FQ", "identity":
@@ -317,7 +328,8 @@ def blocked_and_unmanaged_are_never_written(context):
     assert "identity" in context.group(0, "SettableTypes")
 
 
-@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, daemon_conf=AT_ONCE)
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"},
+      daemon_conf=AT_ONCE)
 def dma_fq_only_where_the_iommu_is_known_to_flush(context):
     for group in 0, 4:
         equal(context.group(group, "Type"), "DMA")
@@ -337,7 +349,8 @@ def early_pass_leaves_unsupported_groups(context):
     equal(context.kernel.writes(), [])
 
 
-@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"}, start=False)
+@case(topology="other-iommu", rules={"10-any.conf": "[Match]\nAny=yes\n[Policy]\nType=DMA-FQ\n"},
+      start=False)
 def early_pass_asks_no_other_iommu_to_flush(context):
     cases_early.run(context)
     equal(context.kernel.writes(), [])

@@ -50,7 +50,8 @@ def journal_has_a_change(context):
     equal(steps[0][1], "look")
     assert {f"unbind {CARD}", "write type identity", f"bind {CARD}"} <= {name for _, name in steps}, steps
     assert abs(sum(int(usec) for usec, _ in steps) - int(entry["IOMMU_WORKER_USEC"])) < 1000, entry
-    assert int(entry["IOMMU_KERNEL_USEC"]) <= int(entry["IOMMU_WORKER_USEC"]) <= int(entry["IOMMU_CHANGE_USEC"])
+    kernel, worker, change = (int(entry[f"IOMMU_{what}_USEC"]) for what in ("KERNEL", "WORKER", "CHANGE"))
+    assert kernel <= worker <= change, entry
 
 
 @case()
@@ -76,8 +77,8 @@ def journal_has_the_refusal_of_a_call(context):
     found = context.allow(0, "identity").value
     expect_error("InUse", context.set_type, 0, "identity", reason=Variant("s", "try"))
     entry = wait(context, "REFUSED", IOMMU_UID="0")
-    equal({key: entry.get(key) for key in ("IOMMU_GROUP", "IOMMU_DEVICE", "IOMMU_FROM", "IOMMU_TO", "IOMMU_RESULT",
-                                           "IOMMU_REASON", "IOMMU_PID")},
+    equal({key: entry.get(key) for key in ("IOMMU_GROUP", "IOMMU_DEVICE", "IOMMU_FROM", "IOMMU_TO",
+                                           "IOMMU_RESULT", "IOMMU_REASON", "IOMMU_PID")},
           {"IOMMU_GROUP": "0", "IOMMU_DEVICE": CARD, "IOMMU_FROM": "DMA-FQ", "IOMMU_TO": "identity",
            "IOMMU_RESULT": "InUse", "IOMMU_REASON": "try", "IOMMU_PID": str(os.getpid())})
     equal(sorted(entry["IOMMU_FINDING"].split("\n")), sorted(found))
@@ -105,11 +106,12 @@ def journal_has_who_may_not_manage(context):
             (GROUP_0, GROUP, "Inhibit", "ss", ("me", "a backup"), {**group, "IOMMU_REASON": "a backup"}),
             (GROUP_0, GROUP, "SetType", "sa{sv}", ("", {"reason": Variant("s", "enough")}),
              {**group, "IOMMU_REASON": "enough"})):
-        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, path, interface, member,
-                     signature, *arguments)
+        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, path, interface,
+                     member, signature, *arguments)
         entry = wait(context, "REFUSED", IOMMU_METHOD=member)
-        wanted = {"IOMMU_UID": str(USER), "IOMMU_RESULT": "InteractiveAuthorizationRequired", "PRIORITY": "5",
-                  "IOMMU_GROUP": None, "IOMMU_DEVICE": None, "IOMMU_FROM": None, "IOMMU_TO": None, **fields}
+        wanted = {"IOMMU_UID": str(USER), "IOMMU_RESULT": "InteractiveAuthorizationRequired",
+                  "PRIORITY": "5", "IOMMU_GROUP": None, "IOMMU_DEVICE": None, "IOMMU_FROM": None,
+                  "IOMMU_TO": None, **fields}
         equal({key: entry.get(key) for key in wanted}, wanted)
         assert int(entry["IOMMU_PID"]) > 1 and member in entry["MESSAGE"], entry
     connection.call(NAME, GROUP_0, GROUP, "Refresh")
@@ -123,11 +125,13 @@ def journal_has_an_apply_where_nothing_is_applied(context):
     context.daemon.start()
     expect_error("Disabled", context.call, ROOT, MANAGER, "Apply")
     entry = wait(context, "REFUSED", IOMMU_METHOD="Apply")
-    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_PID"]), ("Disabled", "0", str(os.getpid())))
+    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_PID"]),
+          ("Disabled", "0", str(os.getpid())))
 
 
 def flood(context, connection):
-    """More calls than a connection may have, all there before the daemon reads the first; how many are too many."""
+    """More calls than a connection may have, all there before the daemon reads the first; how many are too
+    many."""
     context.daemon.signal(signal.SIGSTOP)
     sent = [connection.start(NAME, ROOT, MANAGER, "Reload") for _ in range(100)]
     connection.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
@@ -159,7 +163,8 @@ def journal_has_too_many_calls_again_after_one_that_succeeds(context):
     connection, before = Connection(USER), 0
     for _ in range(2):
         equal(flood(context, connection), 84)
-        context.journal.wait(lambda _: len(entries(context, "REFUSED", IOMMU_RESULT="LimitsExceeded")) > before)
+        context.journal.wait(lambda _: len(entries(context, "REFUSED",
+                                                   IOMMU_RESULT="LimitsExceeded")) > before)
         connection.call(NAME, ROOT, MANAGER, "Reload")
         before = len(entries(context, "REFUSED", IOMMU_RESULT="LimitsExceeded"))
 
@@ -169,12 +174,14 @@ def journal_has_a_stranger_sixty_times(context):
     """And what root does is written all the same."""
     connection = Connection(USER)
     for _ in range(70):
-        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, ROOT, MANAGER, "Apply")
+        expect_error(f"{BUS_ERROR}.InteractiveAuthorizationRequired", connection.call, NAME, ROOT, MANAGER,
+                     "Apply")
     expect_error("InUse", context.set_type, 0, "identity")
     wait(context, "REFUSED", IOMMU_UID="0")
     told = entries(context, "REFUSED", IOMMU_UID=str(USER))
     equal(len(told), 60)
-    equal([entry["MESSAGE"].endswith("not written within the minute") for entry in told], [False] * 59 + [True])
+    equal([entry["MESSAGE"].endswith("not written within the minute") for entry in told],
+          [False] * 59 + [True])
 
 
 @case(rules={"30-forbid.conf": "[Match]\nAny=yes\n[Policy]\nForbid=identity\n"})
@@ -243,7 +250,8 @@ def journal_has_a_change_that_fails(context):
     context.kernel("rule fault op=write path=*/type nth=2 count=100 fail EIO")
     expect_error("SwitchFailed", context.change, 0, "identity", uid=USER)
     entry = wait(context, "CHANGE_FAILED")
-    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_TYPE"]), ("SwitchFailed", str(USER), "DMA-FQ"))
+    equal((entry["IOMMU_RESULT"], entry["IOMMU_UID"], entry["IOMMU_TYPE"]),
+          ("SwitchFailed", str(USER), "DMA-FQ"))
 
 
 @case(daemon_conf="[Daemon]\nUnbindTimeoutSec=1\n")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel has shown that it can do, as KernelFeatures has it: seen, never concluded from a version."""
+"""What the kernel has shown that it can do, as KernelFeatures has it: seen, never concluded from a
+version."""
 
 from bus import Connection
 from harness import MANAGER, NAME, PROPERTIES, ROOT, case, equal

@@ -40,11 +40,13 @@ def wait_for_refusals(sent, wanted):
     waiting = dict(sent)
     while len(sent) - len(waiting) < wanted:
         bus.wait_readable(waiting)
-        for connection in [connection for connection, serial in waiting.items() if serial in connection.replies]:
+        for connection in [connection for connection, serial in waiting.items()
+                           if serial in connection.replies]:
             expect_error(LIMITS, connection.finish, waiting.pop(connection))
     for connection in waiting:
         connection.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
-    equal([connection for connection, serial in waiting.items() if serial in connection.replies], [], "answered")
+    equal([connection for connection, serial in waiting.items() if serial in connection.replies], [],
+          "answered")
     return list(waiting.items())
 
 
@@ -101,9 +103,11 @@ def looks_of_one_user(context):
     """Two at a time, three of all users; the fourth is root's."""
     logins.add_users()
     context.kernel("rule stuck op=open path=*/0000:00:08.0/modalias block")
-    sent = call_each([Connection(NOBODY) for _ in range(CONNECTIONS)], path_of(UNBOUND), GROUP, "GetFindings")
+    sent = call_each([Connection(NOBODY) for _ in range(CONNECTIONS)], path_of(UNBOUND), GROUP,
+                     "GetFindings")
     wait_for_refusals(sent, CONNECTIONS - 2)
-    sent = call_each([Connection(logins.ACTIVE), Connection(logins.INACTIVE)], path_of(UNBOUND), GROUP, "GetFindings")
+    sent = call_each([Connection(logins.ACTIVE), Connection(logins.INACTIVE)], path_of(UNBOUND), GROUP,
+                     "GetFindings")
     wait_for_refusals(sent, 1)
     for member in "GetFindings", "Plan", "GetFindings":
         context.call(path_of(EDU), GROUP, member, *(("sa{sv}", "DMA", {}) if member == "Plan" else ()))
@@ -183,8 +187,9 @@ def limits_are_as_documented(context):
     connection = Connection(NOBODY)
     context.daemon.signal(signal.SIGSTOP)
     sent = [(row, connection.start(NAME, path_of(EDU), GROUP, *call)) for row, call in
-            (("| `SetType`, `Apply`, `Reload`", ("SetType", "sa{sv}", "DMA-FQ", {})), ("| `Plan`, `GetFindings`", ("GetFindings",)),
-             ("| `Explain` | 16", ("Explain",))) for _ in range(17)]
+            (("| `SetType`, `Apply`, `Reload`", ("SetType", "sa{sv}", "DMA-FQ", {})),
+             ("| `Plan`, `GetFindings`", ("GetFindings",)), ("| `Explain` | 16", ("Explain",)))
+             for _ in range(17)]
     context.daemon.signal(signal.SIGCONT)
     for row, serial in sent[16::17]:
         error = expect_error(LIMITS, connection.finish, serial)

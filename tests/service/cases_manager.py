@@ -42,8 +42,8 @@ def rule_waits_for_the_end_of_start_up(context):
         return ("v", (properties[arguments[1]],)) if member == "Get" else ("", ())
 
     systemd.objects["/org/freedesktop/systemd1"] = answer
-    systemd.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "su",
-                 "org.freedesktop.systemd1", 0)
+    systemd.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+                 "su", "org.freedesktop.systemd1", 0)
     while "SystemState" not in asked:
         systemd.dispatch(time.monotonic() + 30)
     context.call(ROOT, MANAGER, "Apply")

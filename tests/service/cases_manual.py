@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The examples of the manuals, each page from its beginning to its end on one machine (manual.py has their form)."""
+"""The examples of the manuals, each page from its beginning to its end on one machine (manual.py has their
+form)."""
 
 import os
 import pathlib
@@ -44,13 +45,14 @@ def variables(context):
 def run(context, example, command, environment):
     text = command.text.replace("/usr/lib/iommu-policy/", f"{pathlib.Path(context.options.daemon).parent}/")
     uid = 0 if command.root else USER
-    ended = subprocess.run(["sh", "-c", text], user=uid, group=uid, extra_groups=[], env=environment, text=True,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
-                           check=False)
+    ended = subprocess.run(["sh", "-c", text], user=uid, group=uid, extra_groups=[], env=environment,
+                           text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60, check=False)
     place = f"{example.place}: {command.text}"
     equal(ended.returncode, 0, f"{place}: {ended.stdout}")
     expected = "\n".join(command.output)
-    assert manual.matches(command.output, ended.stdout), f"{place}: said\n{ended.stdout}instead of\n{expected}"
+    assert manual.matches(command.output, ended.stdout), \
+        f"{place}: said\n{ended.stdout}instead of\n{expected}"
 
 
 def run_page(context, name, at_least):
@@ -102,4 +104,5 @@ def manual_of_settings(context):
     pathlib.Path(example.path).write_text("\n".join(example.lines) + "\n", encoding="utf-8")
     context.daemon.start()
     # A setting that is refused is told at the start, before the daemon is ready.
-    equal([entry["MESSAGE"] for entry in context.journal.entries if "daemon.conf" in entry.get("MESSAGE", "")], [])
+    equal([entry["MESSAGE"] for entry in context.journal.entries
+           if "daemon.conf" in entry.get("MESSAGE", "")], [])

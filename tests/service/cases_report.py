@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What iommuctl makes of all that the daemon knows: the tree, rules of what is set, figures, what is wrong; and
-JSON of it all."""
+"""What iommuctl makes of all that the daemon knows: the tree, rules of what is set, figures, what is wrong;
+and JSON of it all."""
 
 import json
 import os
@@ -22,11 +22,13 @@ def client_shows_the_tree(context):
     lines = run(context, "list", "--tree").splitlines()
     equal(lines[0].split(), ["DEVICE", "GROUP", "TYPE", "WANTED", "STATE", "DRIVER", "MODEL"])
     names = [re.search(r"\w\S*", line)[0] for line in lines[1:]]
-    equal(names, ["pci0000:00", "0000:00:00.0", "0000:00:04.0", "0000:00:05.0", "0000:01:00.0", "0000:00:06.0",
-                  "0000:00:07.0", "0000:00:1f.0", "0000:00:1f.2"])
+    equal(names, ["pci0000:00", "0000:00:00.0", "0000:00:04.0", "0000:00:05.0", "0000:01:00.0",
+                  "0000:00:06.0", "0000:00:07.0", "0000:00:1f.0", "0000:00:1f.2"])
     depth = {name: line.index(name) for name, line in zip(names, lines[1:])}
-    assert depth["pci0000:00"] < depth["0000:00:04.0"] == depth["0000:00:05.0"] < depth["0000:01:00.0"], lines
-    equal(lines[1 + names.index(CARD)].partition(CARD)[2].split()[:5], ["6", "DMA-FQ", "-", "settled", "e1000e"])
+    assert depth["pci0000:00"] < depth["0000:00:04.0"], lines
+    assert depth["0000:00:04.0"] == depth["0000:00:05.0"] < depth["0000:01:00.0"], lines
+    equal(lines[1 + names.index(CARD)].partition(CARD)[2].split()[:5],
+          ["6", "DMA-FQ", "-", "settled", "e1000e"])
 
 
 @case(topology="machine")
@@ -58,7 +60,8 @@ def client_generated_rules_hold(context):
             context.write_rule(path.name, path.read_text())
     equal(run(context, "reload"), "")
     groups = {group["id"]: group for group in ask(context)["groups"]}
-    equal({number: (group["wanted_type"], group["state"]) for number, group in groups.items() if group["wanted_type"]},
+    equal({number: (group["wanted_type"], group["state"])
+           for number, group in groups.items() if group["wanted_type"]},
           {number: (groups[number]["type"], "settled") for number in (0, 3, 5, 6, 7, 9)})
     equal([text for path, text, _ in context.kernel.writes() if path.endswith("/type")], [])
 
@@ -75,7 +78,8 @@ def samples(text):
                                  "40-external.conf": EXTERNAL})
 def client_exports_figures(context):
     text = run(context, "export", "--prometheus")
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True,
+                             check=False)
     equal((checked.returncode, checked.stdout + checked.stderr), (0, ""), "promtool")
 
     documented = (pathlib.Path(context.options.source) / "docs/export.md").read_text(encoding="utf-8")
@@ -133,7 +137,8 @@ def complaints(context, code):
                                  "40-gone.conf": "[Match]\nAddress=0000:3b:00.0\n[Policy]\nType=DMA\n"})
 def client_doctor(context):
     found = complaints(context, 1)
-    equal(found["name-absent"], ["/etc/iommu-policy.d/40-gone.conf: no device of this machine is Address=0000:3b:00.0"])
+    equal(found["name-absent"],
+          ["/etc/iommu-policy.d/40-gone.conf: no device of this machine is Address=0000:3b:00.0"])
     equal(found["pending"], ["group 6 (0000:00:06.0) is pending: unbind-not-allowed"])
     for word in "no-daemon", "frozen", "rules-changed", "missing-capability", "rule-refused", "iommu-off":
         assert word not in found, found
@@ -145,7 +150,8 @@ def client_doctor(context):
     contains(found["frozen"][0], "frozen")
     contains(found["rule-refused"][0], "50-broken.conf")
     text = run(context, "doctor", code=1)
-    contains(text, "problem: the rules are frozen", "  why: Nothing is relaxed", "  do:  Run 'iommuctl check'")
+    contains(text, "problem: the rules are frozen", "  why: Nothing is relaxed",
+             "  do:  Run 'iommuctl check'")
     contains(run(context, "doctor", uid=NOBODY, code=1), "problem: the rules are frozen")
 
 
@@ -171,7 +177,8 @@ def client_doctor_of_a_daemon_without_capabilities(context):
 
 def monitored(context, count):
     """The first COUNT objects that monitor prints while rules are reloaded."""
-    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE, text=True)
+    monitor = subprocess.Popen([context.options.client, "monitor", "--json"], stdout=subprocess.PIPE,
+                               text=True)
     try:
         said = []
         while len(said) < count:
@@ -184,7 +191,8 @@ def monitored(context, count):
         monitor.wait()
 
 
-@case(topology="machine", rules={"30-relax.conf": "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n"})
+@case(topology="machine",
+      rules={"30-relax.conf": "[Match]\nAddress=0000:00:06.0\n[Policy]\nType=identity\n"})
 def client_json_is_as_documented(context):
     """Each verb's answer against its definition in docs/iommuctl.schema.json."""
     source = pathlib.Path(context.options.source)
@@ -201,12 +209,14 @@ def client_json_is_as_documented(context):
     findings = hold("usage", ask(context, "usage", "6"))["findings"]
     assert findings, "the card is in use"
     for name, code, *words in [
-            ("list", 0, "list"), ("list", 0, "list", "--tree"), ("show", 0, "show", "9"), ("why", 0, "why", "6"),
-            ("why", 0, "why", "6", "DMA"), ("plan", 3, "plan", "6", "identity"), ("apply", 6, "apply"),
-            ("check", 0, "check", rule), ("test", 0, "test", rule), ("features", 0, "features", "6"),
-            ("rules", 0, "rules"), ("rules-generate", 0, "rules", "generate"), ("export-prometheus", 0, "export", "--prometheus"), ("export-nfd", 0, "export", "--nfd"),
-            ("targets", 0, "targets"), ("set", 0, "set", "6", "identity", *allowed(context, "6")),
-            ("show", 0, "show", "6"), ("revert", 0, "revert", "6")]:
+            ("list", 0, "list"), ("list", 0, "list", "--tree"), ("show", 0, "show", "9"),
+            ("why", 0, "why", "6"), ("why", 0, "why", "6", "DMA"), ("plan", 3, "plan", "6", "identity"),
+            ("apply", 6, "apply"), ("check", 0, "check", rule), ("test", 0, "test", rule),
+            ("features", 0, "features", "6"), ("rules", 0, "rules"),
+            ("rules-generate", 0, "rules", "generate"), ("export-prometheus", 0, "export", "--prometheus"),
+            ("export-nfd", 0, "export", "--nfd"), ("targets", 0, "targets"),
+            ("set", 0, "set", "6", "identity", *allowed(context, "6")), ("show", 0, "show", "6"),
+            ("revert", 0, "revert", "6")]:
         answer = hold(name, ask(context, *words, code=code))
         assert answer, words
     for event in monitored(context, 3):

@@ -22,7 +22,8 @@ PLUG_RULE = {"30-plug.conf": "[Match]\nId=1b36:1111\n[Policy]\nType=identity\n"}
 def rule_without_unbind_is_pending(context):
     context.wait_group(0, State="pending", PendingReason="unbind-not-allowed")
     equal(context.group(0, "WantedType"), "identity")
-    assert context.group(0, "WantedBy").startswith("/etc/iommu-policy.d/30-nic.conf:"), context.group(0, "WantedBy")
+    by = context.group(0, "WantedBy")
+    assert by.startswith("/etc/iommu-policy.d/30-nic.conf:"), by
     equal(context.kernel.type(0), "DMA-FQ")
     equal(context.get(ROOT, MANAGER, "Pending"), 1)
     equal([path for path, _, _ in context.kernel.writes() if path.endswith("/unbind")], [])
@@ -82,11 +83,14 @@ def reload_with_a_broken_file_keeps_the_rules(context):
 @case()
 def every_broken_file_has_its_place(context):
     files = {
-        "binary": bytes(range(256)), "long": b"# x\n" * (1 << 18), "nul": b"[Match]\nAny=yes\0\n[Policy]\nType=DMA\n",
-        "type": "[Match]\nAny=yes\n[Policy]\nType=dma\n", "unbind": "[Match]\nAny=yes\n[Policy]\nUnbind=yes\n",
-        "key": "[Match]\nAny=yes\nColour=red\n[Policy]\nType=DMA\n", "early": "Any=yes\n[Match]\n[Policy]\nType=DMA\n",
-        "two": "[Match]\nAny=yes\n[Policy]\nType=DMA\n[Policy]\nType=DMA\n", "none": "[Match]\n[Policy]\nType=DMA\n",
-        "empty": "", "group": "[Match]\nGroup=7\n[Policy]\nType=DMA\n",
+        "binary": bytes(range(256)), "long": b"# x\n" * (1 << 18),
+        "nul": b"[Match]\nAny=yes\0\n[Policy]\nType=DMA\n", "type": "[Match]\nAny=yes\n[Policy]\nType=dma\n",
+        "unbind": "[Match]\nAny=yes\n[Policy]\nUnbind=yes\n",
+        "key": "[Match]\nAny=yes\nColour=red\n[Policy]\nType=DMA\n",
+        "early": "Any=yes\n[Match]\n[Policy]\nType=DMA\n",
+        "two": "[Match]\nAny=yes\n[Policy]\nType=DMA\n[Policy]\nType=DMA\n",
+        "none": "[Match]\n[Policy]\nType=DMA\n", "empty": "",
+        "group": "[Match]\nGroup=7\n[Policy]\nType=DMA\n",
     }
     for name, text in files.items():
         context.write_rule(f"50-{name}.conf", text)
@@ -122,7 +126,8 @@ def drift_of_a_new_group_is_seen(context):
     context.daemon.start()
     equal(context.get(ROOT, MANAGER, "BootDefaultType"), "DMA-FQ")
     context.kernel(PLUG)
-    context.wait_group(1, Type="identity", State="settled", ReservedRegions=[(0xfee00000, 0xfeefffff, "msi")])
+    context.wait_group(1, Type="identity", State="settled",
+                       ReservedRegions=[(0xfee00000, 0xfeefffff, "msi")])
     context.write_rule("30-plug.conf", "[Match]\nId=1b36:1111\n[Policy]\nType=keep\n")
     context.call(ROOT, MANAGER, "Reload")
     with open("/sys/kernel/iommu_groups/1/type", "w", encoding="ascii") as file:
@@ -192,13 +197,14 @@ def drift_is_seen(context):
         file.write("0000:00:06.0")
     with open("/sys/kernel/iommu_groups/0/type", "w", encoding="ascii") as file:
         file.write("identity")
-    connection.wait_signal(lambda message: message.body[0] == GROUP and message.body[1].get("Type") == "identity")
+    connection.wait_signal(lambda message: message.body[0] == GROUP
+                           and message.body[1].get("Type") == "identity")
 
 
 @case(topology="vfio")
 def rule_waits_for_the_owner(context):
-    """Nothing would be unbound, but the kernel does not write the type of a device that a program owns. It is told once,
-    and tried again when something happens."""
+    """Nothing would be unbound, but the kernel does not write the type of a device that a program owns. It
+    is told once, and tried again when something happens."""
     context.change(7, "identity")
     context.kernel("vfio 7 owned")
     context.write_rule("30-no.conf", "[Match]\nId=8086:10d3\n[Policy]\nForbid=identity\n")

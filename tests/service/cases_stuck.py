@@ -45,7 +45,8 @@ def check_stuck(context, group, step):
 def children_of(pid):
     """But for those that wait for added devices."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if pathlib.Path(f"/proc/{child}/comm").read_text() != "iommu-add-write\n"]
+    return [int(child) for child in children
+            if pathlib.Path(f"/proc/{child}/comm").read_text() != "iommu-add-write\n"]
 
 
 def wait_end(pid):
@@ -94,7 +95,8 @@ def stuck_survives_a_restart(context):
         end()
         context.daemon.start()
         check_stuck(context, 10, "unbind 0000:10:00.0")
-        equal(context.change(11, "identity" if context.kernel.type(11) != "identity" else "DMA"), context.kernel.type(11))
+        equal(context.change(11, "identity" if context.kernel.type(11) != "identity" else "DMA"),
+              context.kernel.type(11))
     equal(records(), ["pci:0000:10:00.0"])
     waiters = children_of(context.daemon.process.pid)
     assert waiters, "nobody waits for the lock"
@@ -218,7 +220,8 @@ def caller_who_does_not_wait(context):
     context.wait_group(10, State="settled", Type="identity")
 
 
-@case(topology="eight", start=False, rules={"10-late.conf": "[Match]\nProperty=ID_NOTHING=1\n[Policy]\nType=DMA\n"})
+@case(topology="eight", start=False,
+      rules={"10-late.conf": "[Match]\nProperty=ID_NOTHING=1\n[Policy]\nType=DMA\n"})
 def uevent_that_cannot_be_read(context):
     """Somebody else's unbind hangs and holds the device's lock, which some kernels take to show `uevent`."""
     context.kernel("rule stuck op=read path=*/0000:12:00.0/uevent block")

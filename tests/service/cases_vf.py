@@ -28,7 +28,8 @@ def said(context, text):
 
 
 def make_held(context, count):
-    """As make(), by somebody who gives a busy machine the time to hear of the open file; the kernel gives 100 ms."""
+    """As make(), by somebody who gives a busy machine the time to hear of the open file; the kernel gives
+    100 ms."""
     before = said(context, HELD)
     with open(attribute("sriov_numvfs"), "w", encoding="ascii") as file:
         context.journal.wait(lambda _: said(context, HELD) > before)
@@ -110,8 +111,8 @@ def vf_governed_from_the_reload_on(context):
 
 # Where the process that writes is killed: file, which write of it, before or after the kernel has taken it.
 KILLS = [(name, nth, when)
-         for name, nth in [("sriov_drivers_autoprobe", 1), ("type", 1), ("type", 2), ("sriov_drivers_autoprobe", 2),
-                           ("drivers_probe", 1), ("drivers_probe", 2)]
+         for name, nth in [("sriov_drivers_autoprobe", 1), ("type", 1), ("type", 2),
+                           ("sriov_drivers_autoprobe", 2), ("drivers_probe", 1), ("drivers_probe", 2)]
          for when in ("before", "after")]
 
 

@@ -18,8 +18,9 @@ from bus import BusError, Connection, Variant
 from harness import DEVICE, GROUP, MANAGER, NAME, NOBODY, PROPERTIES, ROOT, equal
 
 DBUS = "org.freedesktop.DBus"
-STANDARD = {f"{DBUS}.Properties": {"Get": "ss", "GetAll": "s", "Set": "ssv"}, f"{DBUS}.Introspectable": {"Introspect": ""},
-            f"{DBUS}.Peer": {"Ping": "", "GetMachineId": ""}, f"{DBUS}.ObjectManager": {"GetManagedObjects": ""}}
+STANDARD = {f"{DBUS}.Properties": {"Get": "ss", "GetAll": "s", "Set": "ssv"},
+            f"{DBUS}.Introspectable": {"Introspect": ""}, f"{DBUS}.Peer": {"Ping": "", "GetMachineId": ""},
+            f"{DBUS}.ObjectManager": {"GetManagedObjects": ""}}
 LEAVES = "ybnqiuxtdsogvh"
 BATCH, CONNECTIONS = 40, 8
 HUGE = 200000
@@ -27,11 +28,12 @@ HUGE = 200000
 # What an answer may say; an errno of ours that nobody has translated is none of it.
 ERRORS = (f"{NAME}.Error.", f"{DBUS}.Error.")
 
-WORDS = ("DMA", "DMA-FQ", "identity", "auto", "", "blocked", "unknown", "dma", "keep", "idle", "never", "unbind", "allow",
-         "persist", "wait", "reason", "0000:00:06.0", "pci:0000:00:04.0", "eth0", "nvme0n1", "/dev/nvme0n1", "/", "/proc",
-         "/sys/bus/pci/devices/0000:00:06.0", "/dev/../proc/self/mem", "mount:/@nvme0n1", "netns:eth0@0000:00:06.0",
-         "../../etc/passwd", "%s%n%s%n", "$(id)", "`id`", "\n", "\x1b[2J", "'\"\\", "\u202e", "\U0001f4a5", "4294967295",
-         "-1", "NaN", MANAGER, GROUP, DEVICE, "Type", "State", "Devices", "WantedBy", "a" * 255, "x" * 5000)
+WORDS = ("DMA", "DMA-FQ", "identity", "auto", "", "blocked", "unknown", "dma", "keep", "idle", "never",
+         "unbind", "allow", "persist", "wait", "reason", "0000:00:06.0", "pci:0000:00:04.0", "eth0",
+         "nvme0n1", "/dev/nvme0n1", "/", "/proc", "/sys/bus/pci/devices/0000:00:06.0",
+         "/dev/../proc/self/mem", "mount:/@nvme0n1", "netns:eth0@0000:00:06.0", "../../etc/passwd",
+         "%s%n%s%n", "$(id)", "`id`", "\n", "\x1b[2J", "'\"\\", "\u202e", "\U0001f4a5", "4294967295", "-1",
+         "NaN", MANAGER, GROUP, DEVICE, "Type", "State", "Devices", "WantedBy", "a" * 255, "x" * 5000)
 
 
 class Values:
@@ -50,12 +52,14 @@ class Values:
             return self.random.choice("xé%\n") * self.random.randrange(HUGE)
         if self.chance(60):
             return "\udcff\udcfe"  # no UTF-8: the bus throws out whoever sends it
-        return "".join(self.random.choices(string.printable + "\u00e9\u202e\u2028", k=self.random.randrange(40)))
+        return "".join(self.random.choices(string.printable + "\u00e9\u202e\u2028",
+                                           k=self.random.randrange(40)))
 
     def path(self):
         if self.chance(2):
             return self.random.choice(PATHS)
-        prefix = self.random.choice((ROOT, f"{ROOT}/group", f"{ROOT}/device", f"{ROOT}/device/pci", "", "/org"))
+        prefix = self.random.choice((ROOT, f"{ROOT}/group", f"{ROOT}/device", f"{ROOT}/device/pci", "",
+                                     "/org"))
         letters = "".join(self.random.choices("_0123456789abcdefXYZ", k=self.random.randrange(1, 30)))
         return f"{prefix}/{letters}" + ("/x" * self.random.randrange(100) if self.chance(10) else "")
 
@@ -96,7 +100,8 @@ class Values:
         bits = 8 * size
         low = 0 if code.isupper() else -(1 << bits - 1)
         high = (1 << bits) - 1 + low
-        return self.random.choice((0, 1, low, high, self.random.randint(low, high), self.random.randrange(12)))
+        return self.random.choice((0, 1, low, high, self.random.randint(low, high),
+                                   self.random.randrange(12)))
 
     def variant(self, depth):
         if depth < 40 and self.chance(3):
@@ -127,8 +132,9 @@ class Values:
         return items if self.chance(5) else dict(items)
 
 
-PATHS = ["/", ROOT, f"{ROOT}/group", f"{ROOT}/device", f"{ROOT}/group/99", f"{ROOT}/group/00", f"{ROOT}/group/4294967296",
-         f"{ROOT}/device/pci/_30000_3A00_3A06_2e0", f"{ROOT}/device/_/_", f"{ROOT}/device/pci/_zz"]
+PATHS = ["/", ROOT, f"{ROOT}/group", f"{ROOT}/device", f"{ROOT}/group/99", f"{ROOT}/group/00",
+         f"{ROOT}/group/4294967296", f"{ROOT}/device/pci/_30000_3A00_3A06_2e0", f"{ROOT}/device/_/_",
+         f"{ROOT}/device/pci/_zz"]
 
 
 class Fuzzer:
@@ -155,7 +161,8 @@ class Fuzzer:
             name = interface.get("name")
             for method in interface.findall("method"):
                 methods[name, method.get("name")] = "".join(
-                    argument.get("type") for argument in method.findall("arg") if argument.get("direction") != "out")
+                    argument.get("type") for argument in method.findall("arg")
+                    if argument.get("direction") != "out")
             properties += [(name, item.get("name")) for item in interface.findall("property")]
         for name, members in STANDARD.items():
             methods.update({(name, member): signature for member, signature in members.items()})
@@ -175,7 +182,8 @@ class Fuzzer:
             return self.property_call()
         interface, member = self.random.choice(list(self.methods))
         signature = self.methods[interface, member]
-        path = self.random.choice(self.paths.get(interface) or [self.random.choice(self.paths[self.random.choice(
+        path = self.random.choice(self.paths.get(interface)
+                                  or [self.random.choice(self.paths[self.random.choice(
             list(self.paths))])])
         if self.values.chance(10):
             path = self.values.path()
@@ -183,7 +191,8 @@ class Fuzzer:
             signature = "".join(self.values.signature() for _ in range(self.random.randrange(4)))
         if self.values.chance(30):
             member = "".join(self.random.choices(string.ascii_letters, k=self.random.randrange(1, 250)))
-        return path, interface, member, signature, *[self.values.value(kind) for kind in bus.types(signature)]
+        return path, interface, member, signature, *[self.values.value(kind)
+                                                     for kind in bus.types(signature)]
 
     def property_call(self):
         interface, name = self.random.choice(self.properties)
@@ -263,7 +272,8 @@ class Fuzzer:
 
     def report(self):
         everything = set(self.methods) | set(self.properties)
-        print(f"user {self.uid}: {self.calls} calls, {len(self.covered & set(self.methods))} of {len(self.methods)} "
+        covered = len(self.covered & set(self.methods))
+        print(f"user {self.uid}: {self.calls} calls, {covered} of {len(self.methods)} "
               f"methods, {len(self.covered & set(self.properties))} of {len(self.properties)} properties, "
               f"{self.dropped} connections dropped")
         for name, count in self.answers.most_common():
@@ -275,10 +285,12 @@ class Fuzzer:
 
 def state(context):
     """Whatever a call could change."""
-    folders = ("/etc/iommu-policy.d", "/run/iommu-policy/change", "/run/iommu-policy/call", "/run/iommu-policy.d")
+    folders = ("/etc/iommu-policy.d", "/run/iommu-policy/change", "/run/iommu-policy/call",
+               "/run/iommu-policy.d")
     groups = {group: (context.kernel.type(group), row[1], row[3]) for group, row in context.groups().items()}
     drivers = {device: context.kernel.driver(device) for device in os.listdir("/sys/bus/pci/devices")}
-    return groups, drivers, {folder: sorted(os.listdir(folder)) for folder in folders if os.path.isdir(folder)}
+    return groups, drivers, {folder: sorted(os.listdir(folder))
+                             for folder in folders if os.path.isdir(folder)}
 
 
 def memory(context):

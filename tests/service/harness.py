@@ -259,8 +259,8 @@ class Context:
         try:
             agent.wait_for_question()
         except AssertionError:
-            raise AssertionError(f"polkit asks nobody; the call: {error_of(connection.finish, serial, timeout=0)}") \
-                from None
+            error = error_of(connection.finish, serial, timeout=0)
+            raise AssertionError(f"polkit asks nobody; the call: {error}") from None
         return agent, lambda: connection.finish(serial)
 
     def start_change(self, connection, group, kind, **options):
@@ -275,7 +275,8 @@ class Context:
             self.call(ROOT, "org.freedesktop.DBus.Peer", "Ping")
             equal(self.daemon.stop(), 0, "exit status")
         elif process:
-            assert process.returncode in (0, -signal.SIGKILL), f"the daemon has ended with {process.returncode}"
+            assert process.returncode in (0, -signal.SIGKILL), \
+                f"the daemon has ended with {process.returncode}"
 
     def end(self):
         """Whoever still waits in the fake kernel goes on, and the daemon ends."""
@@ -320,18 +321,20 @@ class Context:
 
 
 class Questions(threading.Thread):
-    """What polkit is asked, word by word: read from the bus."""
+    """What polkit is asked, word by word, and how often it says yes: read from the bus."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.asked = []  # (action, details)
         self.seen = 0
+        self.granted = 0
         self.changed = threading.Condition()
         self.connection = bus.Connection()
         self.connection.sort = self.sort
         serial = self.connection.start("org.freedesktop.DBus", "/org/freedesktop/DBus",
                                        "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
-                                       [f"interface='{POLKIT}.Authority'"], 0)
+                                       [f"interface='{POLKIT}.Authority'",
+                                        f"sender='{POLKIT}',type='method_return'"], 0)
         self.serial = serial
         self.started = threading.Event()
         self.start()
@@ -349,6 +352,10 @@ class Questions(threading.Thread):
             with self.changed:
                 self.asked.append((message.body[1], message.body[2]))
                 self.changed.notify_all()
+        elif message.kind == bus.RETURN and message.fields.get(bus.SIGNATURE) == "(bba{ss})":
+            with self.changed:
+                self.granted += message.body[0][0]
+                self.changed.notify_all()
 
     def next(self):
         """The details of the next question. This listener may hear of it later than polkit does."""
@@ -356,6 +363,12 @@ class Questions(threading.Thread):
             assert self.changed.wait_for(lambda: len(self.asked) > self.seen, 30), "polkit is not asked"
             self.seen += 1
             return self.asked[self.seen - 1][1]
+
+    def wait_for_yes(self, count):
+        """That many in all, each of which is then on its way to who has asked."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.granted >= count, 30), \
+                f"yes: {self.granted} of {count}"
 
 
 class Agent(threading.Thread):

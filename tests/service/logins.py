@@ -36,7 +36,8 @@ def log_in(uid, state):
     """One session on the seat, in STATE: active or online."""
     session = session_of(uid)
     (STATE / "sessions" / session).write_text(
-        f"UID={uid}\nUSER=user{uid}\nACTIVE={int(state == 'active')}\nIS_DISPLAY=1\nSTATE={state}\nREMOTE=0\n"
+        f"UID={uid}\nUSER=user{uid}\nACTIVE={int(state == 'active')}\nIS_DISPLAY=1\n"
+        f"STATE={state}\nREMOTE=0\n"
         f"TYPE=tty\nCLASS=user\nSCOPE=session-{session}.scope\nSEAT=seat0\nVTNR=1\n")
     (STATE / "users" / str(uid)).write_text(
         f"NAME=user{uid}\nSTATE={state}\nDISPLAY={session}\nSESSIONS={session}\n")

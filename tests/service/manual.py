@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The manual pages, read as the tests need them: sections, the items of their lists, and the examples.
 
-An example is a literal block. It is a rule file if its first line is `# /etc/iommu-policy.d/NAME.conf`, settings if that is
-`# /etc/iommu-policy/daemon.conf`, and else a session: commands of a user after `$ `, of root after `# `, each followed by all
-that it prints. In that, `...` stands for anything, alone in a line for any lines, and blanks for any number of blanks. A line
-that begins with `\\&` is no command."""
+An example is a literal block. It is a rule file if its first line is `# /etc/iommu-policy.d/NAME.conf`,
+settings if that is `# /etc/iommu-policy/daemon.conf`, and else a session: commands of a user after `$ `, of
+root after `# `, each followed by all that it prints. In that, `...` stands for anything, alone in a line for
+any lines, and blanks for any number of blanks. A line that begins with `\\&` is no command."""
 
 import dataclasses
 import pathlib
@@ -74,12 +74,14 @@ class Page:
         for kind, ends in ((".Sh", ".Sh "), (".Ss", (".Sh ", ".Ss "))):
             if f"{kind} {title}" in self.lines:
                 start = self.lines.index(f"{kind} {title}") + 1
-                end = next((i for i, line in enumerate(self.lines) if i >= start and line.startswith(ends)), None)
+                end = next((i for i, line in enumerate(self.lines) if i >= start and line.startswith(ends)),
+                           None)
                 return self.lines[start:end]
         raise AssertionError(f"{self.name} has no section {title}")
 
     def items(self, title, macro, depth=None):
-        """(what follows MACRO in each item of the section that begins with it, how deep in lists it stands)."""
+        """(what follows MACRO in each item of the section that begins with it, how deep in lists it
+        stands)."""
         found, lists = [], 0
         for line in self.section(title):
             if line.startswith(".Bl "):
@@ -93,7 +95,8 @@ class Page:
     def examples(self):
         found = None
         for number, line in enumerate(self.lines, 1):
-            assert not line.startswith((".Dl ", ".D1 ")), f"{self.name}:{number}: an example is a literal block"
+            assert not line.startswith((".Dl ", ".D1 ")), \
+                f"{self.name}:{number}: an example is a literal block"
             if line.startswith(".Bd -literal"):
                 found = Example(f"{self.name}:{number + 1}", [])
             elif line == ".Ed":

@@ -13,7 +13,8 @@ import subprocess
 def prepare():
     """The environment has no terminals that could be opened until somebody asks."""
     os.makedirs("/dev/pts", exist_ok=True)
-    subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"], check=True)
+    subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"],
+                   check=True)
     with contextlib.suppress(FileExistsError):
         os.symlink("pts/ptmx", "/dev/ptmx")
 

@@ -27,10 +27,24 @@ package_list()
     done | sort -u
 }
 
-# Installs what the named lists ask for and is not there yet. Nothing is fetched when nothing is missing.
+# Packages of which the tests want the programs; what they would also start is not for this machine: a web console
+# and a database that listen on a port.
+services_of()
+{
+    local package
+    for package; do
+        case $package in
+            cockpit-ws) echo cockpit.socket ;;
+            prometheus) echo prometheus.service ;;
+        esac
+    done
+}
+
+# Installs what the named lists ask for and is not there yet. Nothing is fetched when nothing is missing, and no
+# service of what is new listens, now or after the next boot.
 install_packages()
 {
-    local package missing=()
+    local package missing=() services=()
 
     while read -r package; do
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
@@ -40,13 +54,23 @@ install_packages()
     need_root
     say "installing ${#missing[@]} Debian packages: ${missing[*]}"
     mkdir -p "$tree/.cache"
-    if apt-cache show "${missing[@]}" >/dev/null 2>&1 && apt_install "${missing[@]}"; then
+    [[ ! -d /run/systemd/system ]] || mapfile -t services < <(services_of "${missing[@]}")
+    (( ! ${#services[@]} )) || systemctl --quiet --runtime mask "${services[@]}"
+    fetch_and_install "${missing[@]}"
+    (( ! ${#services[@]} )) || { systemctl --quiet --runtime unmask "${services[@]}"
+                                 systemctl --quiet disable "${services[@]}"; }
+}
+
+fetch_and_install()
+{
+    if apt-cache show "$@" >/dev/null 2>&1 && apt_install "$@"; then
         return 0
     fi
     # Not known here yet, or known in a version that the archive has replaced.
     say 'fetching the package lists'
     apt-get -qq update || say 'apt-get update met an error; going on with the lists it could fetch'
-    apt_install "${missing[@]}" || { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
+    apt_install "$@" ||
+        { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
 }
 
 # Recommended packages are left out: they would bring desktop parts of QEMU and a mail server.
@@ -72,5 +96,6 @@ build_project()
         mv "$dir.log" "$dir/configure.log"
         printf '%s\n' "$options" >"$dir/options"
     fi
-    ninja -C "$dir" >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log" >&2; die "the build failed in $dir"; }
+    ninja -C "$dir" >"$dir/build.log" 2>&1 ||
+        { tail -n 60 "$dir/build.log" >&2; die "the build failed in $dir"; }
 }

@@ -141,6 +141,16 @@ void scene_bind(Tree *tree, const char *path, const char *subsystem, const char 
     tree_link(tree, link, target);
 }
 
+void scene_add_bound(Tree *tree, const char *parent, const char *name, const char *subsystem,
+                     const char *driver)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", parent, name);
+
+    scene_add_child(tree, path, subsystem, NULL);
+    if (driver)
+        scene_bind(tree, path, subsystem, driver);
+}
+
 void scene_hold(Tree *tree, const char *lower, const char *upper)
 {
     g_autofree char *link = g_strdup_printf("sys/class/block/%s/holders/%s", lower, upper);

@@ -34,6 +34,10 @@ void scene_mount(Tree *tree, int pid, const char *number, const char *target, co
  */
 void scene_add_child(Tree *tree, const char *path, const char *subsystem, const char *number);
 
+/* Adds a device NAME of SUBSYSTEM without a node below PARENT, bound to DRIVER (NULL: to none). */
+void scene_add_bound(Tree *tree, const char *parent, const char *name, const char *subsystem,
+                     const char *driver);
+
 /* Binds the device of bus SUBSYSTEM at PATH to DRIVER. */
 void scene_bind(Tree *tree, const char *path, const char *subsystem, const char *driver);
 

@@ -87,7 +87,8 @@ static void begin(Bench *bench)
     tree_write(bench->tree, "proc/sys/kernel/random/boot_id", BOOT_ID "\n");
     tree_write(bench->tree, PROBE, "");
     bench->syspath = tree_add_device(bench->tree, &(TreeDevice){
-        .name = NAME, .vendor = 0x1b36, .device = 0x10, .class_code = 0x010802, .driver = "nvme", .group = 7 });
+        .name = NAME, .vendor = 0x1b36, .device = 0x10, .class_code = 0x010802, .driver = "nvme",
+        .group = 7 });
     put(bench, NUMVFS, "0\n");
     put(bench, AUTOPROBE, "1\n");
     ck_assert_int_eq(device_read(bench->tree->fd, bench->syspath, NULL, &bench->device), 0);

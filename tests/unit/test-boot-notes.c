@@ -50,7 +50,8 @@ static void open_notes(Scene *scene)
 }
 
 /* As a pass with these rules leaves it, that has seen the devices INODE and INODE + 1 without a driver. */
-static void leave_note(Scene *scene, EarlyStage stage, const char *digest, uint64_t inode, const char *disabled)
+static void leave_note(Scene *scene, EarlyStage stage, const char *digest, uint64_t inode,
+                       const char *disabled)
 {
     g_autoptr(EarlyNote) note = early_note_new();
 
@@ -184,7 +185,8 @@ END_TEST
 START_TEST(what_is_not_sound_does_not_count)
 {
     static const char *const stamps[] = {
-        "", "\n", "x", " " DIGEST_A "\n", "1.2.3\n", "1.2.3 abc\n", "1.2.3 " DIGEST_A, "1.2.3 " DIGEST_A "\n\n",
+        "", "\n", "x", " " DIGEST_A "\n", "1.2.3\n", "1.2.3 abc\n", "1.2.3 " DIGEST_A,
+        "1.2.3 " DIGEST_A "\n\n",
     };
     g_autoptr(Scene) scene = scene_new();
     g_autofree char *release = kernel_release();

@@ -61,8 +61,8 @@ static sd_bus *open_bus(sd_event *event, int fd, bool server)
     ck_assert_int_ge(sd_bus_new(&bus), 0);
     ck_assert_int_ge(sd_bus_set_fd(bus, fd, fd), 0);
     if (server)
-        ck_assert_int_ge(sd_bus_set_server(bus, true, SD_ID128_MAKE(01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11, 12,
-                                                                    13, 14, 15, 16)), 0);
+        ck_assert_int_ge(sd_bus_set_server(bus, true, SD_ID128_MAKE(01, 02, 03, 04, 05, 06, 07, 08,
+                                                                    09, 10, 11, 12, 13, 14, 15, 16)), 0);
     ck_assert_int_ge(sd_bus_set_anonymous(bus, true), 0);
     ck_assert_int_ge(sd_bus_start(bus), 0);
     ck_assert_int_ge(sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL), 0);
@@ -106,8 +106,8 @@ static void scene_free(Scene *scene)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Scene, scene_free)
 
 /* What SENDER says, without arguments that anybody reads. */
-static void say(Scene *scene, const char *sender, const char *path, const char *interface, const char *member,
-                const char *types, ...)
+static void say(Scene *scene, const char *sender, const char *path, const char *interface,
+                const char *member, const char *types, ...)
 {
     sd_bus_message *message;
     va_list arguments;
@@ -243,8 +243,8 @@ START_TEST(systemd_is_not_there_yet)
     }
     ck_assert(!boot_phase_is_running(scene->phase));
     scene->state = "running";
-    say(scene, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", "sss",
-        SYSTEMD_NAME, "", ":1.2");
+    say(scene, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged",
+        "sss", SYSTEMD_NAME, "", ":1.2");
     ck_assert(boot_phase_is_running(scene->phase));
 }
 END_TEST

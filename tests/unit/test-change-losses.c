@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "change-losses.h"
 #include "children.h"
+#include "unit.h"
 
 /* What is said to be lost: of interfaces by what the network looked like before and after, of disks and
  * names by who is who. */
@@ -215,10 +215,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("change-losses");
     TCase *tcase = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, gone_addresses_are_named);
@@ -231,9 +228,5 @@ int main(void)
     tcase_add_test(tcase, without_identity_names_and_then_order_decide);
     tcase_add_test(tcase, interface_that_lost_its_set_address_is_the_same);
     tcase_add_test(tcase, ports_of_one_address_keep_their_order);
-    suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("change-losses", tcase);
 }

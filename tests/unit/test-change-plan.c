@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The plan of a change: from what a group looks like to how its type can be changed, or why not. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "findings.h"
 #include "transaction.h"
+#include "unit.h"
 
 typedef struct Member {
     const char *path;    /* below sys/devices; its last part is the name */
@@ -74,12 +74,14 @@ static const Case cases[] = {
      .refusal = REFUSAL_NOT_SUPPORTED, .detail = "the group has no devices"},
     {"no default domain", DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_DMA, .members = {{A}}, .how = CHANGE_REFUSED,
      .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unknown"},
-    {"no IOMMU, whatever is read", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .name = "vfio-noiommu", .members = {{A}},
-     .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED, .detail = "VFIO uses its devices without an IOMMU"},
-    {"PowerPC", DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_AUTO, .members = {{A, .iommu = "ppc64"}}, .how = CHANGE_REFUSED,
-     .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unknown: on PowerPC"},
-    {"attached by the kernel", DOMAIN_TYPE_UNMANAGED, DOMAIN_TYPE_DMA, .members = {{A}}, .how = CHANGE_REFUSED,
-     .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unmanaged: "},
+    {"no IOMMU, whatever is read", DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, .name = "vfio-noiommu",
+     .members = {{A}}, .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED,
+     .detail = "VFIO uses its devices without an IOMMU"},
+    {"PowerPC", DOMAIN_TYPE_UNKNOWN, DOMAIN_TYPE_AUTO, .members = {{A, .iommu = "ppc64"}},
+     .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED,
+     .detail = "its type reads unknown: on PowerPC"},
+    {"attached by the kernel", DOMAIN_TYPE_UNMANAGED, DOMAIN_TYPE_DMA, .members = {{A}},
+     .how = CHANGE_REFUSED, .refusal = REFUSAL_NOT_SUPPORTED, .detail = "its type reads unmanaged: "},
     {"blocked", DOMAIN_TYPE_BLOCKED, DOMAIN_TYPE_DMA, .members = {{A}}, .how = CHANGE_REFUSED,
      .refusal = REFUSAL_NOT_SUPPORTED},
     {"not a type to ask for", DOMAIN_TYPE_DMA, DOMAIN_TYPE_BLOCKED, .members = {{A}}, .how = CHANGE_REFUSED,
@@ -280,10 +282,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("change plan");
     TCase *tcase = tcase_create("plan");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tcase, plans, 0, G_N_ELEMENTS(cases));
     tcase_add_test(tcase, words);
@@ -291,10 +290,5 @@ int main(void)
     tcase_add_test(tcase, result_survives_message);
     tcase_add_test(tcase, message_without_meaning);
     tcase_add_test(tcase, texts_are_made_fit_for_a_message);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("change plan", tcase);
 }

@@ -2,7 +2,6 @@
 
 /* Claims on a plain tree, where no node can be a block device: what is not one is never taken for free.
  * And the children of a device. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "claim.h"
 #include "findings.h"
 #include "tree.h"
+#include "unit.h"
 
 #define DISK_NAME "nvme0n1"
 
@@ -189,10 +189,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("claim");
     TCase *tcase = tcase_create("tree");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, missing_node_is_unknown);
@@ -200,10 +197,5 @@ int main(void)
     tcase_add_test(tcase, no_disk_is_nothing_to_claim);
     tcase_add_test(tcase, vanished_member_is_told);
     tcase_add_test(tcase, children_are_compared);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("claim", tcase);
 }

@@ -9,6 +9,7 @@
 
 #include "conf-files.h"
 #include "diagnostic.h"
+#include "unit.h"
 
 static const char *const directories[] = {"etc/x.d", "run/x.d", "usr/lib/x.d", NULL};
 
@@ -323,10 +324,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("conf-files");
     TCase *tcase = tcase_create("conf-files");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_nothing);
     tcase_add_test(tcase, test_order_and_hiding);
@@ -343,11 +341,5 @@ int main(void)
     tcase_add_test(tcase, test_directory_unreadable);
     tcase_add_test(tcase, test_named);
     tcase_add_test(tcase, test_fingerprint);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("conf-files", tcase);
 }

@@ -29,8 +29,10 @@ static const Case cases[] = {
     { "auto", { "Class=nvme > Type=auto" }, FQ, AUTO, DMA },
     { "the driver is not known so early", { "Driver=nvme > Type=identity" }, FQ, FQ, FQ },
     { "nor what udev knows", { "Serial=x > Type=identity" }, FQ, FQ, FQ },
-    { "a late key of an earlier file hides it", { "Serial=x > Type=DMA", "Any=yes > Type=identity" }, FQ, FQ, FQ },
-    { "a late key of a later file does not", { "Any=yes > Type=identity", "Serial=x > Type=DMA" }, FQ, ID, FQ },
+    { "a late key of an earlier file hides it",
+      { "Serial=x > Type=DMA", "Any=yes > Type=identity" }, FQ, FQ, FQ },
+    { "a late key of a later file does not",
+      { "Any=yes > Type=identity", "Serial=x > Type=DMA" }, FQ, ID, FQ },
     { "what may be forbidden is", { "Any=yes > Type=identity", "Serial=x > Forbid=identity" }, FQ, FQ, FQ },
     { "relaxing takes a wish of all", { "Address=a > Type=identity" }, FQ, NONE, FQ, { "a", "b" } },
     { "tightening does not", { "Address=a > Type=DMA" }, FQ, DMA, FQ, { "a", "b" } },
@@ -41,7 +43,8 @@ static const Case cases[] = {
     { "a forbidden type is left", { "Any=yes > Forbid=identity" }, ID, FQ, ID },
     { "or never come to", { "Any=yes > Forbid=identity" }, FQ, FQ, ID },
     { "untrusted", { "Class=nvme > Type=identity" }, DMA, DMA, DMA, .untrusted = true },
-    { "a driver that manages DMA is not there yet", { "Class=nvme > Type=identity" }, FQ, ID, FQ, .managed = true },
+    { "a driver that manages DMA is not there yet", { "Class=nvme > Type=identity" }, FQ, ID, FQ,
+      .managed = true },
     { "frozen: nothing is relaxed", { "Class=nvme > Type=identity" }, FQ, NONE, FQ, .frozen = true },
     { "frozen: but tightened", { "Class=nvme > Type=DMA" }, FQ, DMA, FQ, .frozen = true },
 };
@@ -51,7 +54,8 @@ static RuleSet *case_rules(const Case *c)
     g_autoptr(RuleTree) tree = rule_tree_new();
 
     for (size_t i = 0; i < G_N_ELEMENTS(c->rules) && c->rules[i]; i++) {
-        g_autofree char *path = g_strdup_printf("etc/iommu-policy.d/%zu.conf", i), *text = rule_text(c->rules[i]);
+        g_autofree char *path = g_strdup_printf("etc/iommu-policy.d/%zu.conf", i);
+        g_autofree char *text = rule_text(c->rules[i]);
 
         rule_tree_write(tree, path, text, -1);
     }

@@ -45,13 +45,16 @@ static const struct {
     { "the laxer file is first", { "Address=d > Type=DMA-FQ", "Any=yes > Type=identity" },
       { BOUND, BOUND, PLAIN, BOUND }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, "10.conf:4",
       { "10.conf:4", "20.conf:4" } },
-    { "a bridge among them", { "Address=a > Type=identity", "Address=b > Type=DMA-FQ", "Address=c > Type=DMA" },
+    { "a bridge among them",
+      { "Address=a > Type=identity", "Address=b > Type=DMA-FQ", "Address=c > Type=DMA" },
       { PLAIN, PLAIN, BRIDGE, PLAIN }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, "20.conf:4",
       { "10.conf:4", "20.conf:4" } },
-    { "a bridge that forbids", { "Address=d > Forbid=identity", "Address=a > Type=DMA-FQ", "Address=b > Type=DMA" },
+    { "a bridge that forbids",
+      { "Address=d > Forbid=identity", "Address=a > Type=DMA-FQ", "Address=b > Type=DMA" },
       { PLAIN, PLAIN, PLAIN, BRIDGE }, DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA, "30.conf:4",
       { "20.conf:4", "30.conf:4" } },
-    { "one under vfio-pci", { "Address=a > Type=DMA", "Address=b > Type=DMA-FQ", "Address=c > Type=identity" },
+    { "one under vfio-pci",
+      { "Address=a > Type=DMA", "Address=b > Type=DMA-FQ", "Address=c > Type=identity" },
       { MANAGED, PLAIN, PLAIN, PLAIN }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA_FQ, "20.conf:4",
       { "20.conf:4", "30.conf:4" } },
     { "a bridge, and one under vfio-pci", { "Any=yes > Forbid=identity", "Address=b > Type=DMA-FQ",
@@ -59,14 +62,16 @@ static const struct {
       { BRIDGE, BOUND, BOUND, MANAGED }, DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA, "30.conf:4",
       { "20.conf:4", "30.conf:4" } },
     { "the kernel forces one", { "Address=a b > Type=identity", "Address=c > Type=DMA-FQ" },
-      { PLAIN, PLAIN, PLAIN, FORCED }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, "kernel", { "10.conf:4", "kernel" } },
-    { "one is not trusted", { "Address=a > Type=DMA", "Address=b > Type=auto" }, { PLAIN, PLAIN, PLAIN, UNTRUSTED },
-      DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, "10.conf:4", { NULL } },
+      { PLAIN, PLAIN, PLAIN, FORCED }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, "kernel",
+      { "10.conf:4", "kernel" } },
+    { "one is not trusted", { "Address=a > Type=DMA", "Address=b > Type=auto" },
+      { PLAIN, PLAIN, PLAIN, UNTRUSTED }, DOMAIN_TYPE_DMA, DOMAIN_TYPE_DMA, "10.conf:4", { NULL } },
     { "keep is one of them", { "Address=a > Type=keep", "Address=d > Type=DMA" }, { 0 }, DOMAIN_TYPE_DMA_FQ,
       DOMAIN_TYPE_DMA, "20.conf:4", { "10.conf:4", "20.conf:4" } },
-    { "auto is one of them", { "Address=a > Type=auto", "Address=d > Type=identity" }, { 0 }, DOMAIN_TYPE_DMA_FQ,
-      DOMAIN_TYPE_IDENTITY, "20.conf:4", { "10.conf:4", "20.conf:4" } },
-    { "one is not known yet", { "Driver=x > Type=DMA-FQ", "Address=a b > Type=identity", "Address=c > Type=DMA" },
+    { "auto is one of them", { "Address=a > Type=auto", "Address=d > Type=identity" }, { 0 },
+      DOMAIN_TYPE_DMA_FQ, DOMAIN_TYPE_IDENTITY, "20.conf:4", { "10.conf:4", "20.conf:4" } },
+    { "one is not known yet",
+      { "Driver=x > Type=DMA-FQ", "Address=a b > Type=identity", "Address=c > Type=DMA" },
       { PLAIN, PLAIN, PLAIN, UNSEEN }, DOMAIN_TYPE_IDENTITY, DOMAIN_TYPE_DMA, "30.conf:4",
       { "20.conf:4", "30.conf:4" } },
 };
@@ -122,9 +127,10 @@ static char *outcome(const Decision *d)
 {
     g_autofree char *trail = trail_text(d);
 
-    return g_strdup_printf("%d by %s, settled %d relax %d unbind %d accept %x out %x %s, %s: %s\n%s", d->wanted,
-                           d->wanted_by, d->settled, d->may_relax, d->may_unbind, d->accept, d->out,
-                           d->conflict_text, pending_reason_to_string(d->obstacle), d->obstacle_text, trail);
+    return g_strdup_printf("%d by %s, settled %d relax %d unbind %d accept %x out %x %s, %s: %s\n%s",
+                           d->wanted, d->wanted_by, d->settled, d->may_relax, d->may_unbind, d->accept,
+                           d->out, d->conflict_text, pending_reason_to_string(d->obstacle),
+                           d->obstacle_text, trail);
 }
 
 static void check_outcome(int i, const Decision *decision)
@@ -188,8 +194,8 @@ START_TEST(one_outcome)
         if (!first)
             first = g_steal_pointer(&text);
         else
-            ck_assert_msg(g_str_equal(text, first), "%s, order %u:\n%s\n\nfirst:\n%s", cases[_i].name, n, text,
-                          first);
+            ck_assert_msg(g_str_equal(text, first), "%s, order %u:\n%s\n\nfirst:\n%s", cases[_i].name, n,
+                          text, first);
     }
     for (size_t i = 0; i < MEMBERS; i++)
         device_facts_free(facts[i]);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "decision.h"
+#include "unit.h"
 
 #define NONE _DOMAIN_TYPE_INVALID
 #define DMA DOMAIN_TYPE_DMA
@@ -693,10 +694,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("decision");
     TCase *tcase = tcase_create("decision");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tcase, test_case, 0, G_N_ELEMENTS(cases));
     tcase_add_loop_test(tcase, test_order_of_members, 0, G_N_ELEMENTS(cases));
@@ -706,11 +704,5 @@ int main(void)
     tcase_add_test(tcase, test_conflict_text);
     tcase_add_test(tcase, test_untranslated);
     tcase_add_test(tcase, test_judge_call);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("decision", tcase);
 }

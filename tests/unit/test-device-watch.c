@@ -158,7 +158,9 @@ static void send_udev(const char *action, const char *devpath, const char *subsy
 
 static void on_event(DeviceEvent event, const char *syspath, struct udev_device *udev, void *userdata)
 {
-    static const char *const names[] = { "add", "change", "remove", "bind", "unbind", "udev", "use", "overflow" };
+    static const char *const names[] = {
+        "add", "change", "remove", "bind", "unbind", "udev", "use", "overflow",
+    };
     Seen *seen = userdata;
 
     if (event == DEVICE_EVENT_OVERFLOW)

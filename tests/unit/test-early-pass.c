@@ -101,7 +101,8 @@ static const struct {
     { "Class=nvme > Type=identity; Unbind=idle", "nvme", "DMA", "bound", "DMA",
       "identity by 10.conf:4: 0000:00:04.0 is bound to nvme already" },
     { IDENTITY, NULL, "blocked", "refused", "blocked",
-      "identity by 10.conf:4: the kernel cannot switch this (its type reads blocked: the kernel lets its devices do no DMA at all). "
+      "identity by 10.conf:4: the kernel cannot switch this (its type reads blocked: the kernel lets its "
+      "devices do no DMA at all). "
       "Run 'iommuctl show 1' to see what this group can do." },
     /* What the kernel shows is no type that may be written over. */
     { STRICT, NULL, "identity", "failed", "DMAntity",

@@ -35,11 +35,7 @@ static void add_controller(uint32_t class_code, const char *driver)
 /* Adds a device of a bus at PATH below the controller, under DRIVER (NULL: none). */
 static void add_child(const char *path, const char *subsystem, const char *driver)
 {
-    g_autofree char *syspath = g_strdup_printf("%s/%s", controller, path);
-
-    scene_add_child(tree, syspath, subsystem, NULL);
-    if (driver)
-        scene_bind(tree, syspath, subsystem, driver);
+    scene_add_bound(tree, controller, path, subsystem, driver);
 }
 
 /* Adds the SCSI disk NAME with its node NUMBER below PATH, "host2" with the logical unit "2:0:0:0". */

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "scene.h"
+#include "nvme-scene.h"
+#include "unit.h"
 
 #define ALL FINDINGS_ALL
 #define VIRTUAL "sys/devices/virtual/block/"
-
-static Tree *tree;
-static char *nvme;
-
-static void set_up(void)
-{
-    tree = scene_new();
-    nvme = scene_add_nvme(tree);
-}
-
-static void tear_down(void)
-{
-    g_clear_pointer(&nvme, g_free);
-    g_clear_pointer(&tree, tree_free);
-}
-
-static void expect(const char *ids)
-{
-    scene_expect_ids(tree, nvme, ALL, ids);
-}
 
 START_TEST(free_drive)
 {
@@ -283,10 +263,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("findings-block");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, free_drive);
@@ -309,9 +286,5 @@ int main(void)
     tcase_add_test(tests, signatures);
     tcase_add_test(tests, udev_has_not_looked);
     tcase_add_test(tests, nvme_multipath);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("findings-block", tests);
 }

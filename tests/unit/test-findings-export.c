@@ -5,33 +5,13 @@
 #include <unistd.h>
 
 #include "evidence.h"
-#include "scene.h"
+#include "nvme-scene.h"
 #include "unit.h"
 
 #define ALL FINDINGS_ALL
 #define NVMET "sys/kernel/config/nvmet/subsystems/"
 #define TARGET "sys/kernel/config/target/core/"
 #define GADGET "sys/kernel/config/usb_gadget/"
-
-static Tree *tree;
-static char *nvme;
-
-static void set_up(void)
-{
-    tree = scene_new();
-    nvme = scene_add_nvme(tree);
-}
-
-static void tear_down(void)
-{
-    g_clear_pointer(&nvme, g_free);
-    g_clear_pointer(&tree, tree_free);
-}
-
-static void expect(const char *ids)
-{
-    scene_expect_ids(tree, nvme, ALL, ids);
-}
 
 static void write_attribute(const char *folder, const char *name, const char *text)
 {

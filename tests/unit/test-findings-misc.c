@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "scene.h"
+#include "unit.h"
 
 static Tree *tree;
 
@@ -25,15 +25,6 @@ static char *add(uint32_t class_code, const char *driver)
                                                 .class_code = class_code,
                                                 .driver = driver,
                                                 .group = 7 });
-}
-
-static void add_child(const char *syspath, const char *name, const char *subsystem, const char *driver)
-{
-    g_autofree char *path = g_strdup_printf("%s/%s", syspath, name);
-
-    scene_add_child(tree, path, subsystem, NULL);
-    if (driver)
-        scene_bind(tree, path, subsystem, driver);
 }
 
 static void expect(const char *syspath, const char *ids)
@@ -232,7 +223,7 @@ START_TEST(by_child)
 {
     g_autofree char *device = add(children[_i].class_code, "any");
 
-    add_child(device, children[_i].child, children[_i].subsystem, children[_i].driver);
+    scene_add_bound(tree, device, children[_i].child, children[_i].subsystem, children[_i].driver);
     expect(device, children[_i].ids);
 }
 END_TEST
@@ -334,7 +325,7 @@ START_TEST(interface_with_a_name_of_attributes)
     g_autoptr(GPtrArray) findings = NULL;
     char *members[] = { device, NULL };
 
-    add_child(device, "net/power", "net", NULL);
+    scene_add_bound(tree, device, "net/power", "net", NULL);
     ck_assert_int_eq(findings_collect(tree->fd, members, FINDINGS_ALL, &findings), 0);
     scene_find(findings, id);
 }
@@ -342,10 +333,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("findings-misc");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, virtual_functions);
@@ -361,9 +349,5 @@ int main(void)
     tcase_add_test(tests, iommu_itself);
     tcase_add_test(tests, platform_device);
     tcase_add_test(tests, interface_with_a_name_of_attributes);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("findings-misc", tests);
 }

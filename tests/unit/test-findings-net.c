@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "evidence.h"
+#include "unit.h"
 
 /* What is judged is eth0, index 2. */
 #define MEMBER "0000:00:03.0"
@@ -169,15 +169,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("findings-net");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(tests, judgement, 0, G_N_ELEMENTS(cases));
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("findings-net", tests);
 }

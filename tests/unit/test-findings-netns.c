@@ -25,15 +25,6 @@ static char *add(uint32_t class_code, const char *driver)
         &(TreeDevice){ .name = MEMBER, .class_code = class_code, .driver = driver, .group = 7 });
 }
 
-static void add_child(const char *syspath, const char *name, const char *subsystem, const char *driver)
-{
-    g_autofree char *path = g_strdup_printf("%s/%s", syspath, name);
-
-    scene_add_child(tree, path, subsystem, NULL);
-    if (driver)
-        scene_bind(tree, path, subsystem, driver);
-}
-
 typedef struct Child {
     const char *name, *subsystem, *driver;
 } Child;
@@ -84,7 +75,7 @@ START_TEST(missing_interfaces)
 
     expected = g_strdup_printf("netns:no-interface@%s", cases[_i].missed);
     for (const Child *child = cases[_i].children; child->name; child++)
-        add_child(device, child->name, child->subsystem, child->driver);
+        scene_add_bound(tree, device, child->name, child->subsystem, child->driver);
     ck_assert_int_eq(findings_collect(tree->fd, members, FINDINGS_ALL, &findings), 0);
     for (unsigned i = 0; i < findings->len; i++) {
         const Finding *finding = findings->pdata[i];
@@ -113,7 +104,7 @@ START_TEST(infiniband)
     char *members[] = { device, NULL };
     bool missed = false;
 
-    add_child(device, "infiniband/mlx5_0", "infiniband", NULL);
+    scene_add_bound(tree, device, "infiniband/mlx5_0", "infiniband", NULL);
     tree_write(tree, layer, layers[_i].layer);
     ck_assert_int_eq(findings_collect(tree->fd, members, FINDINGS_ALL, &findings), 0);
     for (unsigned i = 0; i < findings->len; i++)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "scene.h"
+#include "unit.h"
 
 #define ALL FINDINGS_ALL
 #define OWNER FINDINGS_OWNER_ONLY
@@ -303,10 +303,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("findings-owner");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, vfio_group);
@@ -327,9 +324,5 @@ int main(void)
     tcase_add_test(tests, ended_first_thread);
     tcase_add_test(tests, node_holders);
     tcase_add_test(tests, vanished_member);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("findings-owner", tests);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 
-#include "scene.h"
+#include "nvme-scene.h"
 #include "unit.h"
 
 /* What disks are used for without being mounted, each shape as the kernel and udev show it, and the same
@@ -10,26 +10,6 @@
 #define ALL FINDINGS_ALL
 #define VIRTUAL "sys/devices/virtual/block/"
 #define SWAPS "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-
-static Tree *tree;
-static char *nvme;
-
-static void set_up(void)
-{
-    tree = scene_new();
-    nvme = scene_add_nvme(tree);
-}
-
-static void tear_down(void)
-{
-    g_clear_pointer(&nvme, g_free);
-    g_clear_pointer(&tree, tree_free);
-}
-
-static void expect(const char *ids)
-{
-    scene_expect_ids(tree, nvme, ALL, ids);
-}
 
 static void add_mapping(const char *name, const char *number, const char *title)
 {

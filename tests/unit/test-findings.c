@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "escape.h"
 #include "scene.h"
+#include "unit.h"
 
 START_TEST(ids)
 {
@@ -153,10 +153,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("findings");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, ids);
     tcase_add_loop_test(tests, escaping, 0, G_N_ELEMENTS(escapes));
@@ -164,9 +161,5 @@ int main(void)
     tcase_add_test(tests, through_a_message);
     tcase_add_test(tests, damaged_message);
     tcase_add_test(tests, order);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("findings", tests);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <glib.h>
 
 #include "json.h"
+#include "unit.h"
 
 static const struct {
     const char *name, *key;
@@ -75,18 +75,10 @@ END_TEST
 
 int main(void)
 {
-    SRunner *runner;
-    Suite *suite = suite_create("json");
     TCase *tests = tcase_create("shape");
-    int failed;
 
     tcase_add_loop_test(tests, key_is_snake_case, 0, G_N_ELEMENTS(keys));
     tcase_add_loop_test(tests, value_as_json, 0, G_N_ELEMENTS(values));
     tcase_add_test(tests, properties_name_their_tuples);
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return unit_run("json", tests);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Waiting for kernel events, in a network namespace in which this test sends them in the kernel's name. */
-#include <check.h>
 #include <errno.h>
 #include <glib.h>
 #include <linux/netlink.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernel-events.h"
+#include "unit.h"
 
 #define DEVICE "sys/devices/pci0000:00/0000:00:04.0"
 #define SOON 20000
@@ -168,10 +168,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("kernel events");
     TCase *tcase = tcase_create("events");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, wakes_for_device_and_below);
@@ -181,10 +178,5 @@ int main(void)
     tcase_add_test(tcase, lost_events_wake);
     tcase_add_test(tcase, adds_of_devices_in_groups);
     tcase_add_test(tcase, next_add_is_taken_once);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("kernel events", tcase);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <glib.h>
 
 #include "machine.h"
 #include "rule-set.h"
 #include "tree.h"
+#include "unit.h"
 
 static const TreeDevice nvme = {
     .name = "0000:00:04.0",
@@ -113,19 +113,11 @@ END_TEST
 
 int main(void)
 {
-    SRunner *runner;
-    Suite *suite = suite_create("machine");
     TCase *tests = tcase_create("offline");
-    int failed;
 
     tcase_add_test(tests, groups_are_read);
     tcase_add_test(tests, live_switch_needs_no_unbind);
     tcase_add_test(tests, bound_device_is_not_unbound_without_leave);
     tcase_add_test(tests, unreadable_type_is_no_error);
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return unit_run("machine", tests);
 }

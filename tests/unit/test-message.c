@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <glib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "message.h"
+#include "unit.h"
 
 /* A message needs a connection to be made, but never has to be sent. */
 static sd_bus *unconnected_bus(void)
@@ -64,17 +64,9 @@ END_TEST
 
 int main(void)
 {
-    SRunner *runner;
-    Suite *suite = suite_create("message");
     TCase *tests = tcase_create("values");
-    int failed;
 
     tcase_add_loop_test(tests, tuple_survives_the_message, 0, G_N_ELEMENTS(tuples));
     tcase_add_test(tests, descriptor_is_refused);
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return unit_run("message", tests);
 }

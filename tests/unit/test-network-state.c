@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "namespace.h"
 #include "network-state.h"
 #include "scene.h"
+#include "unit.h"
 
 /* The reader of rtnetlink against the real one, in a network namespace of its own. */
 
@@ -279,10 +279,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("network-state");
     TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, namespace_enter, NULL);
     tcase_add_test(tests, fresh_namespace);
@@ -296,9 +293,5 @@ int main(void)
     tcase_add_test(tests, masters);
     tcase_add_test(tests, lowers);
     tcase_add_test(tests, interface_of_a_device);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("network-state", tests);
 }

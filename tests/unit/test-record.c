@@ -59,7 +59,7 @@ END_TEST
 
 /* A device that has no group yet, lent to pci-stub. */
 #define LENT_HEAD                                                                                           \
-    "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=rule:/etc/iommu-policy.d/30-a.conf:2\n"              \
+    "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=rule:/etc/iommu-policy.d/30-a.conf:2\n"           \
     "lent-to=pci-stub\nwanted-type=identity\n"
 #define LENT_MEMBER IDENTITY IDS "unbinds=no\n"
 
@@ -132,7 +132,8 @@ static const struct {
       "line 12: only unbound PCI devices without driver_override are lent" },
     { LENT_HEAD "bus=platform\nname=a\ninode=1\nunbinds=no\n" OVERRIDE "end\n",
       "line 11: only unbound PCI devices without driver_override are lent" },
-    { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\nlent-to=nvme\n", "line 4: expected lent-to=pci-stub" },
+    { "iommu-policy-change=1\nboot-id=" BOOT_ID "\norigin=x\nlent-to=nvme\n",
+      "line 4: expected lent-to=pci-stub" },
     { HEAD, "line 6: the text ends where bus should be" },
     { HEAD "end\n", "line 7: expected bus" },
     { HEAD "bus=\n", "line 7: bus has 0 bytes instead of 1 to 255" },

@@ -47,24 +47,17 @@ START_TEST(a_stranger_has_so_much_room)
     }
     ck_assert_int_eq(refusal_rate_take(rate, STRANGER + 1, REFUSAL_ACCESS_DENIED, 9), REFUSAL_ROOM_MORE);
     ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, MINUTE), REFUSAL_ROOM_NONE);
-    ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, 1 + MINUTE), REFUSAL_ROOM_MORE);
+    ck_assert_int_eq(refusal_rate_take(rate, STRANGER, REFUSAL_ACCESS_DENIED, 1 + MINUTE),
+                     REFUSAL_ROOM_MORE);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("refusal-rate");
     TCase *tcase = tcase_create("refusal-rate");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, a_limit_is_told_once_in_a_minute);
     tcase_add_test(tcase, a_limit_is_told_again_after_a_yes);
     tcase_add_test(tcase, a_stranger_has_so_much_room);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("refusal-rate", tcase);
 }

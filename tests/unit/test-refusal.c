@@ -5,12 +5,12 @@
  * change of the table, `test-refusal --write tests/unit/refusals.golden` writes the file anew; read the
  * difference.
  */
-#include <check.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "refusal.h"
+#include "unit.h"
 
 static const char *golden_path;
 static bool writing;
@@ -44,6 +44,7 @@ static const char *const details[_REFUSAL_CODE_MAX] = {
     [REFUSAL_TIMEOUT] = "bind, 180 s",
     [REFUSAL_INVALID_RULE] = "/etc/iommu-policy.d/30-x.conf:4:6: unknown type dma",
     [REFUSAL_PERSIST_FAILED] = "/etc/iommu-policy.d/05-call-pci-0000:00:04.0.conf: Read-only file system",
+    [REFUSAL_NOT_PERSISTABLE] = "a rule names no bridges, and there is nothing else in the group",
     [REFUSAL_RECORD_FAILED] = "/run/iommu-policy/change/pci:0000:00:04.0: No space left on device",
     [REFUSAL_INTERNAL] = "Cannot allocate memory",
     [REFUSAL_INVALID_OPTION] = "unbind takes idle or never",
@@ -200,10 +201,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    Suite *suite = suite_create("refusal");
     TCase *tcase = tcase_create("refusal");
-    SRunner *runner;
-    int failed;
 
     writing = argc > 1 && g_str_equal(argv[1], "--write");
     if (argc != (writing ? 3 : 2))
@@ -214,11 +212,5 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_each_text);
     tcase_add_test(tcase, test_names);
     tcase_add_test(tcase, test_exit_codes);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("refusal", tcase);
 }

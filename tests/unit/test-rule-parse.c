@@ -6,7 +6,6 @@
  * --write tests/rules` writes the .expected files anew from what the reader says now; read the difference
  * before you commit it.
  */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "diagnostic.h"
 #include "ini-reader.h"
 #include "rule-parse.h"
+#include "unit.h"
 
 static const char *corpus;
 static bool writing;
@@ -258,10 +258,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    Suite *suite = suite_create("rule-parse");
     TCase *tcase = tcase_create("rule-parse");
-    SRunner *runner;
-    int failed;
 
     writing = argc > 1 && g_str_equal(argv[1], "--write");
     if (argc != (writing ? 3 : 2))
@@ -277,11 +274,5 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_warnings);
     tcase_add_test(tcase, test_suggest);
     tcase_add_test(tcase, test_ini_reader);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("rule-parse", tcase);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "diagnostic.h"
+#include "unit.h"
 
 #define GOOD "[Match]\nClass=nvme\n[Policy]\nType=DMA-FQ\n"
 #define GOOD_FORBID "[Match]\nClass=nvme\n[Policy]\nType=identity\nForbid=DMA-FQ\n"
@@ -448,10 +449,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("rule-set");
     TCase *tcase = tcase_create("rule-set");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_empty);
     tcase_add_test(tcase, test_four_directories);
@@ -467,11 +465,5 @@ int main(void)
     tcase_add_test(tcase, test_no_host);
     tcase_add_test(tcase, test_nearly);
     tcase_add_test(tcase, test_index_against_all);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("rule-set", tcase);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <glib.h>
 #include <locale.h>
 #include <stdlib.h>
 
 #include "table.h"
+#include "unit.h"
 
 static const char *const headers[] = {"GROUP", "TYPE", "DEVICES", NULL};
 
@@ -70,20 +70,12 @@ END_TEST
 
 int main(void)
 {
-    SRunner *runner;
-    Suite *suite = suite_create("table");
     TCase *tests = tcase_create("text");
-    int failed;
 
     setlocale(LC_ALL, "C");
     tcase_add_test(tests, columns_are_aligned);
     tcase_add_test(tests, tree_shows_members_below);
     tcase_add_test(tests, control_characters_do_not_reach_the_terminal);
     tcase_add_test(tests, finding_ids_can_be_copied);
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return unit_run("table", tests);
 }

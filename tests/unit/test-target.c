@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <glib.h>
 
 #include "target.h"
+#include "unit.h"
 
 static const struct {
     const char *text;
@@ -44,16 +44,8 @@ END_TEST
 
 int main(void)
 {
-    SRunner *runner;
-    Suite *suite = suite_create("target");
     TCase *tests = tcase_create("forms");
-    int failed;
 
     tcase_add_loop_test(tests, every_form, 0, G_N_ELEMENTS(forms));
-    suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return unit_run("target", tests);
 }

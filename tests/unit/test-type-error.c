@@ -89,8 +89,8 @@ static const struct {
     { EBUSY, SIGHT_BIT(VFIO), REFUSAL_STILL_BOUND, "vfio-pci" },
     { EBUSY, SIGHT_BIT(STUB), REFUSAL_STILL_BOUND, "pci-stub" },
     { EBUSY, SIGHT_BIT(PORT), REFUSAL_STILL_BOUND, "pcieport" },
-    { EBUSY, ONE_FREE | SIGHT_BIT(EMPTY) | SIGHT_BIT(TWO_FREE) | SIGHT_BIT(PORT_FREE) | SIGHT_BIT(PORT_VFIO) |
-      SIGHT_BIT(UNTRUSTED), REFUSAL_BEING_RESET, "reset" },
+    { EBUSY, ONE_FREE | SIGHT_BIT(EMPTY) | SIGHT_BIT(TWO_FREE) | SIGHT_BIT(PORT_FREE) |
+      SIGHT_BIT(PORT_VFIO) | SIGHT_BIT(UNTRUSTED), REFUSAL_BEING_RESET, "reset" },
 
     { EINVAL, SIGHT_BIT(TWO_BOUND), REFUSAL_MULTIPLE_MEMBERS, "2 devices" },
     { EINVAL, SIGHT_BIT(TWO_FREE) | SIGHT_BIT(PORT_FREE) | SIGHT_BIT(PORT_VFIO) | SIGHT_BIT(EMPTY),
@@ -145,7 +145,8 @@ static GroupView *see(Sight sight)
 static void check(int error, Sight sight, RefusalCode code, const char *names)
 {
     g_autoptr(GroupView) view = see(sight);
-    g_autofree char *detail = NULL, *text = NULL, *place = g_strdup_printf("%s, sight %d", g_strerror(error), sight);
+    g_autofree char *place = g_strdup_printf("%s, sight %d", g_strerror(error), sight);
+    g_autofree char *detail = NULL, *text = NULL;
     RefusalCode seen = type_error_explain(view, DOMAIN_TYPE_IDENTITY, -error, &detail);
 
     text = refusal_text(seen, "group 7", "7", detail);
@@ -162,7 +163,8 @@ START_TEST(every_error_in_every_situation)
             unsigned n = 0;
 
             for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-                if ((cases[i].error == errors[e] || cases[i].error == 0) && (cases[i].sights & SIGHT_BIT(sight))) {
+                if ((cases[i].error == errors[e] || cases[i].error == 0) &&
+                    (cases[i].sights & SIGHT_BIT(sight))) {
                     check(errors[e], sight, cases[i].code, cases[i].names);
                     n++;
                 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 #include <stdlib.h>
 
 #include "class-words.h"
 #include "decision.h"
 #include "facts.h"
 #include "plain-text.h"
+#include "unit.h"
 
 START_TEST(test_domain_type)
 {
@@ -156,10 +156,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("words");
     TCase *tcase = tcase_create("words");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_domain_type);
     tcase_add_test(tcase, test_strictness);
@@ -169,11 +166,5 @@ int main(void)
     tcase_add_test(tcase, test_bus_text);
     tcase_add_test(tcase, test_plain_text);
     tcase_add_test(tcase, test_plain_text_is_cut);
-    suite_add_tcase(suite, tcase);
-
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("words", tcase);
 }

@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2054,SC2154
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The emulated machines of tests/vm/cross/run, which sources this: for each, what its name is to QEMU, its console, and
-# the arguments of QEMU for its devices, one a line. $directory is the folder with the drives' files.
+# The emulated machines of tests/vm/cross/run, which sources this: for each, what its name is to QEMU, its
+# console, and the arguments of QEMU for its devices, one a line. $directory is the folder with the drives'
+# files.
 
 # A drive with a file of its own: drive SERIAL FILE PLACE
 drive()
 {
-    printf '%s\n' -blockdev "driver=raw,node-name=drive-$2,discard=unmap,file.driver=file,file.filename=$directory/$2.img" \
+    printf '%s\n' -blockdev \
+        "driver=raw,node-name=drive-$2,discard=unmap,file.driver=file,file.filename=$directory/$2.img" \
         -device "nvme,serial=$1,drive=drive-$2,$3"
 }
 
@@ -27,7 +29,8 @@ card()
 # The guest's way to tests/vm/supervise.
 control_port()
 {
-    printf '%s\n' -device "virtio-serial-pci,id=control-port,$1" -device virtserialport,chardev=control,name=control
+    printf '%s\n' -device "virtio-serial-pci,id=control-port,$1" \
+        -device virtserialport,chardev=control,name=control
 }
 
 # --- arm64
@@ -59,8 +62,9 @@ devices_arm64()
         -device virtio-blk-device,drive=drive-platform,serial=PLATFORM,bus=virtio-mmio-bus.1
 }
 
-# The nodes of the machine's device tree that --platform-devices puts behind the SMMU: the clock, the GPIOs, a virtio
-# device that is not there, and the disk. QEMU's SMMU translates only what is on PCI, and theirs it does not see.
+# The nodes of the machine's device tree that --platform-devices puts behind the SMMU: the clock, the GPIOs,
+# a virtio device that is not there, and the disk. QEMU's SMMU translates only what is on PCI, and theirs it
+# does not see.
 platform_nodes=(pl031@9010000 pl061@9030000 virtio_mmio@a000000 virtio_mmio@a000200)
 
 # write_device_tree FILE: that of the machine, with these nodes as masters of the SMMU.
@@ -112,7 +116,8 @@ devices_powernv9()
 {
     local i
     for i in 0 1 2 3 4; do
-        printf '%s\n' -device "pnv-phb,chip-id=0,index=$i,id=phb$i" -device "pnv-phb-root-port,bus=phb$i,id=port$i"
+        printf '%s\n' -device "pnv-phb,chip-id=0,index=$i,id=phb$i" \
+            -device "pnv-phb-root-port,bus=phb$i,id=port$i"
     done
     drive FREE free bus=port0
     drive MOUNTED mounted bus=port1

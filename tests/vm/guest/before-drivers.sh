@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The first process of a machine whose groups appear only when a driver probes a device (arm64 with Linux before the
-# rework of 2025): tests/vm/cross/early. The drive FREE is to be in identity, the one behind the port too, and
-# everything else in DMA-FQ; the early pass is run before there are drivers.
+# The first process of a machine whose groups appear only when a driver probes a device (arm64 with Linux
+# before the rework of 2025): tests/vm/cross/early. The drive FREE is to be in identity, the one behind the
+# port too, and everything else in DMA-FQ; the early pass is run before there are drivers.
 #   before-drivers.sh [--kills]     also kill the early pass at each of its writes
 # Each case is a line "ok NAME" or "FAIL NAME: CAUSE".
 
@@ -136,7 +136,8 @@ expected_behind()
 after_drivers()
 {
     modprobe --all nvme e1000e
-    expect 'the driver has the drive' 'nvme (null)' "$(until_equal 'nvme (null)' driver_and_override "$free")"
+    expect 'the driver has the drive' 'nvme (null)' \
+        "$(until_equal 'nvme (null)' driver_and_override "$free")"
     expect 'in the type that was set' identity "$(type_of "$free")"
     expect 'the drive behind the port' "$(expected_behind)" "$(type_of "$behind")"
     until_equal yes has_node "$free" >/dev/null
@@ -176,7 +177,8 @@ before_drivers "$@"
 after_drivers
 with_daemon
 expect 'each drive was given to its driver once' '1 1 1' \
-    "$(for address in "$free" "$mounted" "$behind"; do dmesg | grep -c "pci function $address"; done | xargs)"
+    "$(for address in "$free" "$mounted" "$behind"; do dmesg | grep -c "pci function $address"; done |
+        xargs)"
 if dmesg | grep -E 'Oops|WARNING|BUG:'; then fail 'the kernel is content' 'see above'; fi
 echo "$passed passed, $failed failed"
 echo "==> the script ended with $((failed > 0))"

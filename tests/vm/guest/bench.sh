@@ -28,11 +28,12 @@ median()
 # row WHAT LIMIT FLOOR FLOOR-IS OURS [MOST REASON]: times in µs, shown in ms.
 row()
 {
-    awk -v what="$1" -v limit="$2" -v floor="$3" -v floor_is="$4" -v ours="$5" -v most="${6-}" -v reason="${7-}" 'BEGIN {
+    awk -v what="$1" -v limit="$2" -v floor="$3" -v floor_is="$4" -v ours="$5" -v most="${6-}" \
+        -v reason="${7-}" 'BEGIN {
         verdict = (most == "") ? "reported" : ours <= most + 0 ? "held" : "MISSED | " reason
         ratio = floor > 0 ? sprintf("%.2f", ours / floor) : "-"
-        printf("%s | %s | %.4g ms (%s) | %.4g ms | %s | %s\n", what, limit, floor / 1000, floor_is, ours / 1000, ratio,
-            verdict)
+        printf("%s | %s | %.4g ms (%s) | %.4g ms | %s | %s\n",
+            what, limit, floor / 1000, floor_is, ours / 1000, ratio, verdict)
     }'
 }
 
@@ -67,7 +68,8 @@ reported_times()
     journalctl --unit iommu-policyd.service --after-cursor "$1" --output export \
         --output-fields IOMMU_WORKER_USEC,IOMMU_KERNEL_USEC |
         awk -F = '/^IOMMU_WORKER_USEC=/ { worker = $2 } /^IOMMU_KERNEL_USEC=/ { kernel = $2 }
-            /^$/ { if (worker) print worker, kernel; worker = kernel = 0 } END { if (worker) print worker, kernel }'
+            /^$/ { if (worker) print worker, kernel; worker = kernel = 0 }
+            END { if (worker) print worker, kernel }'
 }
 
 # After a change the disk's nodes are probed by udev; that is not part of the next change.
@@ -92,12 +94,14 @@ measure_change()
     times=$(reported_times "$cursor")
     is 'the number of reported changes' "$(wc -l <<<"$times")" "$rounds"
     if grep -q '^model name.* TCG' /proc/cpuinfo; then
-        reason="the processor is emulated: one find(1) over all open files, of which the worker needs two, takes"
-        reason+=" $(($(timed look_at_open_files) / 1000)) ms here"
+        reason='the processor is emulated: one find(1) over all open files, of which the worker needs'
+        reason+=" two, takes $(($(timed look_at_open_files) / 1000)) ms here"
     fi
-    row "change in the machine, worker's own time" '5 ms' 0 'nothing' "$(awk '{ print $1 - $2 }' <<<"$times" | median)" \
+    row "change in the machine, worker's own time" '5 ms' 0 'nothing' \
+        "$(awk '{ print $1 - $2 }' <<<"$times" | median)" \
         5000 "$reason"
-    row 'change in the machine, call to reply' 'none' "$(printf '%s\n' "${script[@]}" | median)" 'script of three writes' \
+    row 'change in the machine, call to reply' 'none' "$(printf '%s\n' "${script[@]}" | median)" \
+        'script of three writes' \
         "$(printf '%s\n' "${ours[@]}" | median)"
     row 'change in the machine, the part of the kernel' 'none' "$(printf '%s\n' "${script[@]}" | median)" \
         'script of three writes' "$(awk '{ print $2 }' <<<"$times" | median)"

@@ -164,7 +164,8 @@ refused()
     if refusal=$("$@" 2>&1); then
         fail "it was not refused: $*: $refusal"
     fi
-    grep -qE "GDBus\.Error:(org\.iommupolicy1\.Error\.|org\.freedesktop\.DBus\.Error\.)($names):" <<<"$refusal" ||
+    grep -qE "GDBus\.Error:(org\.iommupolicy1\.Error\.|org\.freedesktop\.DBus\.Error\.)($names):" \
+        <<<"$refusal" ||
         fail "expected $names from $*, got: $refusal"
 }
 
@@ -213,7 +214,8 @@ all_is_whole()
     leftover=$(find /run/iommu-policy/change -type f ! -name '*.lock' 2>/dev/null || true)
     [[ -z $leftover ]] || { echo "left over: $leftover"; return 1; }
     for address in "$free" "$mounted"; do
-        [[ $(driver_of "$address") == nvme && -b $(node_of "$address") ]] || { echo "$address has no driver"; return 1; }
+        [[ $(driver_of "$address") == nvme && -b $(node_of "$address") ]] ||
+            { echo "$address has no driver"; return 1; }
         [[ $(cat "/sys/bus/pci/devices/$address/driver_override") == '(null)' ]] ||
             { echo "$address has a driver_override left"; return 1; }
     done

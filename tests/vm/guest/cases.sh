@@ -74,7 +74,8 @@ run_case()
     else
         printf 'FAIL %s %s\n' "$name" "$(tail -n 1 "$log")"
         sed 's/^/   | /' "$log"
-        journalctl --boot --no-pager --output short-monotonic --unit iommu-policyd.service --lines 25 | sed 's/^/   j /'
+        journalctl --boot --no-pager --output short-monotonic --unit iommu-policyd.service --lines 25 |
+            sed 's/^/   j /'
         timeout 20 iommuctl list 2>&1 | sed 's/^/   l /'
         ps -C iommu-policyd -o pid,stat,wchan:32,etimes,args | sed 's/^/   p /'
         failed+=1

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Counts the NVMe drives of this machine, as it has booted: how many have the type identity, and how many have been
-# given to a driver once only, as the kernel's log has it. tests/vm/cold-plug makes a table of this.
+# Counts the NVMe drives of this machine, as it has booted: how many have the type identity, and how many
+# have been given to a driver once only, as the kernel's log has it. tests/vm/cold-plug makes a table of
+# this.
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh

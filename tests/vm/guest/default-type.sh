@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Whether what the daemon predicts is what this kernel does: BootDefaultType against the type that the drive FREE has
-# been given, what `auto` gives afterwards, and, with `forced`, a type that the kernel forces.
-#   default-type.sh [forced]    run on machines that differ: --iommu intel,caching-mode=on; amd; intel,pt=off;
-#                               --append iommu=pt, iommu.strict=1 …
+# Whether what the daemon predicts is what this kernel does: BootDefaultType against the type that the drive
+# FREE has been given, what `auto` gives afterwards, and, with `forced`, a type that the kernel forces.
+#   default-type.sh [forced]    run on machines that differ: --iommu intel,caching-mode=on; amd;
+#                               intel,pt=off; --append iommu=pt, iommu.strict=1 …
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"

@@ -125,7 +125,8 @@ make_luks()
 make_volume_group()
 {
     vgcreate --quiet --setautoactivation n test-group "$1" >/dev/null
-    lvcreate --quiet --activate n --zero n --wipesignatures n --size 16M --name test-volume test-group >/dev/null
+    lvcreate --quiet --activate n --zero n --wipesignatures n --size 16M \
+        --name test-volume test-group >/dev/null
     udevadm settle --timeout 60
 }
 

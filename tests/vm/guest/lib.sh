@@ -84,7 +84,8 @@ set_type()
     local address=$1 type=$2
     shift 2
     (( $# )) || set -- 0
-    busctl --timeout=120 call "$bus_name" "$(group_path "$address")" "$bus_name.Group" SetType 'sa{sv}' "$type" "$@"
+    busctl --timeout=120 call "$bus_name" "$(group_path "$address")" "$bus_name.Group" SetType 'sa{sv}' \
+        "$type" "$@"
 }
 
 # The finding ids of a group, one a line.

@@ -56,15 +56,18 @@ undo()
 
 # --- the devices, each found by what it is
 
-# look_for_devices: into $scratch/devices; the addresses do not change, and a drive without driver has no serial.
+# look_for_devices: into $scratch/devices; the addresses do not change, and a drive without driver has no
+# serial.
 look_for_devices()
 {
     local name
     # Whose modules are there but not loaded by udev, as nothing asks for them.
     modprobe --all --quiet vfio-pci pci-stub || true
-    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be there already.
+    # With virtio-iommu no interrupt is remapped, and VFIO takes no device without this. The module may be
+    # there already.
     modprobe --quiet vfio_iommu_type1 || true
-    [[ ! -e /sys/module/vfio_iommu_type1 ]] || echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
+    [[ ! -e /sys/module/vfio_iommu_type1 ]] ||
+        echo Y >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
     for name in FREE MOUNTED TWO0 TWO1 BEHINDBRIDGE; do
         printf '%s=%s\n' "${name,,}" "$(address_of "$name" || true)"
     done
@@ -134,11 +137,14 @@ needs_switch()
     [[ -z $fault ]] || not_possible "$fault"
 }
 
+# VIRTIO_ID_IOMMU of include/uapi/linux/virtio_ids.h: the driver is built into kernels that have no such device.
+readonly virtio_iommu=0x0017
+
 no_group_reason()
 {
     if has_groups; then
         echo 'the kernel gives the device no group'
-    elif [[ -n $(ls /sys/class/iommu 2>/dev/null) || -e /sys/bus/virtio/drivers/virtio_iommu ]]; then
+    elif [[ -n $(ls /sys/class/iommu 2>/dev/null) ]] || grep -qsx "$virtio_iommu" /sys/bus/virtio/devices/*/device; then
         echo 'the kernel gives no device a group, although there is an IOMMU'
     else
         echo 'the machine has no IOMMU'
@@ -163,8 +169,9 @@ bind_by_hand()
 
 # --- what the machine is, by what it does
 
-# In scalable mode QEMU 7.2 goes on bypassing VT-d for a device that has had identity (docs/kernel-notes.md). A drive that
-# answers in DMA again proves the opposite; one that does not goes back to identity, in which it works.
+# In scalable mode QEMU 7.2 goes on bypassing VT-d for a device that has had identity (docs/kernel-notes.md).
+# A drive that answers in DMA again proves the opposite; one that does not goes back to identity, in which it
+# works.
 fault_of_machine()
 {
     local ecap=/sys/class/iommu/dmar0/intel-iommu/ecap drive=/sys/bus/pci/devices/$free
@@ -174,7 +181,8 @@ fault_of_machine()
     echo identity >"$drive/iommu_group/type"
     bind_by_hand "$free" nvme
     wait_until 60 node_of "$free" >/dev/null
-    echo 'the emulated VT-d does not translate the DMA of a device again that has had identity, in scalable mode'
+    echo 'the emulated VT-d does not translate the DMA of a device again that has had identity,' \
+        'in scalable mode'
 }
 
 comes_back_from_identity()
@@ -191,8 +199,8 @@ comes_back_from_identity()
 
 # --- what the kernel is, by what it does
 
-# The generation of answers (tests/kernel/type-cases.txt): a write to a group with a bound driver is refused, by EPERM
-# since Linux 6.4, by EBUSY or EINVAL before.
+# The generation of answers (tests/kernel/type-cases.txt): a write to a group with a bound driver is refused,
+# by EPERM since Linux 6.4, by EBUSY or EINVAL before.
 find_generation()
 {
     local device type answer
@@ -240,8 +248,8 @@ cannot_pass_through()
     [[ -e $register ]] && (( (16#$(<"$register") >> 6 & 1) == 0 ))
 }
 
-# takes ADDRESS TYPE: whether the device may have this type: of a forced one the kernel would take DMA-FQ while it is in
-# use, the daemon does not ask for it.
+# takes ADDRESS TYPE: whether the device may have this type: of a forced one the kernel would take DMA-FQ
+# while it is in use, the daemon does not ask for it.
 takes()
 {
     [[ $2 == DMA || $2 == auto ]] || ! is_forced "$1"
@@ -300,7 +308,8 @@ start_daemon()
 
 name_is_owned()
 {
-    busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner s "$bus_name" >/dev/null 2>&1
+    busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner s \
+        "$bus_name" >/dev/null 2>&1
 }
 
 stop_daemon()
@@ -323,7 +332,8 @@ client()
     [[ $status == "$expected" ]] || fail "iommuctl $* ended with $status, expected $expected: $said"
 }
 
-# client_set STATUS ADDRESS TYPE: what is found on devices without data, into which nobody can look, is allowed.
+# client_set STATUS ADDRESS TYPE: what is found on devices without data, into which nobody can look, is
+# allowed.
 client_set()
 {
     local allow=() id

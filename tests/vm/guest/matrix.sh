@@ -2,15 +2,15 @@
 # shellcheck disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The list of cases that every machine runs, each emulated one with each of its kernels, and the fake kernel: what
-# the kernel answers, and what the daemon makes of it.
+# The list of cases that every machine runs, each emulated one with each of its kernels, and the fake kernel:
+# what the kernel answers, and what the daemon makes of it.
 #   matrix.sh [--plug] [NAME…]
-#                         the cases (all, or those named); --plug: the host is asked to plug in the drive HOT first, as
-#                         its port leads out of the machine
+#                         the cases (all, or those named); --plug: the host is asked to plug in the drive HOT
+#                         first, as its port leads out of the machine
 #   matrix.sh --list      their names
-# For each it prints "matrix CASE VERDICT TEXT"; the VERDICT is pass, refused (as expected: TEXT says by whom and how),
-# not-possible (TEXT: why), or FAIL. A kernel's raw answers are "answer …" lines. A case knows what to expect from what
-# the machine does and shows, not from its name or version. Exit 1 if one has failed.
+# For each it prints "matrix CASE VERDICT TEXT"; the VERDICT is pass, refused (as expected: TEXT says by whom
+# and how), not-possible (TEXT: why), or FAIL. A kernel's raw answers are "answer …" lines. A case knows what
+# to expect from what the machine does and shows, not from its name or version. Exit 1 if one has failed.
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh
@@ -29,12 +29,14 @@ ask_kernel()
 {
     local status=0
     stop_daemon
-    # udev would look at a drive that comes and goes, and an older kernel oopses when someone has it open meanwhile.
+    # udev would look at a drive that comes and goes, and an older kernel oopses when someone has it open
+    # meanwhile.
     udevadm settle --timeout 60
     udevadm control --stop-exec-queue
     at_end udevadm settle --timeout 60
     at_end udevadm control --start-exec-queue
-    bash "$kernel_tests/run-type-cases.sh" "${options[@]}" /sys "$generation" "$@" >"$scratch/raw" || status=$?
+    bash "$kernel_tests/run-type-cases.sh" "${options[@]}" /sys "$generation" "$@" >"$scratch/raw" ||
+        status=$?
     grep -E '^(answer|FAIL) ' "$scratch/raw" || true
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL "$scratch/raw" || tail -n 1 "$scratch/raw")"
 }
@@ -173,14 +175,17 @@ changes_group()
     if [[ $generation == 6.1 && $(members_of "$1" | wc -l) -gt 1 ]]; then
         client_set 1 "$1" "$(other_than "$type")"
         all_unchanged
-        refused_as_expected 'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
+        refused_as_expected \
+            'by the daemon, as this kernel switches no group of several devices; nothing was unbound'
     fi
     bridge=$(driven_bridge_of "${devices[@]}")
     if [[ -n $bridge ]]; then
         client_set 3 "$1" "$(unlike_by_unbinding "$type")"
-        [[ $said == *"$bridge is a bridge on ${drivers[$bridge]}"* ]] || fail "the refusal does not say why: $said"
+        [[ $said == *"$bridge is a bridge on ${drivers[$bridge]}"* ]] ||
+            fail "the refusal does not say why: $said"
         all_unchanged
-        refused_as_expected "by the daemon, as the bridge of the group is on ${drivers[$bridge]}; nothing was unbound"
+        refused_as_expected \
+            "by the daemon, as the bridge of the group is on ${drivers[$bridge]}; nothing was unbound"
     fi
     ! has_data "$1" || { fill "$1"; sum=$(checksum "$1"); }
     set_and_check "$1" "$(other_than "$type")" "$(other_than "$type")"
@@ -277,7 +282,8 @@ case_in_use()
 # given_to_vfio ADDRESS: until the case ends.
 given_to_vfio()
 {
-    modprobe vfio-pci 2>/dev/null || [[ -d /sys/bus/pci/drivers/vfio-pci ]] || not_possible 'the kernel has no vfio-pci'
+    modprobe vfio-pci 2>/dev/null || [[ -d /sys/bus/pci/drivers/vfio-pci ]] ||
+        not_possible 'the kernel has no vfio-pci'
     at_end bind_by_hand "$1" "$(driver_of "$1")"
     bind_by_hand "$1" vfio-pci
     udevadm settle --timeout 60
@@ -289,9 +295,9 @@ needs_users()
     [[ -c /dev/vfio/$(group_of "$free") ]] || not_possible 'VFIO is not real here'
 }
 
-# owner_blocks: the owner that there is by now is shown, and a change refused. A rule that forbids the type, which is
-# for a device of vfio-pci, too, waits, and acts by itself when the owner has gone; an older kernel does not switch what
-# has a driver at all.
+# owner_blocks: the owner that there is by now is shown, and a change refused. A rule that forbids the type,
+# which is for a device of vfio-pci, too, waits, and acts by itself when the owner has gone; an older kernel
+# does not switch what has a driver at all.
 owner_blocks()
 {
     client 0 usage "$free"
@@ -333,7 +339,8 @@ rule_has_acted()
 owned_drive()
 {
     needs_switch 'drive' "$free"
-    takes "$free" identity || not_possible 'the kernel does not give the drive identity, which a rule could forbid'
+    takes "$free" identity ||
+        not_possible 'the kernel does not give the drive identity, which a rule could forbid'
     client_set 0 "$free" identity
     client 0 revert "$free"
     given_to_vfio "$free"
@@ -455,10 +462,11 @@ case_default_type()
     local type told
     needs_switch 'drive' "$free"
     [[ -z ${MATRIX_KERNEL-} ]] || not_possible 'nothing tells how this kernel was built'
-    # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has another than
-    # the machine.
+    # "" is an honest answer where nothing tells how the kernel was built. A group whose type is forced has
+    # another than the machine.
     told=$(manager_property BootDefaultType)
-    [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] || is 'BootDefaultType' "$told" "$boot_type"
+    [[ ( -z $told && ! -e /boot/config-$(uname -r) ) || $(kind_of "$free") == forced ]] ||
+        is 'BootDefaultType' "$told" "$boot_type"
     # From another type, so that something is written.
     type=DMA
     [[ $boot_type != DMA ]] || type=DMA-FQ
@@ -578,8 +586,8 @@ report()
     (stop_daemon; . "$scratch/devices"; give_back) >/dev/null 2>&1 || true
 }
 
-# A kernel that has met a bug of its own has failed, whatever the cases saw of it. What it said at boot is no matter:
-# pseries warns of an empty nvram then.
+# A kernel that has met a bug of its own has failed, whatever the cases saw of it. What it said at boot is no
+# matter: pseries warns of an empty nvram then.
 kernel_has_bugs()
 {
     dmesg 2>/dev/null | tail -n +$(($(<"$scratch/said-at-boot") + 1)) |

@@ -20,8 +20,8 @@ begin_change()
     change=$!
 }
 
-# The workers of the daemon, into $workers; those that wait for added devices are none. Without a process of its own,
-# as every millisecond counts here.
+# The workers of the daemon, into $workers; those that wait for added devices are none. Without a process of
+# its own, as every millisecond counts here.
 look_for_workers()
 {
     local children child name

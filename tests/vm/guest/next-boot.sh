@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Run by tests/vm/next-boot in both boots of one machine: what the daemon promises in the first is so in the second.
-# Says "ok STEP" for each step, as cases.sh does for cases.
+# Run by tests/vm/next-boot in both boots of one machine: what the daemon promises in the first is so in the
+# second. Says "ok STEP" for each step, as cases.sh does for cases.
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"
@@ -51,7 +51,8 @@ ask_for_next_boot()
     iommuctl reload
     wait_until 30 is_pending_for "$free" next-boot
     is 'the type' "$(type_of "$free")" DMA-FQ
-    says 'at the next boot: identity, before its driver, by /etc/iommu-policy.d/30-next.conf:4' iommuctl show "$free"
+    says 'at the next boot: identity, before its driver, by /etc/iommu-policy.d/30-next.conf:4' \
+        iommuctl show "$free"
     ok a_rule_without_leave_to_unbind_is_left_to_it
 
     # The driver of the root disk is loaded in the initramfs, which has no part of ours here.

@@ -80,7 +80,7 @@ nothing_is_left()
     (( ${#left[@]} == 0 )) || fail "left over: ${left[*]}"
     line=$(list_files | sort | comm -23 "$kept/files" -)
     [[ -z $line ]] || fail "missing: $line"
-    is 'what dpkg knows' "$({ dpkg-query --show 'iommu-policy*' 2>/dev/null || true; } | awk 'NF > 1')" ''
+    is 'what dpkg knows' "$({ dpkg-query --show '*iommu-policy*' 2>/dev/null || true; } | awk 'NF > 1')" ''
 }
 
 # --- the README
@@ -140,7 +140,8 @@ install_them()
 
     sh /root/service >/run/said 2>&1
     is 'the list of all types' "$(cat /sys/kernel/iommu_groups/*/type)" "$before"
-    ok the_test_of_the_installed_package
+    sh /root/page >/run/said 2>&1
+    ok the_tests_of_the_installed_packages
 }
 
 walk_through()
@@ -251,7 +252,7 @@ remove_them()
     local types
     iommuctl set "$free" DMA --persist >/dev/null
     types=$(cat /sys/kernel/iommu_groups/*/type)
-    apt remove 'iommu-policy*'
+    apt remove '*iommu-policy*'
     is 'the list of all types' "$(cat /sys/kernel/iommu_groups/*/type)" "$types"
     all_is_whole
     not pgrep iommu-policyd
@@ -260,7 +261,7 @@ remove_them()
     for file in /etc/iommu-policy/daemon.conf "$first_rule" "$rules/05-call-pci-$free.conf"; do
         [[ -f $file ]] || fail "$file is gone"
     done
-    [[ ! -e /usr/lib/iommu-policy && ! -e /usr/bin/iommuctl ]]
+    [[ ! -e /usr/lib/iommu-policy && ! -e /usr/bin/iommuctl && ! -e /usr/share/cockpit/iommu-policy ]]
     ok removed_the_configuration_stays
 
     apt install /root/*.deb
@@ -272,7 +273,7 @@ remove_them()
 
 purge_them()
 {
-    apt purge 'iommu-policy*'
+    apt purge '*iommu-policy*'
     all_is_whole
     is 'the rules' "$(ls -A "$rules")" "$(basename "$first_rule")"
     # The administrator's own.
@@ -285,7 +286,7 @@ purge_them()
 remove_with_a_change_that_hangs()
 {
     begin_held_change
-    if apt-get --assume-yes purge 'iommu-policy*' >/run/said 2>&1; then
+    if apt-get --assume-yes purge '*iommu-policy*' >/run/said 2>&1; then
         fail 'the package was removed'
     fi
     grep -qF 'a device is being changed' /run/said

@@ -2,8 +2,8 @@
 # shellcheck disable=SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Devices that are not on PCI (tests/vm/cross/run --platform-devices): they are shown, switched and matched by rules as
-# those on PCI are. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
+# Devices that are not on PCI (tests/vm/cross/run --platform-devices): they are shown, switched and matched
+# by rules as those on PCI are. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh
@@ -73,8 +73,10 @@ checksum()
 property()
 {
     local path
-    path=$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" GetDevice s "$1" | sed 's/^o "\(.*\)"$/\1/')
-    busctl get-property "$bus_name" "$path" "$bus_name.Device" "$2" | sed -e 's/^[a-z()]* //' -e 's/^"\(.*\)"$/\1/'
+    path=$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" GetDevice s "$1" |
+        sed 's/^o "\(.*\)"$/\1/')
+    busctl get-property "$bus_name" "$path" "$bus_name.Device" "$2" |
+        sed -e 's/^[a-z()]* //' -e 's/^"\(.*\)"$/\1/'
 }
 
 # client STATUS WORD…: iommuctl, which must end with this status; what it says is then in $said.
@@ -83,7 +85,8 @@ client()
     local expected=$1 status=0
     shift
     said=$(iommuctl "$@" 2>&1) || status=$?
-    (( status == expected )) || { echo "iommuctl $* ended with $status instead of $expected: $said"; return 1; }
+    (( status == expected )) ||
+        { echo "iommuctl $* ended with $status instead of $expected: $said"; return 1; }
 }
 
 case_groups()
@@ -168,9 +171,11 @@ case_rules()
 {
     local pci=/sys/bus/pci/devices/0000:00:04.0/iommu_group/type
     printf '[Match]\nBus=amba\nAddress=9030000.pl061\n[Policy]\nType=DMA-FQ\n' >"$rules/20-gpio.conf"
-    printf '[Match]\nBus=platform\nAddress=a000000.*\n[Policy]\nType=identity\nUnbind=idle\n' >"$rules/30-idle.conf"
+    printf '[Match]\nBus=platform\nAddress=a000000.*\n[Policy]\nType=identity\nUnbind=idle\n' \
+        >"$rules/30-idle.conf"
     printf '[Match]\nBus=platform\n[Policy]\nType=DMA-FQ\n' >"$rules/40-platform.conf"
-    is 'what Reload says' "$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" Reload)" 'a(suuss) 0'
+    is 'what Reload says' "$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" Reload)" \
+        'a(suuss) 0'
     wait_until 60 has_type "$disk" DMA-FQ
     wait_until 60 has_type amba:9030000.pl061 DMA-FQ
     wait_until 60 has_type "$idle" identity

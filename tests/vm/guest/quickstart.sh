@@ -103,7 +103,8 @@ write_without_end()
 {
     local n=0
     while :; do
-        dd if=/dev/urandom of=/srv/written bs=256k count=4 conv=fsync status=none || { echo "failed"; return; }
+        dd if=/dev/urandom of=/srv/written bs=256k count=4 conv=fsync status=none ||
+            { echo "failed"; return; }
         echo "$((n += 1))"
     done
 }
@@ -152,7 +153,8 @@ Accept=signature
 RULE
 show iommuctl reload || fail 'the rule was not taken'
 note 'a rule may only unbind a drive that has shown no sign of use for 10 s (SettleSec=): waiting for that'
-wait_until 60 is_settled_as "$free" identity || { show iommuctl why "$free"; fail 'the rule was not applied'; }
+wait_until 60 is_settled_as "$free" identity ||
+    { show iommuctl why "$free"; fail 'the rule was not applied'; }
 show iommuctl why "$free"
 expect "the type of $free" "$(type_of "$free")" identity
 expect "the driver of $free" "$(driver_of "$free")" nvme
@@ -160,7 +162,8 @@ expect 'the sha256 of the file' "$(checksum_on "$free")" "$sum"
 
 # ------------------------------------------------------------------------------------------------
 step 'And back to DMA, by a call that names what it accepts'
-signature=$(finding_ids "$free" | grep '^signature:') || fail 'the file system on the free drive is not a finding'
+signature=$(finding_ids "$free" | grep '^signature:') ||
+    fail 'the file system on the free drive is not a finding'
 show iommuctl set "$free" DMA --allow "$signature" || fail 'the call failed'
 expect "the type of $free" "$(type_of "$free")" DMA
 expect "the driver of $free" "$(driver_of "$free")" nvme
@@ -217,7 +220,8 @@ expect "the driver of $hot" "$(driver_of "$hot")" nvme
 # ------------------------------------------------------------------------------------------------
 step 'Who may ask: an unprivileged user is refused, root is not, and polkit rules decide about single devices'
 # Without it busctl would start an agent that asks for root's password.
-call=(busctl --allow-interactive-authorization=no --timeout=120 call "$bus_name" "$(group_path "$hot")" "$bus_name.Group" SetType 'sa{sv}')
+call=(busctl --allow-interactive-authorization=no --timeout=120 call "$bus_name" "$(group_path "$hot")" \
+    "$bus_name.Group" SetType 'sa{sv}')
 note 'as the user "tester", who has no session:'
 show as_user 1000 "${call[@]}" DMA 0 && fail 'an unprivileged user changed the type'
 expect "the type of $hot" "$(type_of "$hot")" identity
@@ -233,11 +237,13 @@ polkit.addRule(function(action, subject) {
 });
 RULE
 systemctl restart polkit.service || fail 'polkit did not start'
-show as_user 1000 "${call[@]}" identity 0 || fail 'the user was refused although the polkit rule names the device'
+show as_user 1000 "${call[@]}" identity 0 ||
+    fail 'the user was refused although the polkit rule names the device'
 expect "the type of $hot" "$(type_of "$hot")" identity
 expect "the driver of $hot" "$(driver_of "$hot")" nvme
 note 'another device is still refused to that user:'
-as_user 1000 busctl --allow-interactive-authorization=no call "$bus_name" "$(group_path "$free")" "$bus_name.Group" SetType 'sa{sv}' identity 0 2>&1 |
+as_user 1000 busctl --allow-interactive-authorization=no call "$bus_name" "$(group_path "$free")" \
+    "$bus_name.Group" SetType 'sa{sv}' identity 0 2>&1 |
     sed 's/^/   /'
 expect "the type of $free" "$(type_of "$free")" DMA
 

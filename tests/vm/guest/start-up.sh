@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Runs while the start-up of the machine of tests/vm/start-up waits for a passphrase, gives it, and says for each step
-# "ok STEP", as cases.sh does for cases.
+# Runs while the start-up of the machine of tests/vm/start-up waits for a passphrase, gives it, and says for
+# each step "ok STEP", as cases.sh does for cases.
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"
@@ -92,5 +92,6 @@ for drive in "$data" "$secret"; do
     is 'changes' "$(time_of "MESSAGE_ID=$change_done" "IOMMU_DEVICE=$drive")" ''
 done
 ok the_disks_that_came_late_were_never_touched
-echo "figure: start-up was over after $((finished / 1000)) ms, the idle drive switched $(( (switched - finished) / 1000 )) ms later"
+echo "figure: start-up was over after $((finished / 1000)) ms," \
+    "the idle drive switched $(( (switched - finished) / 1000 )) ms later"
 echo "$passed passed, 0 failed"

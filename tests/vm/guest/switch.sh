@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Switches the drive FREE with iommuctl through the types, and looks after each whether its data is the same. What the
-# host's trace shows of the drive's DMA meanwhile, tests/vm/run --oracle holds against the type that sysfs shows.
-#   switch.sh [TYPE…]    default: identity DMA DMA-FQ identity auto
+# Switches the drive FREE with iommuctl through the types, and looks after each whether its data is the same.
+# What the host's trace shows of the drive's DMA meanwhile, tests/vm/run --oracle holds against the type that
+#   sysfs shows. switch.sh [TYPE…]    default: identity DMA DMA-FQ identity auto
 
 set -Eeuo pipefail
 cd "$(dirname "$0")"
@@ -13,7 +13,8 @@ cd "$(dirname "$0")"
 . ./case-lib.sh
 trap 'echo "FAIL switch: line $LINENO: \"$BASH_COMMAND\" gave $?"' ERR
 
-# What may come of the type $1. Success can mean the stricter one, where the IOMMU's driver does not flush lazily.
+# What may come of the type $1. Success can mean the stricter one, where the IOMMU's driver does not flush
+# lazily.
 outcomes()
 {
     case $1 in
@@ -28,7 +29,8 @@ switch_to()
     local sum
     iommuctl set "$free" "$1"
     wait_until 60 has_node "$free"
-    [[ $(type_of "$free") =~ ^($(outcomes "$1"))$ ]] || fail "FAIL switch_to_$1: the type is $(type_of "$free")"
+    [[ $(type_of "$free") =~ ^($(outcomes "$1"))$ ]] ||
+        fail "FAIL switch_to_$1: the type is $(type_of "$free")"
     host_request phase "$free" "$(type_of "$free")"
     sum=$(drive_checksum "$free")
     host_request phase-end

@@ -2,9 +2,9 @@
 # shellcheck disable=SC2154,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A machine whose groups have no type that can be switched (tests/vm/cross/run --architecture ppc64el): whatever is
-# asked for is refused before anything is unbound, and the rest works. Each case is a line "ok NAME" or "FAIL NAME CAUSE".
-#   unsupported.sh [NAME…]      NAME: a case; all if none is given
+# A machine whose groups have no type that can be switched (tests/vm/cross/run --architecture ppc64el):
+# whatever is asked for is refused before anything is unbound, and the rest works. Each case is a line "ok
+#   NAME" or "FAIL NAME CAUSE". unsupported.sh [NAME…]      NAME: a case; all if none is given
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/vm/guest/lib.sh
@@ -40,7 +40,8 @@ client()
     local expected=$1 status=0
     shift
     said=$(iommuctl "$@" 2>&1) || status=$?
-    (( status == expected )) || { echo "iommuctl $* ended with $status instead of $expected: $said"; return 1; }
+    (( status == expected )) ||
+        { echo "iommuctl $* ended with $status instead of $expected: $said"; return 1; }
 }
 
 # A controller that was taken from its driver and given back is another one, with an inode of its own.
@@ -62,8 +63,10 @@ case_groups()
 {
     local lines
     lines=$(iommuctl list | sed 1d)
-    is 'the number of groups' "$(wc -l <<<"$lines")" "$(find /sys/kernel/iommu_groups -mindepth 1 -maxdepth 1 | wc -l)"
-    is 'those that are unsupported' "$(grep -cE '^[0-9]+ +unknown +- +unsupported ' <<<"$lines")" "$(wc -l <<<"$lines")"
+    is 'the number of groups' "$(wc -l <<<"$lines")" \
+        "$(find /sys/kernel/iommu_groups -mindepth 1 -maxdepth 1 | wc -l)"
+    is 'those that are unsupported' "$(grep -cE '^[0-9]+ +unknown +- +unsupported ' <<<"$lines")" \
+        "$(wc -l <<<"$lines")"
     is 'SettableTypes' "$(group_property "$free" SettableTypes)" 0
     is 'LiveTypes' "$(group_property "$free" LiveTypes)" 0
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the cases about VFIO share, beside findings-lib.sh: a program that owns devices as a virtual machine does
-# (tests/vm/iommufd-user.c), one step at a time, and what they assert.
+# What the cases about VFIO share, beside findings-lib.sh: a program that owns devices as a virtual machine
+# does (tests/vm/iommufd-user.c), one step at a time, and what they assert.
 
 # vfio_takes ADDRESS: vfio-pci instead of the device's own driver, if it has any.
 vfio_takes()
@@ -84,8 +84,8 @@ kernel_says()
     esac
 }
 
-# owned ADDRESS OBJECT: the finding says who it is that owns the device, and through what; a change is refused for it, to
-# people, over the bus and in a plan; and nothing is touched.
+# owned ADDRESS OBJECT: the finding says who it is that owns the device, and through what; a change is
+# refused for it, to people, over the bus and in a plan; and nothing is touched.
 owned()
 {
     local address=$1 object=$2 other escaped
@@ -96,12 +96,14 @@ owned()
     grep -F "$object" /run/usage | grep -qF "pid $user_pid (iommufd-user)" ||
         fail "usage does not say who owns $address through $object: $(</run/usage)"
     group_call "$address" Plan "$other" '{}' >/run/plan
-    grep -qF 'handed to a program through VFIO or iommufd' /run/plan || fail "the plan does not say why: $(</run/plan)"
+    grep -qF 'handed to a program through VFIO or iommufd' /run/plan ||
+        fail "the plan does not say why: $(</run/plan)"
     refused OwnedByUser switch "$address" "$other"
     is "the driver of $address" "$(driver_of "$address")" vfio-pci
 }
 
-# owned_unseen ADDRESS: nobody is found, but the kernel does not write the type; a change says so, and a rule waits.
+# owned_unseen ADDRESS: nobody is found, but the kernel does not write the type; a change says so, and a rule
+# waits.
 owned_unseen()
 {
     local type
@@ -121,7 +123,8 @@ owned_unseen()
     is 'the type' "$(type_of "$1")" "$type"
 }
 
-# forbid_type ADDRESS TYPE: a rule that wants another one, whatever the driver: what vfio-pci has needs no unbinding.
+# forbid_type ADDRESS TYPE: a rule that wants another one, whatever the driver: what vfio-pci has needs no
+# unbinding.
 forbid_type()
 {
     printf '[Match]\nAddress=%s\n[Policy]\nForbid=%s\n' "$1" "$2" >"$rules/50-forbid.conf"
@@ -146,8 +149,9 @@ vfio_goes_free()
     is 'the driver' "$(driver_of "$1")" vfio-pci
 }
 
-# let_go_and_settle ADDRESS TYPE COMMAND…: with the command its owner lets go of it, and what a rule has waited for is done
-# without another word; where vfio-pci stands against it, that is seen, and it is done when that lets go, too.
+# let_go_and_settle ADDRESS TYPE COMMAND…: with the command its owner lets go of it, and what a rule has
+# waited for is done without another word; where vfio-pci stands against it, that is seen, and it is done
+# when that lets go, too.
 let_go_and_settle()
 {
     local address=$1 type=$2 old begin

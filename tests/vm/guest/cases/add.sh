@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Devices that are added while the machine runs: is the rule before the driver, how often, and how often is the line
-# for udev that people use for it? Its own driver's module is loaded, or it is not.
+# Devices that are added while the machine runs: is the rule before the driver, how often, and how often is
+# the line for udev that people use for it? Its own driver's module is loaded, or it is not.
 
 rival=/run/udev/rules.d/50-rival.rules
 
@@ -81,7 +81,8 @@ slot_address()
 # A loss is told, and nobody is unbound for it: the rule does not say so.
 judge_daemon()
 {
-    has_type "$1" identity || is_pending_for "$1" driver-race || wait_until 60 is_pending_for "$1" driver-race
+    has_type "$1" identity || is_pending_for "$1" driver-race ||
+        wait_until 60 is_pending_for "$1" driver-race
 }
 
 judge_rival()
@@ -159,7 +160,8 @@ the_turn_of()
         done
     done
     printf 'figure: %s: before the driver %d, after it %d\n' "$1" "$all_wins" "$all_losses"
-    [[ $1 != daemon ]] || counted "$all_wins" "$all_losses" || wait_until 30 counted "$all_wins" "$all_losses"
+    [[ $1 != daemon ]] || counted "$all_wins" "$all_losses" ||
+        wait_until 30 counted "$all_wins" "$all_losses"
 }
 
 begin_adds()
@@ -190,7 +192,11 @@ margins()
 {
     journalctl --boot --output short-monotonic --no-pager --since "$1" |
         awk -v address="$2" '
-            function moment() { match($0, /[0-9]+\.[0-9]+\]/); return substr($0, RSTART, RLENGTH - 1) * 1000000 }
+            function moment()
+            {
+                match($0, /[0-9]+\.[0-9]+\]/)
+                return substr($0, RSTART, RLENGTH - 1) * 1000000
+            }
             /a device was added, and has/ {
                 ours = moment(); match($0, /\([0-9]+/); took = substr($0, RSTART + 1, RLENGTH - 1)
                 if (took + 0 > slowest) slowest = took + 0
@@ -199,11 +205,14 @@ margins()
                 left = moment() - ours; if (!least || left < least) least = left
                 ours = 0
             }
-            END { printf "the slowest write %d µs after its event, the driver at least %d µs after that\n", slowest, least }'
+            END {
+                printf "the slowest write %d µs after its event, the driver at least %d µs after that\n",
+                    slowest, least
+            }'
 }
 
-# rounds_on_a_busy_machine N: more wants to run than there are processors, and two devices of one driver come at once,
-# of which either has the module loaded for the other.
+# rounds_on_a_busy_machine N: more wants to run than there are processors, and two devices of one driver come
+# at once, of which either has the module loaded for the other.
 rounds_on_a_busy_machine()
 {
     local i since late=0
@@ -221,7 +230,8 @@ rounds_on_a_busy_machine()
         has_type "$free" identity || late=$((late + 1))
         has_type "$mounted" identity || late=$((late + 1))
     done
-    echo "figure: on a busy machine, two at once, $((2 * $1)) devices: $late after the driver; $(margins "$since" "$free")"
+    echo "figure: on a busy machine, two at once, $((2 * $1)) devices: $late after the driver;" \
+        "$(margins "$since" "$free")"
     is 'how many were after their driver' "$late" 0
 }
 

@@ -27,8 +27,10 @@ case_full_aftercare_addresses_and_link()
     mapfile -t options < <(allow_all "$nic")
     said=$(iommuctl set "$nic" identity "${options[@]}")
     is 'the type' "$(type_of "$nic")" identity
-    for note in "interface $interface was up and is down" "address 192.0.2.5 of interface $interface is gone" \
-        "address 2001:db8::5 of interface $interface is gone" "interface test-vlan, built on $interface, is gone"; do
+    for note in "interface $interface was up and is down" \
+        "address 192.0.2.5 of interface $interface is gone" \
+        "address 2001:db8::5 of interface $interface is gone" \
+        "interface test-vlan, built on $interface, is gone"; do
         says iommuctl "$said" "$note"
         says LastResult "$(group_property "$nic" LastResult)" "$note"
         journalctl --boot --quiet --no-pager IOMMU_DEVICE="$nic" IOMMU_NOTE="$note" | grep -q . ||

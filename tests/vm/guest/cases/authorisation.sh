@@ -63,14 +63,16 @@ case_full_authorisation_dropping_a_call_of_others()
             --method "$bus_name.Group.SetType" '' '{}'
     done
     is 'the type' "$(type_of "$free")" DMA
-    [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
+    [[ $(group_property "$free" WantedBy) == call:* ]] ||
+        fail "WantedBy is $(group_property "$free" WantedBy)"
 }
 
 case_full_authorisation_without_polkit_only_root()
 {
     systemctl mask --quiet --runtime --now polkit.service
     trap 'systemctl unmask --quiet --runtime polkit.service; end_helpers' EXIT
-    denied as_user 1000 gdbus call --system --timeout 60 --dest "$bus_name" --object-path "$(group_path "$free")" \
+    denied as_user 1000 gdbus call --system --timeout 60 --dest "$bus_name" \
+        --object-path "$(group_path "$free")" \
         --method "$bus_name.Group.SetType" identity '{}'
     switch "$free" identity
     is 'the type' "$(type_of "$free")" identity
@@ -89,7 +91,8 @@ RULE
         --method "$bus_name.Group.SetType" DMA '{}'
     is 'the type after the tightening' "$(type_of "$free")" DMA
     # The way back relaxes: another action, which the rule does not name.
-    denied as_user 1000 gdbus call --system --timeout 60 --dest "$bus_name" --object-path "$(group_path "$free")" \
+    denied as_user 1000 gdbus call --system --timeout 60 --dest "$bus_name" \
+        --object-path "$(group_path "$free")" \
         --method "$bus_name.Group.SetType" identity '{}'
     is 'the type after the refusal' "$(type_of "$free")" DMA
 }
@@ -199,7 +202,8 @@ case_authorisation_by_session()
         session_is_active "$back" no || fail 'two sessions are active'
         # In the background, without a session, nobody: refused, and nothing has changed.
         ! end_session 8 || fail "the session in the background may set $type: $said"
-        grep -q 'InteractiveAuthorizationRequired' <<<"$said" || fail "the session in the background got: $said"
+        grep -q 'InteractiveAuthorizationRequired' <<<"$said" ||
+            fail "the session in the background got: $said"
         denied as_user 1002 "${call[@]}"
         denied as_user 65534 "${call[@]}"
         is 'the type before' "$(type_of "$free")" "$before"
@@ -241,7 +245,8 @@ polkit.addRule(function(action, subject) {
 });
 RULE
     systemctl restart polkit.service
-    mapfile -t call < <(user_call "$free" SetType "${asked_type-DMA}" "{'allow': <@as $(allowed_findings "$free")>}")
+    mapfile -t call < <(user_call "$free" SetType "${asked_type-DMA}" \
+        "{'allow': <@as $(allowed_findings "$free")>}")
     as_user 1000 "${call[@]}" >"$base.out" 2>&1 &
     read -r -t 60 _ <"$base.asked" || fail 'polkit does not ask'
     "$@"
@@ -321,7 +326,8 @@ case_full_authorisation_replug_before_the_yes()
 
 case_full_authorisation_polkit_dies_while_it_asks()
 {
-    ! ask_in_between systemctl kill --kill-whom=all --signal=KILL polkit.service || fail "done without a yes: $said"
+    ! ask_in_between systemctl kill --kill-whom=all --signal=KILL polkit.service ||
+        fail "done without a yes: $said"
     grep -q 'AccessDenied' <<<"$said" || fail "expected AccessDenied, got: $said"
     is 'the type' "$(type_of "$free")" DMA-FQ
 }

@@ -24,7 +24,8 @@ case_full_change_follows_change_at_once()
     for type in identity DMA identity DMA-FQ identity; do
         switch "$free" "$type"
     done
-    echo "figure: five changes in a row in $(( (${EPOCHREALTIME/./} - ${begin/./}) / 1000 )) ms, calls included"
+    printf 'figure: five changes in a row in %d ms, calls included\n' \
+        $(( (${EPOCHREALTIME/./} - ${begin/./}) / 1000 ))
     is 'the type' "$(type_of "$free")" identity
     is 'the data' "$(drive_checksum "$free")" "$sum"
     all_is_whole
@@ -44,7 +45,8 @@ case_change_of_independent_groups_at_once()
     for address in "${changes[@]}"; do
         wait "$address"
     done
-    echo "figure: ${#groups[@]} groups at once in $(( (${EPOCHREALTIME/./} - ${before/./}) / 1000 )) ms, calls included"
+    printf 'figure: %d groups at once in %d ms, calls included\n' ${#groups[@]} \
+        $(( (${EPOCHREALTIME/./} - ${before/./}) / 1000 ))
     for address in "${groups[@]}"; do
         is "the type of $address" "$(type_of "$address")" identity
     done
@@ -165,7 +167,8 @@ case_full_change_persists_as_a_rule()
     iommuctl check "$file"
     # The file counts from the next reading of the rules; the call outranks it until it is dropped.
     systemctl restart iommu-policyd.service
-    [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
+    [[ $(group_property "$free" WantedBy) == call:* ]] ||
+        fail "WantedBy is $(group_property "$free" WantedBy)"
     iommuctl revert "$free"
     is 'WantedType' "$(group_property "$free" WantedType)" identity
     grep -qF "05-call-pci-$free.conf" <<<"$(group_property "$free" WantedBy)"

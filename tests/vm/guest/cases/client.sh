@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What iommuctl sees of a real systemd and of real groups. What it makes of that is tested by tests/service; so these belong to
-# the long tier.
+# What iommuctl sees of a real systemd and of real groups. What it makes of that is tested by tests/service;
+# so these belong to the long tier.
 
 # doctor_says WORD: it complained of that, when it last wrote to /run/doctor.
 doctor_says()

@@ -22,7 +22,8 @@ check_after_kill()
     esac
     # The daemon that lives says what happened. A result may have been sent just before the kill; and the
     # first worker of a call only looks: its end is an internal error, with nothing begun.
-    [[ $who != worker ]] || grep -qE "^\('|SwitchFailed: .* cut off|Failed: .*ended before it had answered" /run/reply ||
+    [[ $who != worker ]] ||
+        grep -qE "^\('|SwitchFailed: .* cut off|Failed: .*ended before it had answered" /run/reply ||
         fail "the reply: $(cat /run/reply)"
 }
 
@@ -64,7 +65,8 @@ kill_at_moments()
         check_after_kill "$who" "kill $hits of the $who" "$sum"
         [[ $who == worker ]] || pid=$(daemon_pid)
     done
-    echo "figure: $hits kills of the $who in $tries tries: 0 drives without driver, 0 bytes lost, 0 records left over"
+    echo "figure: $hits kills of the $who in $tries tries:" \
+        '0 drives without driver, 0 bytes lost, 0 records left over'
     echo "figure: so many ms after its worker began:$moments"
 }
 
@@ -104,7 +106,8 @@ kill_without_driver()
     while [[ -e /sys/bus/pci/devices/$free/driver ]] && kill -0 "$change" 2>/dev/null; do :; done
     look_for_workers "$pid"
     # shellcheck disable=SC2086
-    [[ -z $workers ]] || ! kill -STOP $workers 2>/dev/null || [[ -e /sys/bus/pci/devices/$free/driver ]] || met=yes
+    [[ -z $workers ]] || ! kill -STOP $workers 2>/dev/null || [[ -e /sys/bus/pci/devices/$free/driver ]] ||
+        met=yes
     # shellcheck disable=SC2086
     kill -9 "$pid" $workers
     wait "$change" || true

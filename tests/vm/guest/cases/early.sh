@@ -20,7 +20,8 @@ first_probe()
 case_early_is_there_before_the_driver()
 {
     local address ended probed
-    is 'the boot of the note' "$(sed -n 's/^boot-id=//p' "$early_note")" "$(</proc/sys/kernel/random/boot_id)"
+    is 'the boot of the note' "$(sed -n 's/^boot-id=//p' "$early_note")" \
+        "$(</proc/sys/kernel/random/boot_id)"
     ended=$(sed -n 's/^end-usec=//p' "$early_note")
     for address in "$free" "$mounted"; do
         is "the outcome of $address" "$(noted_outcome "$address")" set

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # as booted
-# What a device and its IOMMU can do: GetFeatures beside lspci, which reads configuration space with libpci, and
-# beside the registers as this script reads them. For every machine, whatever its IOMMU is.
+# What a device and its IOMMU can do: GetFeatures beside lspci, which reads configuration space with libpci,
+# and beside the registers as this script reads them. For every machine, whatever its IOMMU is.
 
-# Everything here that is or is not is 1 or 0, so that no process has to be started to say so: the emulated machine
-# takes long for one.
+# Everything here that is or is not is 1 or 0, so that no process has to be started to say so: the emulated
+# machine takes long for one.
 
 # The folder of the IOMMU of the device $1 (a folder of sysfs), or nothing.
 unit_of()
@@ -43,8 +43,10 @@ read_capabilities()
 scalable_wanted()
 {
     local words
-    words=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^intel_iommu=//p' | tr , '\n' | grep -E '^sm_o(n|ff)$' | tail -n 1)
-    [[ -n $words ]] || words=$(sed -n 's/^CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y/sm_on/p' "/boot/config-$(uname -r)")
+    words=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^intel_iommu=//p' | tr , '\n' | grep -E '^sm_o(n|ff)$' |
+        tail -n 1)
+    [[ -n $words ]] ||
+        words=$(sed -n 's/^CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON=y/sm_on/p' "/boot/config-$(uname -r)")
     [[ $words == sm_on ]]
 }
 
@@ -83,7 +85,8 @@ read_amd()
 read_unit()
 {
     local unit=$1
-    declare -gi unit_ats=0 unit_pri=0 unit_pasid=0 unit_sva=0 unit_dirty=0 unit_nested=0 unit_coherent=0 unit_snoop=0 \
+    declare -gi unit_ats=0 unit_pri=0 unit_pasid=0 unit_sva=0 unit_dirty=0 unit_nested=0 unit_coherent=0 \
+        unit_snoop=0 \
         unit_identity=0 unit_lazy=1 unit_forces=0
     unit_text='no registers'
     case ${unit##*/} in
@@ -131,7 +134,8 @@ TXT
 bus_features()
 {
     local reply path
-    path=$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" GetDevice s "$1" | sed 's/^o "\(.*\)"$/\1/')
+    path=$(busctl call "$bus_name" "$manager_path" "$bus_name.Manager" GetDevice s "$1" |
+        sed 's/^o "\(.*\)"$/\1/')
     reply=$(busctl --timeout=60 call "$bus_name" "$path" "$bus_name.Device" GetFeatures)
     [[ $reply == 'a{s(bb)} 11 '* ]] || fail "$1: $reply"
     grep -oE '"[a-z-]+" (true|false) (true|false)' <<<"$reply" | tr -d '"' | LC_ALL=C sort
@@ -161,8 +165,9 @@ compare()
         fail "${device##*/}: expected $(differing -23), but got $(differing -13)"
 }
 
-# Whether VT-d uses scalable mode is told by bits 11:10 of the root table address alone, which sysfs does not show. With
-# iomem=relaxed on the kernel command line they can be read: what is concluded without them (docs/features.md) is right.
+# Whether VT-d uses scalable mode is told by bits 11:10 of the root table address alone, which sysfs does not
+# show. With iomem=relaxed on the kernel command line they can be read: what is concluded without them
+# (docs/features.md) is right.
 check_scalable_mode()
 {
     local -i register ecap concluded=0
@@ -170,7 +175,8 @@ check_scalable_mode()
     if (( ecap >> 43 & 1 )) && scalable_wanted; then concluded=1; fi
     register=$(busybox devmem $(( 0x$(<"$1/intel-iommu/address") + 0x20 )) 32)
     (( (register >> 10 & 3) == concluded )) ||
-        fail "$(printf 'the root table address is %#x, and scalable mode is taken for %d' "$register" "$concluded")"
+        fail "$(printf 'the root table address is %#x, and scalable mode is taken for %d' \
+            "$register" "$concluded")"
     unit_text+=", scalable mode $concluded as the root table address says ($(printf '%#x' "$register"))"
 }
 
@@ -180,7 +186,9 @@ unit_figure()
     local unit
     unit=$(unit_of "$1")
     read_unit "$unit"
-    if [[ ${unit##*/} == dmar* && " $(</proc/cmdline) " == *' iomem=relaxed '* ]]; then check_scalable_mode "$unit"; fi
+    if [[ ${unit##*/} == dmar* && " $(</proc/cmdline) " == *' iomem=relaxed '* ]]; then
+        check_scalable_mode "$unit"
+    fi
     echo "figure: $(uname -r), ${unit##*/}: $unit_text"
 }
 
@@ -223,8 +231,8 @@ case_full_features_follow_the_type()
     done
 }
 
-# As a person sees it: each reserved region that VFIO or the firmware cares about has a note, and so has a mask that
-# does not reach all of RAM.
+# As a person sees it: each reserved region that VFIO or the firmware cares about has a note, and so has a
+# mask that does not reach all of RAM.
 case_full_features_as_iommuctl_shows_them()
 {
     local group regions notes device shown bits
@@ -242,12 +250,14 @@ case_full_features_as_iommuctl_shows_them()
             notes=$(grep -c '^Note: .* is reserved as direct' <<<"$shown" || true)
             [[ $regions == "$notes" ]] || fail "${device##*/}: $regions direct regions, $notes notes"
             bits=$(sed -n 's/^DMA mask: \([0-9]*\) bits$/\1/p' <<<"$shown")
-            [[ -z $bits || $bits == "$(<"$device/dma_mask_bits")" ]] || fail "${device##*/}: a mask of $bits bits"
+            [[ -z $bits || $bits == "$(<"$device/dma_mask_bits")" ]] ||
+                fail "${device##*/}: a mask of $bits bits"
         done
     done
     cat /run/features-shown
     iommuctl --json features "$free" | tee /run/features-json
     grep -q '"snoop_control"' /run/features-json || fail 'no JSON'
-    echo "figure: regions that have a note: $(cat /sys/kernel/iommu_groups/*/reserved_regions | grep ' direct' | sort |
+    echo "figure: regions that have a note: $(cat /sys/kernel/iommu_groups/*/reserved_regions |
+        grep ' direct' | sort |
         uniq -c | xargs)"
 }

@@ -42,7 +42,8 @@ case_full_hotplug_again_starts_from_the_rules()
     unplug_hot_drive
     group_is_gone()
     {
-        ! busctl get-property "$bus_name" "/org/iommupolicy1/group/$group" "$bus_name.Group" Type >/dev/null 2>&1
+        ! busctl get-property "$bus_name" "/org/iommupolicy1/group/$group" \
+            "$bus_name.Group" Type >/dev/null 2>&1
     }
     wait_until 30 group_is_gone
     refused NoSuchDevice manager_call GetDevice "$hot"
@@ -63,8 +64,9 @@ has_type()
 
 case_full_hotplug_before_the_driver_needs_no_unbind()
 {
-    # The driver's module is not loaded when the drive comes; drivers_autoprobe does not hold a hot-plugged device on
-    # this kernel, and the module cannot go while the other drives use it: so they let go of it first.
+    # The driver's module is not loaded when the drive comes; drivers_autoprobe does not hold a hot-plugged
+    # device on this kernel, and the module cannot go while the other drives use it: so they let go of it
+    # first.
     printf '[Match]\nClass=nvme\n[Policy]\nType=identity\n' >"$rules/50-never.conf"
     iommuctl reload
     echo "$free" >/sys/bus/pci/drivers/nvme/unbind
@@ -137,8 +139,8 @@ replug_once()
     # shellcheck disable=SC2086
     kill -CONT $workers 2>/dev/null || true
     wait "$change" || true
-    # A worker that began after the others were stopped runs while the device goes: it is still listed, and what is
-    # below it cannot be judged any more.
+    # A worker that began after the others were stopped runs while the device goes: it is still listed, and
+    # what is below it cannot be judged any more.
     grep -qE "^\('|Error\.(DeviceChanged|NoSuchGroup):|Error\.InUse: group [0-9]+: in use \((unknown:[^ )]+ ?)+\)" \
         /run/reply || fail "the reply (at $step): $(cat /run/reply)"
     wait_until 60 all_is_whole >/dev/null || { all_is_whole || true; fail "after a re-plug at $step"; }
@@ -166,7 +168,8 @@ replug_at_moments()
         wait "$change" || true
         is 'the data' "$(drive_checksum "$subject")" "$sum"
     done
-    echo "figure: $hits re-plugs in $tries tries, in the step:$(for step in "${!steps[@]}"; do echo -n " $step ${steps[$step]}"; done)"
+    echo "figure: $hits re-plugs in $tries tries, in the step:$(
+        for step in "${!steps[@]}"; do echo -n " $step ${steps[$step]}"; done)"
 }
 
 case_hotplug_in_the_middle_of_a_change()

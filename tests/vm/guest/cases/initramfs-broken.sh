@@ -12,7 +12,8 @@ case_broken_rule_freezes_the_initramfs()
     is 'the type of the root disk' "$(type_of "$(address_of ROOT)")" DMA-FQ
     is 'frozen' "$(sed -n 's/^frozen=//p' "$note")" yes
     is 'the number of errors' "$(sed -n 's/^errors=//p' "$note")" 2
-    is 'what the journal says of line 3' "$(journalctl --boot --quiet --identifier iommu-policy-early --output cat \
+    is 'what the journal says of line 3' \
+        "$(journalctl --boot --quiet --identifier iommu-policy-early --output cat \
         --grep '40-broken\.conf:3:' | sed 's/^iommu-policy-early: //' | sort -u)" \
         '/etc/iommu-policy.d/40-broken.conf:3:1: error: unknown key Vendr in [Match]'
 }

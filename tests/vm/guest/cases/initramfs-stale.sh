@@ -56,6 +56,7 @@ case_stale_or_not_the_boot_is_shown()
     wait_until 60 is_settled "$root" identity
     iommuctl why "$root" | grep -q 'identity was set before its driver by the early pass in the initramfs'
     iommuctl show "$root" | grep -q 'Last change .* identity: done; identity was set before its driver'
-    is 'what the passes have set' "$(journalctl --boot --output cat --output-fields IOMMU_SET --identifier iommu-policyd \
+    is 'what the passes have set' \
+        "$(journalctl --boot --output cat --output-fields IOMMU_SET --identifier iommu-policyd \
         MESSAGE_ID=1d8e4c66a2b44c69bdf2be17dba02afd IOMMU_STAGE=initramfs | sort -u)" 3
 }

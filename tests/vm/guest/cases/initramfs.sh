@@ -40,14 +40,17 @@ nothing_was_unbound()
     local address
     while read -r address; do
         is "the driver of $address" "$(driver_of "$address")" nvme
-        is "how often it met $address" "$(journalctl --boot --dmesg --grep "nvme nvme[0-9]+: pci function $address" \
+        is "how often it met $address" \
+            "$(journalctl --boot --dmesg --grep "nvme nvme[0-9]+: pci function $address" \
             --quiet --output cat | wc -l)" 1
     done < <(all_drives)
     no_disk_came_twice
     journalctl --sync
-    is 'what the journal says of changes' "$(journalctl --boot --quiet MESSAGE_ID=53dd8aaadb1a4f418abc56636b4705a8 \
+    is 'what the journal says of changes' \
+        "$(journalctl --boot --quiet MESSAGE_ID=53dd8aaadb1a4f418abc56636b4705a8 \
         + MESSAGE_ID=448d34afb55942308d4dc6322359854e)" ''
-    is 'the records of changes' "$(find /run/iommu-policy/change -type f ! -name '*.lock' 2>/dev/null || true)" ''
+    is 'the records of changes' "$(find /run/iommu-policy/change -type f ! -name '*.lock' \
+        2>/dev/null || true)" ''
 }
 
 # The kernel's time, in µs since it started, of the line that says that the driver has a drive.
@@ -68,7 +71,8 @@ case_root_drive_is_set_in_the_initramfs()
     is 'by' "$(note_of initramfs "$root" wanted-by)" "$rule:7"
     is 'what the host did' "$(note_of host "$root" outcome)" already
     begin=$(sed -n 's/^begin-usec=//p' "$note") end=$(sed -n 's/^end-usec=//p' "$note")
-    (( end < $(driver_came "$root") )) || fail "the driver came before the pass had ended, $end µs after the kernel"
+    (( end < $(driver_came "$root") )) ||
+        fail "the driver came before the pass had ended, $end µs after the kernel"
     echo "figure: the pass took $((end - begin)) µs, $((begin / 1000)) ms after the kernel; the driver came at" \
         "$(($(driver_came "$root") / 1000)) ms"
 }
@@ -95,7 +99,8 @@ case_image_has_the_rules_of_the_host()
 {
     is 'the sum of the rules of the image' "$(sed -n 's/^digest=//p' "$note")" "$("$program" --digest)"
     is 'frozen' "$(sed -n 's/^frozen=//p' "$note")" no
-    is 'the note belongs to root alone' "$(stat -c '%a %U' "$note" /run/iommu-policy/early | paste -sd ' ')" \
+    is 'the note belongs to root alone' \
+        "$(stat -c '%a %U' "$note" /run/iommu-policy/early | paste -sd ' ')" \
         '600 root 700 root'
 }
 

@@ -7,7 +7,8 @@
 # shellcheck source=tests/vm/guest/vfio-lib.sh
 . ./vfio-lib.sh
 
-# A node that is open cannot be told from one that is bound, from outside; the kernel minds the bound one only.
+# A node that is open cannot be told from one that is bound, from outside; the kernel minds the bound one
+# only.
 case_full_iommufd_opened()
 {
     local node
@@ -26,7 +27,8 @@ case_full_iommufd_opened()
     goes_free "$free"
 }
 
-# From the bind on the kernel writes no type, whatever becomes of the page tables; the rule waits for the close.
+# From the bind on the kernel writes no type, whatever becomes of the page tables; the rule waits for the
+# close.
 case_full_iommufd_bound_attached_and_replaced()
 {
     local node space other table
@@ -83,7 +85,8 @@ case_full_iommufd_killed_owner()
     let_go_and_settle "$free" DMA-FQ kill -9 "$user_pid"
 }
 
-# No descriptor is left to be seen, but the memory is the device's: the kernel refuses, and the unmapping is told.
+# No descriptor is left to be seen, but the memory is the device's: the kernel refuses, and the unmapping is
+# told.
 case_full_iommufd_mapped_memory()
 {
     switch_by_hand "$free" identity
@@ -98,8 +101,8 @@ case_full_iommufd_mapped_memory()
     let_go_and_settle "$free" DMA-FQ user_does unmap
 }
 
-# A group can have an iommufd in place of a container. Then its device does not keep the group open, and that it was
-# closed after it is seen at the look that comes each minute.
+# A group can have an iommufd in place of a container. Then its device does not keep the group open, and that
+# it was closed after it is seen at the look that comes each minute.
 case_full_iommufd_through_a_group()
 {
     switch_by_hand "$free" identity

@@ -26,10 +26,12 @@ has_fields()
 audit_has()
 {
     local word records
-    records=$(journalctl --boot --quiet --no-pager --output cat _TRANSPORT=audit | tr -d '\0' | grep -a 'op=iommu-') ||
+    records=$(journalctl --boot --quiet --no-pager --output cat _TRANSPORT=audit | tr -d '\0' |
+        grep -a 'op=iommu-') ||
         fail 'there is no audit record'
     for word; do
-        records=$(grep -aF -e "$word" <<<"$records") || fail "no audit record has \"$word\" and what was asked before"
+        records=$(grep -aF -e "$word" <<<"$records") ||
+            fail "no audit record has \"$word\" and what was asked before"
     done
 }
 
@@ -41,12 +43,14 @@ case_journal_change()
     switch "$free" identity "{'reason': <'a test'>}"
     entry=$(newest_entry MESSAGE_ID=$change_done IOMMU_DEVICE="$free")
     # journald knows more of the caller than we do: its name.
-    has_fields "$entry" IOMMU_FROM=DMA-FQ IOMMU_TO=identity IOMMU_HOW=disruptive IOMMU_UID=0 'IOMMU_REASON=a test' \
+    has_fields "$entry" IOMMU_FROM=DMA-FQ IOMMU_TO=identity IOMMU_HOW=disruptive IOMMU_UID=0 \
+        'IOMMU_REASON=a test' \
         IOMMU_RESULT=done OBJECT_COMM=gdbus
     grep -q "^IOMMU_STEP=[0-9]* unbind $free\$" <<<"$entry" || fail "no step in: $entry"
     audit_has op=iommu-change "iommu_device=\"$free\"" 'iommu_to="identity"' \
         'exe="/usr/lib/iommu-policy/iommu-policyd"' res=success
-    journalctl --boot --no-pager --catalog --lines 1 MESSAGE_ID=$change_done IOMMU_DEVICE="$free" >/run/explained
+    journalctl --boot --no-pager --catalog --lines 1 \
+        MESSAGE_ID=$change_done IOMMU_DEVICE="$free" >/run/explained
     grep -q 'The group was switched from DMA-FQ to identity' /run/explained || fail "$(cat /run/explained)"
 }
 

@@ -8,7 +8,8 @@ type_cases()
     local status=0
     systemctl stop iommu-policyd.service
     modprobe --all vfio-pci pci-stub
-    bash ./kernel/run-type-cases.sh --vfio-user ./vfio-user /sys "$(kernel_generation)" "$@" >/run/type-cases || status=$?
+    bash ./kernel/run-type-cases.sh --vfio-user ./vfio-user /sys "$(kernel_generation)" \
+        "$@" >/run/type-cases || status=$?
     grep -v ^answer /run/type-cases
     echo "figure: the real kernel on $*: $(tail -n 1 /run/type-cases)"
     (( status == 0 )) || fail "$(grep -m 1 ^FAIL /run/type-cases)"

@@ -14,8 +14,9 @@ make_partition()
     dd if=/dev/zero of="$node" bs=512 count=1 conv=notrunc status=none
     printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x20\x03\0' | dd of="$node" bs=1 seek=446 conv=notrunc status=none
     printf '\x55\xaa' | dd of="$node" bs=1 seek=510 conv=notrunc,fsync status=none
-    # udev has the table read when it hears that a writer has closed the disk, which it does not while it works on the
-    # disk: the write before this one. So the partition is added here, unless udev is first, and udev is told.
+    # udev has the table read when it hears that a writer has closed the disk, which it does not while it
+    # works on the disk: the write before this one. So the partition is added here, unless udev is first, and
+    # udev is told.
     partx --update "$node" || true
     udevadm wait --timeout=60 "${node}p1"
     udevadm trigger --action=change --settle --name-match="$node"
@@ -38,7 +39,9 @@ open_nodes_during_changes()
 # The moment is swept.
 case_open_at_any_moment()
 {
-    if [[ $full == yes ]]; then open_nodes_during_changes open 200; else open_nodes_during_changes open 16; fi
+    local times=16
+    [[ $full != yes ]] || times=200
+    open_nodes_during_changes open "$times"
 }
 
 # The worker is stopped at each of its steps while everything is opened.
@@ -55,5 +58,7 @@ case_full_open_while_the_worker_stands_still()
 # drive alive.
 case_full_open_by_nobody()
 {
-    if [[ $full == yes ]]; then open_nodes_during_changes passed 100; else open_nodes_during_changes passed 8; fi
+    local times=8
+    [[ $full != yes ]] || times=100
+    open_nodes_during_changes passed "$times"
 }

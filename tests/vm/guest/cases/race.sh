@@ -7,7 +7,8 @@
 lost_under_use()
 {
     journalctl --dmesg --no-pager --after-cursor "$1" --output cat |
-        grep -iE 'shut ?down|I/O error|emergency|EXT4-fs (error|warning)|JBD2: .*error|lost async page write|Read-error on swap'
+        grep -iE -e 'shut ?down|I/O error|emergency|EXT4-fs (error|warning)|JBD2: .*error' \
+            -e 'lost async page write|Read-error on swap'
 }
 
 journal_cursor()

@@ -17,8 +17,8 @@ case_full_rules_unbind_nothing_without_leave()
 {
     printf '[Match]\nClass=nvme\n[Policy]\nType=identity\n' >"$rules/50-never.conf"
     iommuctl reload
-    # If the early pass of this boot came before the driver of the drive, that of the next one will. Of a drive that has
-    # been plugged in since, as other cases do it, nobody knows.
+    # If the early pass of this boot came before the driver of the drive, that of the next one will. Of a
+    # drive that has been plugged in since, as other cases do it, nobody knows.
     if grep -qx "unbound=$(stat -c %i "/sys/bus/pci/devices/$free/")" /run/iommu-policy/early/host; then
         wait_until 30 is_pending_for "$free" next-boot
     else
@@ -36,7 +36,8 @@ case_rules_wait_for_the_unmount()
 {
     make_file_system "$free"
     mount "$(node_of "$free")" /mnt
-    printf '[Match]\nClass=nvme\n[Policy]\nType=identity\nUnbind=idle\nAccept=signature\n' >"$rules/50-idle.conf"
+    printf '[Match]\nClass=nvme\n[Policy]\nType=identity\nUnbind=idle\nAccept=signature\n' \
+        >"$rules/50-idle.conf"
     iommuctl reload
     wait_until 60 is_pending_for "$free" in-use
     is 'the type' "$(type_of "$free")" DMA-FQ

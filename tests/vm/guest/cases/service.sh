@@ -56,8 +56,14 @@ interface_members()
             member = interface (/<method/ ? " method " : " signal ") attribute("name")
             if (/\/>/) flush()
         }
-        /<arg / { if (attribute("direction") == "out") out_types = out_types attribute("type"); else in_types = in_types attribute("type") }
-        /<property / { flush(); print interface " property " attribute("name") " " attribute("type") " " attribute("access") }
+        /<arg / {
+            if (attribute("direction") == "out") out_types = out_types attribute("type")
+            else in_types = in_types attribute("type")
+        }
+        /<property / {
+            flush()
+            print interface " property " attribute("name") " " attribute("type") " " attribute("access")
+        }
         /<\/(method|signal|interface)>/ { flush() }
     ' "$@" | grep "^$bus_name\." | sort
 }
@@ -71,7 +77,8 @@ case_full_service_introspection_is_as_documented()
         busctl introspect --xml-interface "$bus_name" "$(group_path "$free")"
         busctl introspect --xml-interface "$bus_name" "$manager_path/device/pci/_30000_3a00_3a04_2e0"
     } | sed "s,><,>\n<,g" | interface_members)
-    (( $(wc -l <<<"$documented") > 40 )) || fail "only $(wc -l <<<"$documented") documented members were found"
+    (( $(wc -l <<<"$documented") > 40 )) ||
+        fail "only $(wc -l <<<"$documented") documented members were found"
     diff <(echo "$documented") <(echo "$shown") || fail 'the bus shows other members than the documentation'
 }
 
@@ -83,7 +90,8 @@ case_full_service_restart_keeps_the_type_of_a_call()
     # The other drive is what the rule does when no call stands against it.
     wait_until 60 is_settled "$mounted" identity
     is 'the type that the call asked for' "$(type_of "$free")" DMA
-    [[ $(group_property "$free" WantedBy) == call:* ]] || fail "WantedBy is $(group_property "$free" WantedBy)"
+    [[ $(group_property "$free" WantedBy) == call:* ]] ||
+        fail "WantedBy is $(group_property "$free" WantedBy)"
     switch "$free" ''
     wait_until 60 is_settled "$free" identity
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # machine: external
-# A drive behind a port that leads out of the machine: whoever asks, and however, it is translated strictly. That it is we
-# who refuse, and not the kernel alone, is shown by asking the kernel itself.
+# A drive behind a port that leads out of the machine: whoever asks, and however, it is translated strictly.
+# That it is we who refuse, and not the kernel alone, is shown by asking the kernel itself.
 
 hot_has_driver()
 {
@@ -92,7 +92,8 @@ case_full_untrusted_is_not_relaxed_by_the_early_pass()
     done
 }
 
-# What the kernel would do if it was asked: since 6.4 it takes DMA-FQ, live. Nothing but us stands against that.
+# What the kernel would do if it was asked: since 6.4 it takes DMA-FQ, live. Nothing but us stands against
+# that.
 case_full_untrusted_the_kernel_itself()
 {
     local live=taken lazy=DMA-FQ

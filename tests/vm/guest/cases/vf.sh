@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2317
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Virtual functions that come and go under a rule that asks for what only a device without driver gets. QEMU's come up
-# offline, and a driver does not take them until the drive has been told which of its queues and interrupts are theirs:
-# that is done while sriov_numvfs is still open, when they are there and no driver has been let in.
+# Virtual functions that come and go under a rule that asks for what only a device without driver gets.
+# QEMU's come up offline, and a driver does not take them until the drive has been told which of its queues
+# and interrupts are theirs: that is done while sriov_numvfs is still open, when they are there and no driver
+# has been let in.
 
 # shellcheck source=tests/vm/guest/moments.sh
 . ./moments.sh
@@ -71,8 +72,8 @@ bring_online()
     done
 }
 
-# until_daemon_says COMMAND…: until COMMAND succeeds. It is tried at each line of the daemon's; the last one so far says
-# that lines are listened for.
+# until_daemon_says COMMAND…: until COMMAND succeeds. It is tried at each line of the daemon's; the last one
+# so far says that lines are listened for.
 until_daemon_says()
 {
     local lines
@@ -106,7 +107,8 @@ has_no_record()
     [[ -z $(ls "$records" 2>/dev/null) ]]
 }
 
-# Returns when there is no record of a hold: the setting is the administrator's, and drivers have been looked for.
+# Returns when there is no record of a hold: the setting is the administrator's, and drivers have been looked
+# for.
 no_record_is_left()
 {
     until_daemon_says has_no_record || fail "recorded: $(ls "$records")"
@@ -182,10 +184,12 @@ come_and_go()
         no_record_is_left
         is 'the setting without them' "$(<"$pf_folder/sriov_drivers_autoprobe")" 1
     done
-    echo "figure: $2 virtual functions came and went $1 times: $won of $(($1 * $2)) of the type asked for before their driver"
+    echo "figure: $2 virtual functions came and went $1 times:" \
+        "$won of $(($1 * $2)) of the type asked for before their driver"
 }
 
-# The machine may be so busy that the 100 ms of the kernel are over before the daemon runs: here it is waited for.
+# The machine may be so busy that the 100 ms of the kernel are over before the daemon runs: here it is waited
+# for.
 case_vf_types_are_written_before_drivers()
 {
     come_and_go 2 2 until_daemon_says is_held
@@ -265,8 +269,8 @@ begin_functions()
     change=$!
 }
 
-# kill_at_moments WHO TIMES: whatever the moment, the setting comes back and nothing is recorded. A function that came
-# when nobody held it, or was let in before it was online, has no driver: then it takes one.
+# kill_at_moments WHO TIMES: whatever the moment, the setting comes back and nothing is recorded. A function
+# that came when nobody held it, or was let in before it was online, has no driver: then it takes one.
 kill_at_moments()
 {
     local who=$1 try pid victims function moment moments="" won=0

@@ -37,8 +37,8 @@ case_full_vfio_device_outlives_its_group()
     let_go_and_settle "$free" DMA-FQ user_does close device
 }
 
-# No descriptor is left to be seen, but the memory is the device's: the kernel refuses, and the unmapping is told. Before
-# 6.4 it refuses in the same way when nobody owns it.
+# No descriptor is left to be seen, but the memory is the device's: the kernel refuses, and the unmapping is
+# told. Before 6.4 it refuses in the same way when nobody owns it.
 case_full_vfio_mapped_memory()
 {
     switch_by_hand "$free" identity
@@ -82,8 +82,8 @@ has_failed()
     [[ $(group_property "$1" State) == failed ]]
 }
 
-# The other card of the group has no driver, so its rule counts, and the group's type is written as soon as nobody owns the
-# first one.
+# The other card of the group has no driver, so its rule counts, and the group's type is written as soon as
+# nobody owns the first one.
 case_full_vfio_neighbour_of_the_owned_one()
 {
     local cards
