@@ -250,8 +250,8 @@ static int write_name(const Sequence *sequence, const HeldDevice *held, int dir_
 }
 
 /*
- * The driver that was recorded is asked to let go, not the one that the device has: what others have given to
- * another driver since the look is not ours to unbind.
+ * The driver that was recorded is asked to let go, not the one that the device has: what others have given
+ * to another driver since the look is not ours to unbind.
  */
 int held_device_unbind(const Sequence *sequence, HeldDevice *held)
 {
@@ -361,8 +361,8 @@ static bool is_promised_to_others(const HeldDevice *held)
 }
 
 /*
- * The device goes to whom it was promised. He may have tried himself, too early: the kernel probes nothing while
- * a driver is being unbound (drivers/base/bus.c, bus_rescan_devices_helper()), and does not say so.
+ * The device goes to whom it was promised. He may have tried himself, too early: the kernel probes nothing
+ * while a driver is being unbound (drivers/base/bus.c, bus_rescan_devices_helper()), and does not say so.
  */
 static void probe_for_others(const Sequence *sequence, const HeldDevice *held)
 {

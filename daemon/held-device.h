@@ -60,8 +60,8 @@ int held_device_unbind(const Sequence *sequence, HeldDevice *held);
  * Binds the device to its driver: nothing is done if it has it. What the kernel asks to try again is tried
  * again; a driver whose module went away is asked for with a synthetic `add` event, and EVENTS
  * (kernel_events_open(), or negative) tells when it came. Returns 0 once the link says so; -ENODEV: the
- * device is gone; -EEXIST: somebody else gave it another driver, or says in driver_override that it is to have
- * one, which the kernel was then asked to bind; -errno.
+ * device is gone; -EEXIST: somebody else gave it another driver, or says in driver_override that it is to
+ * have one, which the kernel was then asked to bind; -errno.
  */
 int held_device_bind(const Sequence *sequence, HeldDevice *held, int events);
 

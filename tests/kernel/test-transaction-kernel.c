@@ -467,9 +467,9 @@ static int changed_in_child(void *data)
 }
 
 /*
- * The change in a child, which stands still after the N-th write to the file NAME of a device or driver; somebody
- * else meanwhile takes the card from its driver, writes vfio-pci to driver_override, and has it probed if PROBES. He
- * gets what he has asked for.
+ * The change in a child, which stands still after the first write to the file NAME of a device or driver;
+ * somebody else meanwhile takes the card from its driver, writes vfio-pci to driver_override, and has it
+ * probed if PROBES. He gets what he has asked for.
  */
 static void interrupt_change(const char *name, bool probes)
 {
@@ -511,7 +511,8 @@ START_TEST(driver_bound_by_others_after_the_unbind_stays)
 }
 END_TEST
 
-/* Their own probe came to nothing, as the unbind was still going on: the device is not left without a driver. */
+/* Their own probe came to nothing, as the unbind was still going on: the device is not left without a
+ * driver. */
 START_TEST(override_by_others_is_followed)
 {
     interrupt_change("unbind", false);
