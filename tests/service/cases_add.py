@@ -3,13 +3,12 @@
 
 import contextlib
 import os
-import pathlib
 import select
 import signal
 import subprocess
 
 from bus import Connection
-from harness import MANAGER, NAME, ROOT, case, equal
+from harness import MANAGER, NAME, ROOT, case, children_of, equal
 
 # A driver whose module is loaded late, and a device for it; the group is the next one.
 DRIVER = "driver pci late ids=1b36:1111"
@@ -29,10 +28,7 @@ def counts(context):
 def writers(context):
     """Their pids, as far as they have given themselves their name: once one of them has dealt with a
     device."""
-    pid = context.daemon.process.pid
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children
-            if pathlib.Path(f"/proc/{child}/comm").read_text() == "iommu-add-write\n"}
+    return {pid for pid, name in children_of(context.daemon.process.pid).items() if name == "iommu-add-write"}
 
 
 def await_end(pids):

@@ -4,13 +4,12 @@ bus answers is asserted here, how fast is measured by tests/bench."""
 
 import contextlib
 import os
-import pathlib
 import select
 import subprocess
 
 from bus import Connection, Variant
 from cases_fault import check_whole, records
-from harness import DEVICE, GROUP, MANAGER, NAME, ROOT, case, equal, expect_error
+from harness import DEVICE, GROUP, MANAGER, NAME, ROOT, case, children_of, equal, expect_error
 
 SHORT = "[Daemon]\nUnbindTimeoutSec=1\nTypeTimeoutSec=1\nBindTimeoutSec=1\nSettleSec=1\n"
 CARDS = {number: f"0000:{number}:00.0" for number in range(10, 18)}
@@ -42,11 +41,9 @@ def check_stuck(context, group, step):
     equal(context.group(group, "State"), "stuck")
 
 
-def children_of(pid):
-    """But for those that wait for added devices."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children
-            if pathlib.Path(f"/proc/{child}/comm").read_text() != "iommu-add-write\n"]
+def workers_of(pid):
+    """Not those that wait for added devices."""
+    return [child for child, name in children_of(pid).items() if name != "iommu-add-write"]
 
 
 def wait_end(pid):
@@ -98,7 +95,7 @@ def stuck_survives_a_restart(context):
         equal(context.change(11, "identity" if context.kernel.type(11) != "identity" else "DMA"),
               context.kernel.type(11))
     equal(records(), ["pci:0000:10:00.0"])
-    waiters = children_of(context.daemon.process.pid)
+    waiters = workers_of(context.daemon.process.pid)
     assert waiters, "nobody waits for the lock"
     context.daemon.kill()
     for pid in waiters:
@@ -151,7 +148,7 @@ def recovery_that_does_not_return(context):
     connection = Connection()
     context.start_change(connection, 0, "identity")
     context.kernel("wait-blocked death")
-    workers = children_of(context.daemon.process.pid)
+    workers = workers_of(context.daemon.process.pid)
     for pid in (context.daemon.process.pid, *workers):
         os.kill(pid, 9)
     context.kernel("release death")
@@ -241,7 +238,7 @@ def look_that_hangs_counts_until_it_ends(context):
     context.kernel(f"rule stuck op=read path=*/{CARDS[12]}/config block")
     expect_error("Timeout", context.call, *features, timeout=60)
     expect_error("org.freedesktop.DBus.Error.LimitsExceeded", context.call, *features)
-    waiters = children_of(context.daemon.process.pid)
+    waiters = workers_of(context.daemon.process.pid)
     context.kernel("release stuck")
     for pid in waiters:
         wait_end(pid)

@@ -455,6 +455,15 @@ class Agent(threading.Thread):
         self.connection.answer_later(f"{POLKIT}.Error.Cancelled")
 
 
+def children_of(pid):
+    """The children of the process, with their names; without those that end while one looks."""
+    names = {}
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names[int(child)] = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+    return names
+
+
 def error_of(function, *arguments, **options):
     """The BusError that the call ends with."""
     try:
