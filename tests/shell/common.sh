@@ -27,8 +27,8 @@ package_list()
     done | sort -u
 }
 
-# Packages of which the tests want the programs; what they would also start is not for this machine: a web console
-# and a database that listen on a port.
+# Packages of which the tests want the programs; what they would also start is not for this machine: a web
+# console and a database that listen on a port.
 services_of()
 {
     local package
@@ -40,11 +40,11 @@ services_of()
     done
 }
 
-# Installs what the named lists ask for and is not there yet. Nothing is fetched when nothing is missing, and no
-# service of what is new listens, now or after the next boot.
+# Installs what the named lists ask for and is not there yet. Nothing is fetched when nothing is missing, and
+# no service of what is new listens, now or after the next boot.
 install_packages()
 {
-    local package missing=() services=()
+    local package missing=() services=() status=0
 
     while read -r package; do
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
@@ -56,9 +56,12 @@ install_packages()
     mkdir -p "$tree/.cache"
     [[ ! -d /run/systemd/system ]] || mapfile -t services < <(services_of "${missing[@]}")
     (( ! ${#services[@]} )) || systemctl --quiet --runtime mask "${services[@]}"
-    fetch_and_install "${missing[@]}"
-    (( ! ${#services[@]} )) || { systemctl --quiet --runtime unmask "${services[@]}"
-                                 systemctl --quiet disable "${services[@]}"; }
+    fetch_and_install "${missing[@]}" || status=$?
+    if (( ${#services[@]} )); then
+        systemctl --quiet --runtime unmask "${services[@]}"
+        (( status )) || systemctl --quiet disable "${services[@]}"
+    fi
+    (( ! status )) || { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
 }
 
 fetch_and_install()
@@ -69,8 +72,7 @@ fetch_and_install()
     # Not known here yet, or known in a version that the archive has replaced.
     say 'fetching the package lists'
     apt-get -qq update || say 'apt-get update met an error; going on with the lists it could fetch'
-    apt_install "$@" ||
-        { tail -n 30 "$tree/.cache/apt.log" >&2; die 'apt-get could not install them'; }
+    apt_install "$@"
 }
 
 # Recommended packages are left out: they would bring desktop parts of QEMU and a mail server.
